@@ -1,0 +1,275 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A Dir is the folder in which runs have their folders. A short lock on it makes claiming a name, listing and
+// removing one act each; the kernel frees it with the process, so a SIGKILL at any point leaves at worst a folder
+// without a whole header, which had no changes and is swept away by the next who looks.
+type Dir struct{ path string }
+
+// ErrLive says that a run's process is alive.
+var ErrLive = errors.New("its process is running")
+
+// A TakenError says that there is a run of this name already.
+type TakenError struct{ Entry }
+
+func (e *TakenError) Error() string {
+	if e.Live {
+		return fmt.Sprintf("lab %s is running: process %d, %s", e.Name, e.Header.PID, e.Header.Script)
+	}
+	return fmt.Sprintf("lab %s is up: made by %s at %s", e.Name, e.Header.Script, e.Header.Start.Local().Format("15:04:05"))
+}
+
+// An Entry is a run as found in the folder.
+type Entry struct {
+	Name    string
+	Header  Header
+	Records []Record
+	Live    bool  // its process is running
+	Kept    bool  // it succeeded, and was not dropped since
+	Err     error // the journal is damaged or could not be read
+}
+
+// OpenDir makes the folder when it is missing, for its owner alone, and refuses one that others can write to.
+func OpenDir(path string) (*Dir, error) {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	st, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	switch sys := st.Sys().(*syscall.Stat_t); {
+	case !st.IsDir():
+		return nil, fmt.Errorf("%s is no folder", path)
+	case int(sys.Uid) != os.Geteuid():
+		return nil, fmt.Errorf("%s belongs to user %d, not to user %d: %w", path, sys.Uid, os.Geteuid(), syscall.EACCES)
+	case st.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%s is open to others (mode %o): chmod 700 it", path, st.Mode().Perm())
+	}
+	return &Dir{path}, nil
+}
+
+// ValidName says which rule a run's name breaks: 1 to 64 bytes of letters, digits, '.', '_' and '-', the first a letter
+// or digit.
+func ValidName(name string) error {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	switch {
+	case name == "":
+		return errors.New("lab name is empty")
+	case len(name) > 64:
+		return fmt.Errorf("lab name %q is %d bytes long, at most 64 are allowed", name, len(name))
+	case !strings.Contains(letters, name[:1]):
+		return fmt.Errorf("lab name %q must begin with a letter or a digit", name)
+	case strings.Trim(name, letters+"._-") != "":
+		return fmt.Errorf("lab name %q may have only letters, digits, '.', '_' and '-' in it", name)
+	}
+	return nil
+}
+
+func (d *Dir) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(d.path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// Create claims a name for a new run. The error is a *TakenError when there is one.
+func (d *Dir) Create(h Header) (*Log, error) {
+	if err := ValidName(h.Name); err != nil {
+		return nil, err
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if e, ok := d.entry(h.Name); ok {
+		if e.Err != nil {
+			return nil, e.Err
+		}
+		return nil, &TakenError{e}
+	}
+	if err := os.Mkdir(filepath.Join(d.path, h.Name), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := d.open(h.Name, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND)
+	if err != nil {
+		return nil, errors.Join(err, d.discard(h.Name))
+	}
+	l := &Log{dir: d, name: h.Name, file: f}
+	h.Version = version
+	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+		err = l.write(h)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.discard(h.Name), f.Close())
+	}
+	return l, nil
+}
+
+func (d *Dir) open(name string, flags int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(d.path, name, "journal"), flags|syscall.O_NOFOLLOW, 0o600)
+}
+
+// List reads every run, in the order of their names.
+func (d *Dir) List() ([]Entry, error) {
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	found, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, err
+	}
+	var all []Entry
+	for _, f := range found {
+		if ValidName(f.Name()) != nil {
+			continue
+		}
+		if e, ok := d.entry(f.Name()); ok {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Find reads one run; ok is false when there is none.
+func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
+	if err := ValidName(name); err != nil {
+		return e, false, err
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return e, false, err
+	}
+	defer unlock()
+	e, ok = d.entry(name)
+	return e, ok, nil
+}
+
+// entry looks at a run while the folder is locked, and sweeps it away when it never began.
+func (d *Dir) entry(name string) (Entry, bool) {
+	e := Entry{Name: name}
+	f, err := d.open(name, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		return e, d.discard(name) != nil
+	} else if err != nil {
+		e.Err = err
+		return e, true
+	}
+	defer f.Close()
+	e.Live = flock(f, syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	text, err := read(f)
+	if err != nil {
+		e.Err = err
+		return e, true
+	}
+	h, records, good, err := Decode(text)
+	if err == nil && good == 0 {
+		return e, d.discard(name) != nil
+	}
+	e.Header, e.Records, e.Kept, e.Err = h, records, kept(records), named(err, f.Name())
+	if err == nil && h.Name != name {
+		e.Err = &DamageError{File: f.Name(), Reason: fmt.Sprintf("it is of lab %q", h.Name)}
+	}
+	return e, true
+}
+
+func named(err error, file string) error {
+	var d *DamageError
+	if errors.As(err, &d) {
+		d.File = file
+	}
+	return err
+}
+
+func read(f *os.File) ([]byte, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxFile {
+		return nil, fmt.Errorf("journal %s is no regular file of at most %d bytes", f.Name(), maxFile)
+	}
+	var b bytes.Buffer
+	_, err = io.Copy(&b, io.LimitReader(f, maxFile))
+	return b.Bytes(), err
+}
+
+// Claim takes over a run whose process is gone, to undo it. The error is ErrLive when it is not, and os.ErrNotExist
+// when there is no such run.
+func (d *Dir) Claim(name string) (*Log, Entry, error) {
+	e := Entry{Name: name}
+	if err := ValidName(name); err != nil {
+		return nil, e, err
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return nil, e, err
+	}
+	defer unlock()
+	f, err := d.open(name, os.O_RDWR|os.O_APPEND)
+	if err != nil {
+		return nil, e, err
+	}
+	if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, e, ErrLive
+	}
+	text, err := read(f)
+	good := 0
+	if err == nil {
+		e.Header, e.Records, good, err = Decode(text)
+		e.Kept, err = kept(e.Records), named(err, f.Name())
+	}
+	if err == nil && good < len(text) {
+		err = f.Truncate(int64(good))
+	}
+	if err != nil {
+		f.Close()
+		return nil, e, err
+	}
+	l := &Log{dir: d, name: name, file: f, size: int64(good)}
+	for _, r := range e.Records {
+		l.seq = max(l.seq, r.Seq)
+	}
+	return l, e, nil
+}
+
+// discard removes a run's journal and folder, and nothing else that may be in it.
+func (d *Dir) discard(name string) error {
+	dir := filepath.Join(d.path, name)
+	if err := os.Remove(filepath.Join(dir, "journal")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

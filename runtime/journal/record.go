@@ -1,0 +1,188 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+// version is the format that this package writes and the only one that it reads.
+const version = 1
+
+// Bounds on what is read, since a journal is hostile input to whoever recovers it.
+const (
+	maxLine = 4 << 20
+	maxFile = 256 << 20
+)
+
+// A Header is the first line: which run this is.
+type Header struct {
+	Version int       `json:"version"`
+	Name    string    `json:"name"`
+	Boot    string    `json:"boot"` // /proc/sys/kernel/random/boot_id
+	Script  string    `json:"script,omitempty"`
+	Args    []string  `json:"args,omitempty"`
+	PID     int       `json:"pid"` // for people to read; never a proof of life
+	Start   time.Time `json:"start"`
+	HostNS  uint64    `json:"host_ns"` // cookie of the namespace that the run called host
+}
+
+// A State is what a record says.
+type State string
+
+// An intent is open until it has failed or is undone; there is no record of its having been done. Kept is the decision
+// that a run succeeded; Dropped takes that back, before a kept run is undone.
+const (
+	Intent  State = "intent"
+	Failed  State = "failed"
+	Undone  State = "undone"
+	Kept    State = "kept"
+	Dropped State = "dropped"
+)
+
+// A Record is one line after the header.
+type Record struct {
+	State State           `json:"state"`
+	Seq   int             `json:"seq,omitempty"`  // the change's number, from 1; failed and undone name their intent's
+	Kind  string          `json:"kind,omitempty"` // of an intent: which change, and with what
+	Data  json.RawMessage `json:"data,omitempty"`
+	Pos   string          `json:"pos,omitempty"` // where in the script
+}
+
+// A DamageError says where a journal is not what was written. Nothing of such a journal is acted on.
+type DamageError struct {
+	File   string
+	Offset int64 // of the damaged line, in bytes
+	Reason string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("journal %s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encode appends v's line to buf.
+func encode(buf []byte, v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return buf, err
+	}
+	if len(data)+10 > maxLine {
+		return buf, fmt.Errorf("a record of %d bytes is too long for the journal", len(data))
+	}
+	sum := crc32.Checksum(data, castagnoli)
+	buf = hex.AppendEncode(buf, []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	buf = append(buf, ' ')
+	buf = append(buf, data...)
+	return append(buf, '\n'), nil
+}
+
+func decode(line []byte, v any) error {
+	if len(line) < 10 || line[8] != ' ' {
+		return errors.New("the line has no checksum")
+	}
+	var sum [4]byte
+	if _, err := hex.Decode(sum[:], line[:8]); err != nil || !bytes.Equal(bytes.ToLower(line[:8]), line[:8]) {
+		return errors.New("the checksum is not a number")
+	}
+	want := uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3])
+	if crc32.Checksum(line[9:], castagnoli) != want {
+		return errors.New("the checksum is wrong")
+	}
+	d := json.NewDecoder(bytes.NewReader(line[9:]))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// Decode reads a journal's text. A last line without its newline is torn: its change had not begun, so it is dropped,
+// and good is the length of the text before it. Any other damage is a *DamageError, without the file's name.
+func Decode(text []byte) (h Header, records []Record, good int, err error) {
+	state := checker{open: map[int]bool{}}
+	for first := true; ; first = false {
+		end := bytes.IndexByte(text[good:], '\n')
+		if end < 0 {
+			return h, records, good, nil
+		}
+		line := text[good : good+end]
+		damage := func(err error) error { return &DamageError{Offset: int64(good), Reason: err.Error()} }
+		if end > maxLine {
+			return h, nil, good, damage(errors.New("the line is too long"))
+		}
+		if first {
+			if err := decode(line, &h); err != nil {
+				return h, nil, good, damage(err)
+			}
+			if h.Version != version {
+				return h, nil, good, damage(fmt.Errorf("it has version %d, this nsscript reads %d", h.Version, version))
+			}
+		} else {
+			var r Record
+			if err := decode(line, &r); err != nil {
+				return h, nil, good, damage(err)
+			}
+			if err := state.next(r); err != nil {
+				return h, nil, good, damage(err)
+			}
+			records = append(records, r)
+		}
+		good += end + 1
+	}
+}
+
+// checker holds a record against those before it.
+type checker struct {
+	last int
+	open map[int]bool
+}
+
+func (c *checker) next(r Record) error {
+	switch r.State {
+	case Intent:
+		if c.last++; r.Seq != c.last {
+			return fmt.Errorf("change %d follows change %d", r.Seq, c.last-1)
+		}
+		c.open[r.Seq] = true
+	case Failed, Undone:
+		if !c.open[r.Seq] {
+			return fmt.Errorf("change %d is %s but was not open", r.Seq, r.State)
+		}
+		delete(c.open, r.Seq)
+	case Kept, Dropped:
+	default:
+		return fmt.Errorf("unknown state %q", r.State)
+	}
+	return nil
+}
+
+// Open lists the intents that are neither failed nor undone, oldest first.
+func Open(records []Record) []Record {
+	closed := map[int]bool{}
+	for _, r := range records {
+		if r.State == Failed || r.State == Undone {
+			closed[r.Seq] = true
+		}
+	}
+	var open []Record
+	for _, r := range records {
+		if r.State == Intent && !closed[r.Seq] {
+			open = append(open, r)
+		}
+	}
+	return open
+}
+
+// kept tells whether the run's last decision was to keep it.
+func kept(records []Record) bool {
+	k := false
+	for _, r := range records {
+		if r.State == Kept || r.State == Dropped {
+			k = r.State == Kept
+		}
+	}
+	return k
+}
