@@ -1,0 +1,173 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a raw ICMP socket for one destination. Replies are read from it,
+// and errors from its error queue: the kernel has then checked the ICMP error
+// and found the quoted request behind whatever IP headers there are.
+type socket struct {
+	file    *os.File
+	raw     syscall.RawConn
+	dst     unix.Sockaddr
+	zone    func(index uint32) string
+	data    []byte
+	control []byte
+}
+
+func openSocket(in func(func() error) error, p Ping) (*socket, error) {
+	domain, proto := unix.AF_INET, unix.IPPROTO_ICMP
+	if p.Dst.Is6() {
+		domain, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	}
+	fd := -1
+	err := in(func() (err error) {
+		fd, err = unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+		if err != nil {
+			return fmt.Errorf("open icmp socket: %w", err)
+		}
+		return nil
+	})
+	if err == nil {
+		err = configure(fd, p)
+	}
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	dst, err := sockaddr(fd, p.Dst)
+	if err == nil && p.Source.IsValid() {
+		err = bind(fd, p.Source)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	s := &socket{
+		file:    os.NewFile(uintptr(fd), "icmp"), // nonblocking, so the runtime polls it
+		dst:     dst,
+		zone:    zoneNames("", 0),
+		data:    make([]byte, 60+icmpHeader+*p.Size), // 60: longest IPv4 header
+		control: make([]byte, 256),
+	}
+	if sa, ok := dst.(*unix.SockaddrInet6); ok {
+		s.zone = zoneNames(p.Dst.Zone(), sa.ZoneId)
+	}
+	if s.raw, err = s.file.SyscallConn(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("open icmp socket: %w", err)
+	}
+	return s, nil
+}
+
+func bind(fd int, source netip.Addr) error {
+	sa, err := sockaddr(fd, source)
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
+		return fmt.Errorf("bind to %s: %w", source, err)
+	}
+	return nil
+}
+
+// sockaddr resolves the zone in the namespace of the socket, wherever the
+// calling thread is.
+func sockaddr(fd int, a netip.Addr) (unix.Sockaddr, error) {
+	if a.Is4() {
+		return &unix.SockaddrInet4{Addr: a.As4()}, nil
+	}
+	sa := &unix.SockaddrInet6{Addr: a.As16()}
+	if a.Zone() == "" {
+		return sa, nil
+	}
+	ifr, err := unix.NewIfreq(a.Zone())
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr)
+	}
+	if err == nil {
+		sa.ZoneId = ifr.Uint32()
+		return sa, nil
+	}
+	if index, perr := strconv.ParseUint(a.Zone(), 10, 31); perr == nil {
+		sa.ZoneId = uint32(index)
+		return sa, nil
+	}
+	return nil, fmt.Errorf("find interface %s: %w", a.Zone(), err)
+}
+
+func (s *socket) close() { s.file.Close() }
+
+// interrupt ends a wait under way. Any goroutine may call it.
+func (s *socket) interrupt() { s.file.SetReadDeadline(time.Unix(1, 0)) }
+
+// poll calls drain once, at once.
+func (s *socket) poll(drain func(fd int) bool) error {
+	return s.raw.Control(func(fd uintptr) { drain(int(fd)) })
+}
+
+// wait calls drain whenever the socket has something, until drain reports
+// true, or the time has come, which is no error.
+func (s *socket) wait(ctx context.Context, until time.Time, drain func(fd int) bool) error {
+	// The deadline comes first, then the look at ctx: an interrupt between
+	// the two is seen, one before them would be overwritten.
+	if err := s.file.SetReadDeadline(until); err != nil {
+		return fmt.Errorf("poll icmp socket: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.raw.Read(func(fd uintptr) bool { return drain(int(fd)) })
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	// The runtime's poller gives a socket up while its last event was an error
+	// and nothing else, as when an ICMP error finds the send buffer half full
+	// (runtime/netpoll.go, eventErr). The caller comes back here soon.
+	return s.raw.Control(func(fd uintptr) {
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1)
+	})
+}
+
+// send sends a packet and returns the time just before. It never waits: a
+// full send buffer or queue is ENOBUFS.
+func (s *socket) send(packet []byte) (at time.Time, err error) {
+	cerr := s.raw.Control(func(fd uintptr) {
+		at = time.Now()
+		err = unix.Sendto(int(fd), packet, 0, s.dst)
+	})
+	if cerr != nil {
+		err = cerr
+	}
+	return at, err
+}
+
+// receive reads one message, errors first. EAGAIN: there is none.
+func (s *socket) receive(fd int) (message, error) {
+	n, c, _, from, err := unix.Recvmsg(fd, s.data, s.control, unix.MSG_ERRQUEUE)
+	if err == unix.EAGAIN {
+		var flags int
+		n, c, flags, from, err = unix.Recvmsg(fd, s.data, s.control, 0)
+		if flags&unix.MSG_TRUNC != 0 {
+			n = 0 // longer than any reply to what was sent
+		}
+	}
+	if err != nil {
+		return message{}, err
+	}
+	m := message{data: s.data[:n], from: fromSockaddr(from, s.zone)}
+	m.parseControl(s.control[:c], s.zone)
+	return m, nil
+}
