@@ -1,0 +1,137 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// An Addr is an address on a link, as a journal writes it.
+type Addr struct {
+	Link   LinkRef      `json:"link"`
+	Prefix netip.Prefix `json:"prefix"`
+	Peer   netip.Prefix `json:"peer,omitzero"` // the other end of a point-to-point address
+	DAD    bool         `json:"dad,omitempty"` // IPv6: detect duplicates first
+}
+
+func (a Addr) String() string { return a.Prefix.String() + " to " + a.Link.Name }
+
+// AddAddr adds an address. One that the link has already is EEXIST.
+func (m *Machine) AddAddr(a Addr) error {
+	return m.addr(a, unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "add address", a.String())
+}
+
+// DelAddr removes an address. One that is not there is ErrGone.
+func (m *Machine) DelAddr(a Addr) error {
+	return m.addr(a, unix.RTM_DELADDR, 0, "delete address", a.Prefix.String()+" from "+a.Link.Name)
+}
+
+func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
+	n, index, err := m.find(a.Link)
+	if err != nil {
+		return fail(err, op, object, n)
+	}
+	local, far := a.Prefix.Addr(), a.Prefix
+	if a.Peer.IsValid() {
+		far = a.Peer
+	}
+	msg := nl.NewIfAddrmsg(family(local))
+	msg.Index, msg.Prefixlen = uint32(index), uint8(far.Bits())
+	parts := []nl.NetlinkRequestData{msg,
+		nl.NewRtAttr(unix.IFA_LOCAL, local.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, far.Addr().AsSlice())}
+	switch {
+	case local.Is6() && !a.DAD:
+		parts = append(parts, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD)))
+	case local.Is4() && far.Bits() < 31 && !a.Peer.IsValid():
+		parts = append(parts, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(a.Prefix)))
+	}
+	err = n.do(kind, flags, parts...)
+	if kind == unix.RTM_DELADDR {
+		return goneOr(err, op, object, n)
+	}
+	err = fail(err, op, object, n)
+	return err
+}
+
+func family(a netip.Addr) int {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// broadcast is the highest address of an IPv4 prefix, which ip-address(8) calls "brd +".
+func broadcast(p netip.Prefix) []byte {
+	ip := p.Addr().As4()
+	v := binary.BigEndian.Uint32(ip[:]) | ^uint32(0)>>p.Bits()
+	return binary.BigEndian.AppendUint32(nil, v)
+}
+
+// Addrs lists a link's addresses, IPv4 first, each family in the kernel's own order (primaries before secondaries).
+func (m *Machine) Addrs(ref LinkRef) ([]Addr, error) {
+	n, index, err := m.find(ref)
+	if err != nil {
+		return nil, fail(err, "list addresses of link", ref.Name, n)
+	}
+	msgs, err := n.linkAddrs(index)
+	if err != nil {
+		return nil, fail(err, "list addresses of link", ref.Name, n)
+	}
+	var all []Addr
+	for _, msg := range msgs {
+		if a, ok := parseAddr(msg); ok {
+			a.Link = ref
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+// linkAddrs are the raw RTM_NEWADDR messages of a link's addresses.
+func (n *Namespace) linkAddrs(index int) (mine [][]byte, err error) {
+	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
+		all, err := n.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(fam))
+		if err != nil {
+			return nil, err
+		}
+		for _, msg := range all {
+			if len(msg) >= unix.SizeofIfAddrmsg && int(nl.DeserializeIfAddrmsg(msg).Index) == index {
+				mine = append(mine, msg)
+			}
+		}
+	}
+	return mine, nil
+}
+
+func parseAddr(msg []byte) (a Addr, ok bool) {
+	head := nl.DeserializeIfAddrmsg(msg)
+	attrs, err := nl.ParseRouteAttr(msg[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return a, false
+	}
+	var local, far netip.Addr
+	for _, attr := range attrs {
+		switch attr.Attr.Type {
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(attr.Value)
+		case unix.IFA_ADDRESS:
+			far, _ = netip.AddrFromSlice(attr.Value)
+		}
+	}
+	if !local.IsValid() {
+		local = far
+	}
+	a.Prefix = netip.PrefixFrom(local, int(head.Prefixlen))
+	if far != local {
+		a.Peer, a.Prefix = netip.PrefixFrom(far, int(head.Prefixlen)), netip.PrefixFrom(local, local.BitLen())
+	}
+	return a, local.IsValid()
+}
+
+// ipNet is a prefix as the netlink library wants it.
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

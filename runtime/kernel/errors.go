@@ -1,0 +1,106 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Error says which act on which object in which namespace the kernel refused, and why. It prints as
+// "verb object in namespace: cause (ERRNO)"; the errno is reachable with errors.Is.
+type Error struct {
+	Op     string // what was tried, in iproute2's words: "add address"
+	Object string // on what: "172.16.0.1/16 to veth-ns1"
+	NS     string // where: "ns1", "host"; empty when the object stands in no namespace
+	Err    error  // the cause
+	Hint   string // what to do about it, when that is known
+	// Machine says that the fault is the machine's and not the script's: a privilege, a kernel feature or a name
+	// that somebody else holds.
+	Machine bool
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Op)
+	if e.Object != "" {
+		b.WriteString(" " + e.Object)
+	}
+	if e.NS != "" {
+		b.WriteString(" in " + e.NS)
+	}
+	return b.String() + ": " + Cause(e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Cause words an error: the kernel's own extended message where it sent one, and the errno by name.
+func Cause(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	name := unix.ErrnoName(errno)
+	text := strings.TrimPrefix(err.Error(), errno.Error()+": ")
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		text = path.Path + ": " + errno.Error()
+	}
+	if name == "" || strings.Contains(text, "("+name+")") {
+		return text
+	}
+	return text + " (" + name + ")"
+}
+
+// ErrGone means that an object is not there (any more): its namespace, its link or itself.
+var ErrGone = errors.New("it is gone")
+
+// ErrDiverged means that an object is not what the change left behind: somebody else changed it, so it was let be.
+var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is")
+
+// fail wraps a cause that is not nil, and adds the hint and the blame that the errno is known for.
+func fail(err error, op, object string, ns *Namespace) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Op: op, Object: object, Err: err}
+	if ns != nil {
+		e.NS = ns.Name()
+	}
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		e.Machine, e.Hint = true, "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): run it with sudo"
+	case errors.Is(err, unix.EOPNOTSUPP):
+		e.Machine = true
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		e.Machine, e.Hint = true, "the limit on open files is reached: raise it with ulimit -n"
+	case errors.Is(err, unix.ENOSPC):
+		e.Machine, e.Hint = true, "a limit of the kernel or of the file system is reached: see /proc/sys/user/max_net_namespaces and df /run"
+	case errors.Is(err, ErrGone) || op != "" && errors.Is(err, unix.ENODEV):
+		e.Hint = "it was deleted, or its namespace was"
+	}
+	return e
+}
+
+// hinted adds a hint to an error of this package that has none yet.
+func hinted(err error, hint string, args ...any) error {
+	var e *Error
+	if errors.As(err, &e) && e.Hint == "" {
+		e.Hint = fmt.Sprintf(hint, args...)
+	}
+	return err
+}
+
+// gone reports whether an errno of a delete or a look-up says that the object was not there. Each kind of object has
+// its own: ENODEV a link, EADDRNOTAVAIL an address, ESRCH a route, ENOENT a neighbour or a file.
+func gone(err error) bool {
+	for _, e := range []error{ErrGone, unix.ENODEV, unix.EADDRNOTAVAIL, unix.ESRCH, unix.ENOENT} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

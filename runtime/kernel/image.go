@@ -1,0 +1,200 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// An Image is all of a link that the kernel drops when the link goes down, shrinks, moves or is deleted: its
+// attributes, addresses in order, routes over it, permanent neighbours and sysctls. Messages are kept as the kernel
+// sent them, so that nothing is lost by understanding it.
+type Image struct {
+	Link    LinkRef           `json:"link"`
+	Kind    string            `json:"kind"`
+	Attrs   map[string]string `json:"attrs"`
+	Addrs   [][]byte          `json:"addrs,omitempty"`
+	Routes  [][]byte          `json:"routes,omitempty"`
+	Neighs  [][]byte          `json:"neighs,omitempty"`
+	Sysctls map[string]string `json:"sysctls,omitempty"` // by "net/ipv4/conf//KEY", the link's name left out
+	Ports   []LinkRef         `json:"ports,omitempty"`   // of a bridge
+	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
+}
+
+// attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
+var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "master"}
+
+// Image saves a link.
+func (m *Machine) Image(ref LinkRef) (*Image, error) {
+	l, err := m.Read(ref)
+	if err != nil {
+		return nil, err
+	}
+	n, index, err := m.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{Link: l.LinkRef, Kind: l.Kind, Attrs: map[string]string{"up": l.Attr("up")}}
+	for _, a := range attrOrder {
+		img.Attrs[a] = l.Attr(a)
+	}
+	if err := n.Do(func() error { img.Sysctls = sysctlsBelow(l.Name); return nil }); err != nil {
+		return nil, fail(err, "save link", l.Name, n)
+	}
+	if img.Addrs, err = n.linkAddrs(index); err == nil {
+		if img.Routes, err = n.linkRoutes(index, img.Addrs); err == nil {
+			img.Neighs, err = n.linkNeighs(index)
+		}
+	}
+	if err == nil && l.Kind == "bridge" {
+		err = n.bridgeImage(img, index)
+	}
+	return img, fail(err, "save link", l.Name, n)
+}
+
+func (n *Namespace) bridgeImage(img *Image, index int) error {
+	links, err := n.Links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Master == index {
+			img.Ports = append(img.Ports, l.LinkRef)
+		}
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	all, err := n.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, raw := range all {
+		if int(nl.DeserializeIfInfomsg(raw).Index) != index {
+			continue
+		}
+		attrs, err := nl.ParseRouteAttr(raw[unix.SizeofIfInfomsg:])
+		if err != nil {
+			return err
+		}
+		for _, a := range attrs {
+			if a.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_LINKINFO {
+				info, err := nl.ParseRouteAttr(a.Value)
+				if err != nil {
+					return err
+				}
+				for _, i := range info {
+					if i.Attr.Type&^unix.NLA_F_NESTED == nl.IFLA_INFO_DATA {
+						img.Info = i.Value
+					}
+				}
+			}
+		}
+	}
+	return err
+}
+
+// Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their
+// order, state, neighbours, routes. The link must be in the namespace and under the index of the image.
+func (m *Machine) Restore(img *Image) error {
+	n, index, err := m.find(img.Link)
+	if err != nil {
+		return fail(err, "restore link", img.Link.Name, n)
+	}
+	cur, err := m.Read(img.Link)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range attrOrder {
+		if cur.Attr(a) != img.Attrs[a] {
+			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
+		}
+	}
+	name := img.Attrs["name"]
+	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
+	for _, p := range img.Ports {
+		if l, err := m.Read(p); err == nil && l.Master != index {
+			errs = append(errs, m.SetLink(p, "master", strconv.Itoa(index)))
+		}
+	}
+	if img.Attrs["up"] != cur.Attr("up") {
+		errs = append(errs, m.SetLink(img.Link, "up", img.Attrs["up"]))
+	}
+	errs = append(errs, n.restoreAddrs(index, img.Addrs), n.restoreNeighs(index, img.Neighs), n.restoreRoutes(index, img))
+	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
+	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
+	return fail(errors.Join(errs...), "restore link", name, n)
+}
+
+func restoreSysctls(link string, want map[string]string) error {
+	var errs []error
+	have := sysctlsBelow(link)
+	keys := make([]string, 0, len(want))
+	for k := range want {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		if v, ok := have[k]; ok && v != want[k] {
+			errs = append(errs, writeSysctl(strings.Replace(k, "//", "/"+link+"/", 1), want[k]))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// restoreAddrs puts the addresses back. Where the order differs, which makes another one the primary, all of the
+// family are added anew.
+func (n *Namespace) restoreAddrs(index int, want [][]byte) error {
+	have, err := n.linkAddrs(index)
+	if err != nil {
+		return err
+	}
+	if slices.EqualFunc(have, want, sameAddr) {
+		return nil
+	}
+	var errs []error
+	for _, msg := range have {
+		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !gone(err) {
+			errs = append(errs, err)
+		}
+	}
+	for _, msg := range want {
+		again := slices.Clone(msg)
+		if addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
+			setAddrFlags(again, addrFlags(msg)|unix.IFA_F_NODAD)
+		}
+		err := n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(again))
+		if err == nil && nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET6 {
+			// Once more with the flags it had: the first was only to spare it a second duplicate detection.
+			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rawMessage(msg))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// sameAddr compares two address messages but for the times in IFA_CACHEINFO.
+func sameAddr(a, b []byte) bool {
+	return bytes.Equal(withoutAttr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), withoutAttr(b, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO))
+}
+
+func addrFlags(msg []byte) uint32 {
+	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+		if typ == unix.IFA_FLAGS {
+			return binary.NativeEndian.Uint32(msg[at+4:])
+		}
+	}
+	return uint32(msg[2])
+}
+
+func setAddrFlags(msg []byte, flags uint32) {
+	msg[2] = byte(flags)
+	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+		if typ == unix.IFA_FLAGS {
+			binary.NativeEndian.PutUint32(msg[at+4:], flags)
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// A LinkRef is what a journal writes of a link: the namespace it was in, its interface index, and its name for people.
+type LinkRef struct {
+	NS    NSRef  `json:"ns"`
+	Index int    `json:"index"`
+	Name  string `json:"name"`
+}
+
+// Object is the link's identity.
+func (r LinkRef) Object() Object { return Object{r.NS.Cookie, r.Index} }
+
+func (r LinkRef) String() string { return r.Name }
+
+// A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index and Name must be given.
+type LinkSpec struct {
+	LinkRef
+	MAC string `json:"mac,omitempty"` // "" lets the kernel choose
+	MTU int    `json:"mtu,omitempty"` // 0: the kind's default
+	Up  bool   `json:"up,omitempty"`
+}
+
+// FreeIndex chooses the index of a link that is to be made, so that a journal can name it before it is there. In a
+// namespace of our own that is the next one; elsewhere a random one from a range that the kernel does not reach by
+// counting, so that nobody else's link is taken for ours.
+func (n *Namespace) FreeIndex() (int, error) {
+	for {
+		index := n.next
+		if n.own && n.next > 0 {
+			n.next++
+		} else {
+			index = 1<<24 + rand.IntN(1<<30-1<<24)
+		}
+		switch _, err := n.linkByIndex(index); {
+		case errors.Is(err, ErrGone):
+			return index, nil
+		case err != nil:
+			return 0, fail(err, "choose index of link", "", n)
+		}
+	}
+}
+
+// FreeName is the first of prefix0, prefix1 ... that no link in the namespace has and that is not the other one.
+func (n *Namespace) FreeName(prefix, other string) (string, error) {
+	links, err := n.Links()
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{other: true}
+	for _, l := range links {
+		taken[l.Name] = true
+	}
+	for i := 0; ; i++ {
+		if name := fmt.Sprintf("%s%d", prefix, i); !taken[name] {
+			return name, nil
+		}
+	}
+}
+
+// AddVeth makes a veth(4) pair, each end in its own namespace, with its own name and index, in one request.
+func (m *Machine) AddVeth(a, b LinkSpec) error {
+	na, err := m.Namespace(a.NS)
+	if err != nil {
+		return fail(err, "add veth", a.Name, nil)
+	}
+	nb, err := m.Namespace(b.NS)
+	if err != nil {
+		return fail(err, "add veth", b.Name, na)
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddRtAttr(nl.VETH_INFO_PEER|unix.NLA_F_NESTED, nil)
+	// The peer's own header goes first inside the nest: its index and flags are honoured there.
+	peer.AddChild(b.header())
+	for _, attr := range b.attrs() {
+		peer.AddChild(attr)
+	}
+	if nb != na {
+		peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(nb.fd)))
+	}
+	err = na.addLink(a, info)
+	if errors.Is(err, unix.EEXIST) {
+		return linkTaken(err, na, nb, a, b)
+	}
+	return fail(err, "add veth", a.Name, na)
+}
+
+// AddBridge makes a bridge.
+func (m *Machine) AddBridge(l LinkSpec) error {
+	n, err := m.Namespace(l.NS)
+	if err != nil {
+		return fail(err, "add bridge", l.Name, nil)
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	err = n.addLink(l, info)
+	if errors.Is(err, unix.EEXIST) {
+		return linkTaken(err, n, n, l, l)
+	}
+	return fail(err, "add bridge", l.Name, n)
+}
+
+func (n *Namespace) addLink(l LinkSpec, info nl.NetlinkRequestData) error {
+	parts := []nl.NetlinkRequestData{l.header()}
+	for _, attr := range l.attrs() {
+		parts = append(parts, attr)
+	}
+	return n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, info)...)
+}
+
+func (l LinkSpec) header() *nl.IfInfomsg {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(l.Index)
+	if l.Up {
+		msg.Flags, msg.Change = unix.IFF_UP, unix.IFF_UP
+	}
+	return msg
+}
+
+func (l LinkSpec) attrs() []*nl.RtAttr {
+	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name))}
+	if l.MTU > 0 {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(l.MTU))))
+	}
+	if mac, err := net.ParseMAC(l.MAC); err == nil {
+		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	return attrs
+}
+
+// linkTaken finds out which name the kernel's EEXIST is about.
+func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
+	if _, e := nb.Link(b.Name); e == nil {
+		na, a = nb, b
+	}
+	return hinted(fail(err, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
+}
+
+// DelLink deletes a link by its identity, wherever it was moved to. A link that is gone is ErrGone.
+func (m *Machine) DelLink(ref LinkRef) error {
+	n, index, err := m.find(ref)
+	if err == nil {
+		msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+		msg.Index = int32(index)
+		err = n.do(unix.RTM_DELLINK, 0, msg)
+	}
+	return goneOr(err, "delete link", ref.Name, n)
+}
+
+// find is the namespace and index that a link is at now.
+func (m *Machine) find(ref LinkRef) (*Namespace, int, error) {
+	at := m.where(ref.Object())
+	ns := ref.NS
+	if at.Cookie != ns.Cookie {
+		ns = NSRef{Cookie: at.Cookie}
+	}
+	n, err := m.Namespace(ns)
+	return n, at.Index, err
+}
+
+// goneOr is ErrGone when the cause says that the object was not there, and else the wrapped cause.
+func goneOr(err error, op, object string, n *Namespace) error {
+	if gone(err) {
+		err = ErrGone
+	}
+	return fail(err, op, object, n)
+}
+
+// A Link is a link as the kernel shows it at one moment.
+type Link struct {
+	LinkRef
+	Kind   string
+	MAC    net.HardwareAddr
+	MTU    int
+	Up     bool
+	TxQLen int
+	Group  int
+	Alias  string
+	Master int // index of the bridge it is a port of, 0 when of none
+	peer   int // IFLA_LINK
+	peerNS int // IFLA_LINK_NETNSID, -1 in the same namespace
+	Stats  netlink.LinkStatistics64
+}
+
+// Read asks the kernel for a link, by its identity. The error is ErrGone when it is not there.
+func (m *Machine) Read(ref LinkRef) (*Link, error) {
+	n, index, err := m.find(ref)
+	if err != nil {
+		return nil, fail(err, "read link", ref.Name, n)
+	}
+	l, err := n.linkByIndex(index)
+	if err != nil {
+		return nil, fail(err, "read link", ref.Name, n)
+	}
+	return n.parse(l), nil
+}
+
+// Current is the reference to a link brought up to date: where it is and what it is called now. A link that is gone
+// keeps its old one.
+func (m *Machine) Current(ref LinkRef) LinkRef {
+	if m.where(ref.Object()) == ref.Object() && !m.renamed[ref.Object()] {
+		return ref
+	}
+	if l, err := m.Read(ref); err == nil {
+		return l.LinkRef
+	}
+	return ref
+}
+
+// Link finds a link by its name. The error is ErrGone when there is none.
+func (n *Namespace) Link(name string) (*Link, error) {
+	links, err := n.Links()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, l := range links {
+		if l.Name == name {
+			return l, nil
+		}
+		names = append(names, l.Name)
+	}
+	return nil, hinted(fail(ErrGone, "find link", name, n), "%s has the links %v", n.Name(), names)
+}
+
+// Links lists the namespace's links in the order of their indexes.
+func (n *Namespace) Links() ([]*Link, error) {
+	h, err := n.handle()
+	if err != nil {
+		return nil, fail(err, "list links", "", n)
+	}
+	all, err := whole(h.LinkList)
+	if err != nil {
+		return nil, fail(err, "list links", "", n)
+	}
+	links := make([]*Link, len(all))
+	for i, l := range all {
+		links[i] = n.parse(l)
+	}
+	return links, nil
+}
+
+func (n *Namespace) linkByIndex(index int) (netlink.Link, error) {
+	h, err := n.handle()
+	if err != nil {
+		return nil, err
+	}
+	l, err := h.LinkByIndex(index)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) || gone(err) {
+		return nil, ErrGone
+	}
+	return l, err
+}
+
+func (n *Namespace) parse(l netlink.Link) *Link {
+	a := l.Attrs()
+	link := &Link{
+		LinkRef: LinkRef{NS: n.ref, Index: a.Index, Name: a.Name},
+		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
+		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, peer: a.ParentIndex, peerNS: a.NetNsID,
+	}
+	if a.Flags&net.FlagLoopback != 0 {
+		link.Kind = "loopback"
+	}
+	if a.Statistics != nil {
+		link.Stats = netlink.LinkStatistics64(*a.Statistics)
+	}
+	return link
+}
+
+// Peer finds the other end of a veth pair among the namespaces that this machine has open. ErrGone: it is in none.
+func (m *Machine) Peer(l *Link) (LinkRef, error) {
+	here, err := m.Namespace(l.NS)
+	if err != nil {
+		return LinkRef{}, err
+	}
+	if l.Kind != "veth" || l.peer == 0 {
+		return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)
+	}
+	h, err := here.handle()
+	if err != nil {
+		return LinkRef{}, fail(err, "find peer of link", l.Name, here)
+	}
+	for _, n := range m.open {
+		id := -1
+		if n != here {
+			if id, err = h.GetNetNsIdByFd(int(n.fd)); err != nil || id < 0 {
+				continue
+			}
+		}
+		// The end itself must agree: a stale id or index could be another pair's.
+		if peer, err := n.linkByIndex(l.peer); err == nil && id == l.peerNS && peer.Attrs().ParentIndex == l.Index {
+			return n.parse(peer).LinkRef, nil
+		}
+	}
+	return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)
+}
+
+// MarshalJSON writes the link for `show --json` and for events.
+func (l *Link) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"name": l.Name, "index": l.Index, "kind": l.Kind, "mac": l.MAC.String(), "mtu": l.MTU, "up": l.Up})
+}

@@ -1,0 +1,104 @@
+package kernel
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// SetLink sets one attribute of a link, in `ip link set`'s words: name, mtu, mac, txqlen, alias, group, up ("on" or
+// "off") or master (an interface index, 0 for none). One attribute is one request: it happens wholly or not at all.
+func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
+	n, index, err := m.find(ref)
+	if err != nil {
+		return fail(err, "set "+attr+" of link", ref.Name, n)
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	parts := []nl.NetlinkRequestData{msg}
+	if attr == "up" {
+		msg.Change = unix.IFF_UP
+		if value == "on" {
+			msg.Flags = unix.IFF_UP
+		}
+	} else {
+		a, err := linkAttr(attr, value)
+		if err != nil {
+			return fail(err, "set "+attr+" of link", ref.Name, n)
+		}
+		parts = append(parts, a)
+	}
+	if attr == "name" {
+		m.renamed[ref.Object()] = true
+	}
+	return fail(n.do(unix.RTM_NEWLINK, 0, parts...), "set "+attr+" of link", ref.Name, n)
+}
+
+func linkAttr(attr, value string) (*nl.RtAttr, error) {
+	switch attr {
+	case "name":
+		return nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(value)), nil
+	case "alias":
+		return nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(value)), nil
+	case "mac":
+		mac, err := net.ParseMAC(value)
+		return nl.NewRtAttr(unix.IFLA_ADDRESS, mac), err
+	}
+	kind, ok := map[string]int{"mtu": unix.IFLA_MTU, "txqlen": unix.IFLA_TXQLEN, "group": unix.IFLA_GROUP, "master": unix.IFLA_MASTER}[attr]
+	if !ok {
+		return nil, fmt.Errorf("a link has no attribute %q", attr)
+	}
+	number, err := strconv.ParseUint(value, 10, 32)
+	return nl.NewRtAttr(kind, nl.Uint32Attr(uint32(number))), err
+}
+
+// Attr is the value that SetLink would be given to make the attribute what it is.
+func (l *Link) Attr(attr string) string {
+	switch attr {
+	case "name":
+		return l.Name
+	case "alias":
+		return l.Alias
+	case "mac":
+		return l.MAC.String()
+	case "mtu":
+		return strconv.Itoa(l.MTU)
+	case "txqlen":
+		return strconv.Itoa(l.TxQLen)
+	case "group":
+		return strconv.Itoa(l.Group)
+	case "master":
+		return strconv.Itoa(l.Master)
+	}
+	if l.Up {
+		return "on"
+	}
+	return "off"
+}
+
+// MoveLink moves a link to another namespace, under an index that is free there. The kernel drops its addresses,
+// routes and state on the way.
+func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int) error {
+	n, at, err := m.find(ref)
+	if err != nil {
+		return fail(err, "move link", ref.Name, n)
+	}
+	dst, err := m.Namespace(to)
+	if err != nil {
+		return fail(err, "move link", ref.Name+" to "+to.String(), n)
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(at)
+	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(dst.fd)))}
+	if index != at {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_NEW_IFINDEX, nl.Uint32Attr(uint32(index))))
+	}
+	if err := n.do(unix.RTM_NEWLINK, 0, parts...); err != nil {
+		return fail(err, "move link", ref.Name+" to "+dst.Name(), n)
+	}
+	m.Moved(Object{n.ref.Cookie, at}, Object{dst.ref.Cookie, index})
+	return nil
+}

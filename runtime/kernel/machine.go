@@ -1,0 +1,116 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/vishvananda/netns"
+)
+
+// A Machine is one process's view of the kernel's network namespaces: those it has opened, by cookie, and where links
+// went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
+type Machine struct {
+	host    *Namespace
+	open    map[uint64]*Namespace
+	moved   map[Object]Object // where a link is now that an older reference puts elsewhere
+	renamed map[Object]bool // links whose name is another than their references say
+	shared  bool              // whether the netns folder is known to be a shared mount point
+}
+
+// An Object is the identity of a namespace (Index 0) or of a link in it.
+type Object struct {
+	Cookie uint64
+	Index  int
+}
+
+// Open opens the namespace that the calling process is in as the host.
+func Open() (*Machine, error) {
+	// A thread that is in the wrong namespace must not pass it on: the host is the process's own, read from its
+	// first thread, which no namespace call ever runs on (see main).
+	fd, err := netns.GetFromPath("/proc/self/ns/net")
+	if err != nil {
+		return nil, fail(err, "open namespace", "host", nil)
+	}
+	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{}}
+	m.host = &Namespace{m: m, fd: fd, base: true}
+	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
+		fd.Close()
+		return nil, fail(err, "read cookie of namespace", "host", nil)
+	}
+	m.open[m.host.ref.Cookie] = m.host
+	return m, nil
+}
+
+// Host is the namespace that the process was started in.
+func (m *Machine) Host() *Namespace { return m.host }
+
+// Close releases every descriptor; the namespaces live on if something else holds them.
+func (m *Machine) Close() {
+	for _, n := range m.open {
+		n.release()
+	}
+	clear(m.open)
+}
+
+// BootID names the boot: what a journal says of the kernel is true during one boot only (random(4)).
+func BootID() (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b)), err
+}
+
+// within runs fn on a thread that is in the namespace fd, and brings the thread back. A thread that cannot come back
+// stays locked, so that it dies with its goroutine and no other goroutine ever runs on it.
+func (m *Machine) within(fd netns.NsHandle, fn func() error) error {
+	runtime.LockOSThread()
+	if err := netns.Set(fd); err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	// A panic in fn must not leave the thread in the namespace either.
+	defer func() {
+		if err := netns.Set(m.host.fd); err == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	return fn()
+}
+
+// where follows a link's moves to the place it is in now.
+func (m *Machine) where(o Object) Object {
+	for {
+		to, ok := m.moved[o]
+		if !ok {
+			return o
+		}
+		o = to
+	}
+}
+
+// Moved notes that a link went from one place to another, so that older references to it still find it.
+func (m *Machine) Moved(from, to Object) {
+	if from == to {
+		return
+	}
+	m.moved[from] = to
+	delete(m.moved, to)
+}
+
+// Namespace finds the namespace that a reference means. The error is ErrGone when there is none with that cookie.
+func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
+	if n := m.open[ref.Cookie]; n != nil {
+		return n, nil
+	}
+	if ref.Path == "" {
+		return nil, ErrGone
+	}
+	n, err := m.OpenPath(ref.Path)
+	if err != nil {
+		return nil, ErrGone
+	}
+	if n.ref.Cookie != ref.Cookie {
+		return nil, fmt.Errorf("namespace %s is another one now: %w", ref, ErrGone)
+	}
+	return n, nil
+}

@@ -1,0 +1,203 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// An NSRef is what a journal writes of a namespace: its identity, and the path it can be opened by.
+type NSRef struct {
+	Cookie uint64 `json:"cookie"`
+	Name   string `json:"name,omitempty"`
+	Path   string `json:"path,omitempty"`
+}
+
+func (r NSRef) String() string {
+	if r.Name == "" {
+		return "host"
+	}
+	return r.Name
+}
+
+// Object is the namespace's identity.
+func (r NSRef) Object() Object { return Object{Cookie: r.Cookie} }
+
+// A Namespace is an open network namespace: a descriptor that keeps it alive, and netlink sockets in it, opened when
+// first used and once.
+type Namespace struct {
+	m     *Machine
+	ref   NSRef
+	fd    netns.NsHandle
+	base  bool // the host: every thread is in it already
+	own   bool // made by this process or read back from its journal: nobody else gives out indexes in it
+	next  int  // the next interface index to give out in a namespace of our own
+	rtnl  map[int]*nl.SocketHandle
+	rtnlh *netlink.Handle
+}
+
+// Name is the namespace's name, "host" for the one nsscript started in.
+func (n *Namespace) Name() string { return n.ref.String() }
+
+// Ref is what to remember of the namespace.
+func (n *Namespace) Ref() NSRef { return n.ref }
+
+// IsHost reports whether this is the namespace nsscript started in.
+func (n *Namespace) IsHost() bool { return n.base }
+
+// Make makes a namespace that nothing but this process holds: unshare(2), CLONE_NEWNET. It dies with the process
+// unless it is published. Its cookie is known before anybody can see it.
+func (m *Machine) Make(name string) (*Namespace, error) {
+	n := &Namespace{m: m, own: true, next: 2, fd: -1}
+	err := m.within(m.host.fd, func() (err error) {
+		if n.fd, err = netns.New(); err != nil {
+			return err
+		}
+		if n.ref.Cookie, err = socketCookie(); err != nil {
+			return err
+		}
+		return n.dial()
+	})
+	if err != nil {
+		n.release()
+		return nil, fail(err, "add namespace", name, nil)
+	}
+	n.ref.Name, n.ref.Path = name, netnsDir+"/"+name
+	m.open[n.ref.Cookie] = n
+	return n, nil
+}
+
+// OpenPath opens the namespace at a path: /run/netns/NAME, /proc/PID/ns/net or any other nsfs file.
+func (m *Machine) OpenPath(path string) (*Namespace, error) {
+	fd, err := openNS(path)
+	if err != nil {
+		return nil, fail(err, "open namespace", path, nil)
+	}
+	cookie, err := m.cookie(fd)
+	if err != nil {
+		fd.Close()
+		return nil, fail(err, "open namespace", path, nil)
+	}
+	if n := m.open[cookie]; n != nil {
+		fd.Close()
+		return n, nil
+	}
+	n := &Namespace{m: m, fd: fd, ref: NSRef{Cookie: cookie, Path: path}}
+	switch pid, ok := strings.CutPrefix(strings.TrimSuffix(path, "/ns/net"), "/proc/"); {
+	case ok:
+		n.ref.Name = "pid-" + pid
+	default:
+		n.ref.Name = path[strings.LastIndexByte(path, '/')+1:]
+	}
+	m.open[cookie] = n
+	return n, nil
+}
+
+// OpenName opens a namespace that `ip netns` knows.
+func (m *Machine) OpenName(name string) (*Namespace, error) {
+	if err := ValidNamespaceName(name); err != nil {
+		return nil, err
+	}
+	n, err := m.OpenPath(netnsDir + "/" + name)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, &Error{Op: "open namespace", Object: name, Err: unix.ENOENT, Hint: "`ip netns list` shows the namespaces that have a name"}
+	}
+	return n, err
+}
+
+// OpenPID opens the namespace that a process is in.
+func (m *Machine) OpenPID(pid int) (*Namespace, error) {
+	n, err := m.OpenPath("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	if errors.Is(err, unix.ENOENT) {
+		return nil, &Error{Op: "open namespace", Object: fmt.Sprintf("of process %d", pid), Err: unix.ESRCH}
+	}
+	return n, err
+}
+
+// openNS opens a path only when it is a network namespace, and never blocks on a FIFO or follows a symlink to elsewhere
+// than nsfs.
+func openNS(path string) (netns.NsHandle, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, err
+	}
+	if !isNetNS(fd) {
+		unix.Close(fd)
+		return -1, errors.New("not a network namespace")
+	}
+	return netns.NsHandle(fd), nil
+}
+
+func isNetNS(fd int) bool {
+	var fs unix.Statfs_t
+	if unix.Fstatfs(fd, &fs) != nil || fs.Type != unix.NSFS_MAGIC {
+		return false
+	}
+	kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
+	return err == nil && kind == unix.CLONE_NEWNET
+}
+
+// cookie reads a namespace's identity (socket(7), SO_NETNS_COOKIE; Linux 5.14).
+func (m *Machine) cookie(fd netns.NsHandle) (cookie uint64, err error) {
+	if m.host == nil { // opening the host itself: the process is in it
+		return socketCookie()
+	}
+	err = m.within(fd, func() error {
+		cookie, err = socketCookie()
+		return err
+	})
+	return cookie, err
+}
+
+func socketCookie() (uint64, error) {
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(s)
+	cookie, err := unix.GetsockoptUint64(s, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if errors.Is(err, unix.ENOPROTOOPT) {
+		return 0, errors.New("this kernel has no SO_NETNS_COOKIE: Linux 5.14 or newer is needed")
+	}
+	return cookie, err
+}
+
+// Do runs fn on a thread that is inside the namespace. A socket or /proc/sys/net file opened there stays in the
+// namespace, whichever thread uses it later; fn must not block for long or start goroutines that need the namespace.
+func (n *Namespace) Do(fn func() error) error {
+	if n.fd < 0 {
+		return ErrGone
+	}
+	if n.base {
+		return fn()
+	}
+	return n.m.within(n.fd, fn)
+}
+
+// Forget releases what this process holds of the namespace.
+func (n *Namespace) Forget() {
+	delete(n.m.open, n.ref.Cookie)
+	n.release()
+}
+
+func (n *Namespace) release() {
+	for _, s := range n.rtnl {
+		s.Close()
+	}
+	if n.rtnlh != nil {
+		n.rtnlh.Close()
+	}
+	n.rtnl, n.rtnlh = nil, nil
+	if n.fd >= 0 {
+		n.fd.Close()
+	}
+	n.fd = -1
+	runtime.KeepAlive(n)
+}

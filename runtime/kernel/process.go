@@ -1,0 +1,88 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
+// /proc/net and, through a mount namespace of its own, in /sys. It stands in a process group of its own, which is
+// killed as a whole when ctx ends and when the command itself has ended; it dies with this process.
+func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd) error {
+	done := make(chan error, 1)
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	cmd.WaitDelay = 100 * time.Millisecond
+	// The goroutine keeps its thread until the command has ended: Pdeathsig means the death of that thread. It is
+	// never unlocked, so the thread, with its own mount namespace, ends with it.
+	go func() {
+		runtime.LockOSThread()
+		if err := n.enter(); err != nil {
+			done <- fail(err, "enter namespace", n.Name(), nil)
+			return
+		}
+		if err := cmd.Start(); err != nil {
+			done <- err
+			return
+		}
+		group := -cmd.Process.Pid
+		stop := context.AfterFunc(ctx, func() { _ = unix.Kill(group, unix.SIGKILL) })
+		err := cmd.Wait()
+		if !stop() {
+			err = context.Cause(ctx)
+		}
+		// What the command left behind in its group goes with it; ESRCH says that there is nothing.
+		_ = unix.Kill(group, unix.SIGKILL)
+		if errors.Is(err, exec.ErrWaitDelay) {
+			err = nil // a child of the command held its output open
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// enter moves the calling thread, which must be locked and never be unlocked, into the namespace for good.
+func (n *Namespace) enter() error {
+	if n.base {
+		return nil
+	}
+	if err := netns.Set(n.fd); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return err
+	}
+	if err := unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	// /sys/class/net shows the namespace of whoever mounted it. A machine without /sys has nothing to show.
+	var flags uintptr
+	var fs unix.Statfs_t
+	if err := unix.Statfs("/sys", &fs); err == nil && fs.Flags&unix.ST_RDONLY != 0 {
+		flags = unix.MS_RDONLY
+	}
+	_ = unix.Unmount("/sys", unix.MNT_DETACH)
+	if err := unix.Mount(n.Name(), "/sys", "sysfs", flags, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
+}
+
+// Exec replaces this process by a command inside the namespace.
+func (n *Namespace) Exec(argv, env []string) error {
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	if err := n.enter(); err != nil {
+		return fail(err, "enter namespace", n.Name(), nil)
+	}
+	return fail(unix.Exec(path, argv, env), "run", strings.Join(argv, " "), n)
+}

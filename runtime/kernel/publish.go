@@ -1,0 +1,119 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// netnsDir is where ip-netns(8) keeps the names of namespaces: a file a name, with the namespace mounted on it.
+const netnsDir = "/run/netns"
+
+// Publish gives a namespace its name in /run/netns, so that it outlives the process and `ip netns` sees it.
+//
+// The file appears whole, with the namespace's cookie as its content, before the namespace is mounted on it: whoever
+// finds the file without the mount, after a SIGKILL between the two, can tell whose it is.
+func (m *Machine) Publish(n *Namespace) error {
+	name := n.ref.Name
+	if err := m.netnsFolder(); err != nil {
+		return fail(err, "add namespace", name, nil)
+	}
+	if err := tokenFile(n.ref); err != nil {
+		err = fail(err, "add namespace", name, nil)
+		if errors.Is(err, unix.EEXIST) {
+			err.(*Error).Machine = true
+			return hinted(err, "%s is there already; netns_at(name=%q) reaches it", n.ref.Path, name)
+		}
+		return err
+	}
+	if err := unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), n.ref.Path, "none", unix.MS_BIND, ""); err != nil {
+		return fail(errors.Join(err, os.Remove(n.ref.Path)), "add namespace", name, nil)
+	}
+	return nil
+}
+
+// Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
+// is another namespace, or somebody else's file, is left and reported as ErrDiverged; a name that is not there is no
+// error.
+func (m *Machine) Unpublish(ref NSRef) error {
+	for {
+		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if errors.Is(err, unix.ENOENT) {
+			return nil
+		} else if err != nil {
+			return fail(err, "delete namespace", ref.Name, nil)
+		}
+		ours, mounted, err := m.whose(fd, ref)
+		unix.Close(fd)
+		switch {
+		case err != nil:
+			return fail(err, "delete namespace", ref.Name, nil)
+		case !ours:
+			return fail(ErrDiverged, "delete namespace", ref.Name, nil)
+		case !mounted:
+			// Removing the file also detaches the copies of the mount in other mount namespaces.
+			return fail(unix.Unlink(ref.Path), "delete namespace", ref.Name, nil)
+		}
+		if err := unix.Unmount(ref.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return fail(err, "delete namespace", ref.Name, nil)
+		}
+	}
+}
+
+// whose tells whether an open file is a namespace's name: the namespace itself, or the file below it.
+func (m *Machine) whose(fd int, ref NSRef) (ours, mounted bool, err error) {
+	if isNetNS(fd) {
+		cookie, err := m.cookie(netns.NsHandle(fd))
+		return cookie == ref.Cookie, true, err
+	}
+	buf := make([]byte, 64)
+	n, err := unix.Pread(fd, buf, 0)
+	return string(buf[:max(n, 0)]) == token(ref), false, err
+}
+
+func token(ref NSRef) string { return fmt.Sprintf("nsscript %d\n", ref.Cookie) }
+
+// tokenFile makes the file below the mount in one step: written without a name first (O_TMPFILE), then linked.
+func tokenFile(ref NSRef) error {
+	fd, err := unix.Open(netnsDir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte(token(ref))); err != nil {
+		return err
+	}
+	return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, ref.Path, unix.AT_SYMLINK_FOLLOW)
+}
+
+// netnsFolder makes /run/netns what ip-netns(8) makes of it: a mount point that shares its mounts with other mount
+// namespaces. It stays when the lab goes, as it does with `ip netns`.
+func (m *Machine) netnsFolder() error {
+	if m.shared {
+		return nil
+	}
+	if err := os.Mkdir(netnsDir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	dir, err := unix.Open(netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	// Two processes that find the folder new must not both mount it on itself.
+	if err := unix.Flock(dir, unix.LOCK_EX); err != nil {
+		return err
+	}
+	err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if errors.Is(err, unix.EINVAL) { // not a mount point yet
+		if err = unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+		}
+	}
+	m.shared = err == nil
+	return err
+}

@@ -1,0 +1,57 @@
+package kernel
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Recreate makes a deleted link anew from its image, under its own index; peer is the image of a veth's other end.
+// A link that is there is only restored.
+func (m *Machine) Recreate(img, peer *Image) error {
+	if _, err := m.Read(img.Link); err == nil {
+		return m.restoreBoth(img, peer)
+	} else if !errors.Is(err, ErrGone) {
+		return err
+	}
+	var err error
+	switch {
+	case img.Kind == "veth" && peer != nil:
+		err = m.AddVeth(img.spec(), peer.spec())
+	case img.Kind == "bridge":
+		n, e := m.Namespace(img.Link.NS)
+		if e != nil {
+			return fail(e, "restore link", img.Link.Name, nil)
+		}
+		info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+		info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+		info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, img.Info)
+		err = fail(n.addLink(img.spec(), info), "restore link", img.Link.Name, n)
+	default:
+		err = &Error{Op: "restore link", Object: img.Link.Name, NS: img.Link.NS.String(), Err: unix.EOPNOTSUPP}
+	}
+	if err != nil {
+		return err
+	}
+	return m.restoreBoth(img, peer)
+}
+
+// Recreatable says whether a deleted link of this kind can be made again exactly.
+func (img *Image) Recreatable() bool { return img.Kind == "veth" || img.Kind == "bridge" }
+
+func (m *Machine) restoreBoth(img, peer *Image) error {
+	errs := []error{m.Restore(img)}
+	if peer != nil {
+		errs = append(errs, m.Restore(peer))
+		// Routes over one end may have needed the carrier that only the other end's going up gave.
+		errs = append(errs, m.Restore(img))
+	}
+	return errors.Join(errs...)
+}
+
+func (img *Image) spec() LinkSpec {
+	mtu, _ := strconv.Atoi(img.Attrs["mtu"])
+	return LinkSpec{LinkRef: img.Link, MAC: img.Attrs["mac"], MTU: mtu}
+}

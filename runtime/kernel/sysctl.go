@@ -1,0 +1,136 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const sysctlRoot = "/proc/sys/"
+
+// SysctlPath turns a key into its file's path below /proc/sys, as sysctl(8) does: separated by dots, or by slashes
+// when the first separator is one, and then a dot belongs to a name ("net/ipv4/conf/eth0.100/forwarding"). Only keys
+// below net are taken: the others belong to the whole machine.
+func SysctlPath(key string) (string, error) {
+	path := key
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		path = strings.NewReplacer(".", "/", "/", ".").Replace(key)
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) < 3 || parts[0] != "net" {
+		return "", fmt.Errorf("sysctl %q is not below net: only keys such as net.ipv4.ip_forward belong to a namespace", key)
+	}
+	for _, p := range parts {
+		if p == "" || p == "." || p == ".." || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
+			return "", fmt.Errorf("sysctl %q has %q in it: a key is made of letters, digits, '_' and '-' between dots", key, p)
+		}
+	}
+	return path, nil
+}
+
+// Sysctl reads a key in the namespace, without the newline at its end.
+func (n *Namespace) Sysctl(key string) (value string, err error) {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return "", err
+	}
+	err = n.Do(func() (err error) {
+		value, err = readSysctl(path)
+		return err
+	})
+	return value, n.sysctlError(err, "read sysctl", key)
+}
+
+// SetSysctl writes a key in the namespace.
+func (n *Namespace) SetSysctl(key, value string) error {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return err
+	}
+	return n.sysctlError(n.Do(func() error { return writeSysctl(path, value) }), "set sysctl", key)
+}
+
+func (n *Namespace) sysctlError(err error, op, key string) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	err = fail(err, op, key, n)
+	if errors.Is(err, unix.ENOENT) {
+		err.(*Error).Hint = "there is no such key in this namespace; `sysctl -a -r net` lists those of the host"
+	}
+	return err
+}
+
+func readSysctl(path string) (string, error) {
+	fd, err := unix.Open(sysctlRoot+path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 4096)
+	n, err := unix.Read(fd, buf)
+	return strings.TrimRight(string(buf[:max(n, 0)]), "\n"), err
+}
+
+func writeSysctl(path, value string) error {
+	fd, err := unix.Open(sysctlRoot+path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(value+"\n"))
+	return err
+}
+
+// SysctlShadow reads what writing a key changes besides itself: ip_forward and conf/all rewrite the same setting of
+// every link and of conf/default (Documentation/networking/ip-sysctl.rst). The values are by key, in slashes.
+func (n *Namespace) SysctlShadow(key string) (map[string]string, error) {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return nil, err
+	}
+	pattern := ""
+	switch parts := strings.Split(path, "/"); {
+	case path == "net/ipv4/ip_forward":
+		pattern = "net/ipv4/conf/*/forwarding"
+	case len(parts) == 5 && parts[2] == "conf" && parts[3] == "all":
+		pattern = strings.Join([]string{"net", parts[1], "conf", "*", parts[4]}, "/")
+	default:
+		return nil, nil
+	}
+	shadow := map[string]string{}
+	err = n.Do(func() error {
+		files, err := filepath.Glob(sysctlRoot + pattern)
+		for _, f := range files {
+			f = strings.TrimPrefix(f, sysctlRoot)
+			if shadow[f], err = readSysctl(f); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	return shadow, n.sysctlError(err, "read sysctls", pattern)
+}
+
+// sysctlsBelow reads the settings of one link in all four of its folders; must run inside the namespace.
+func sysctlsBelow(link string) map[string]string {
+	all := map[string]string{}
+	for _, dir := range []string{"net/ipv4/conf/", "net/ipv6/conf/", "net/ipv4/neigh/", "net/ipv6/neigh/"} {
+		entries, err := os.ReadDir(sysctlRoot + dir + link)
+		if err != nil {
+			continue // the family is off, or the mtu too small for IPv6
+		}
+		for _, e := range entries {
+			// A key that cannot be read (stable_secret before it is set) cannot be put back either.
+			if v, err := readSysctl(dir + link + "/" + e.Name()); err == nil {
+				all[strings.TrimSuffix(dir, "/")+"//"+e.Name()] = v
+			}
+		}
+	}
+	return all
+}

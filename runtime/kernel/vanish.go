@@ -1,0 +1,146 @@
+package kernel
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// A Vanishing waits for namespaces to be really destroyed, which the kernel does some time after the last reference
+// to them is gone, and not at all while a process, a socket or a mount elsewhere holds one.
+type Vanishing struct {
+	m    *Machine
+	sub  *nl.NetlinkSocket
+	wait map[int]doomed // by the id that the host knows the namespace by
+}
+
+type doomed struct {
+	name  string
+	inode uint64
+}
+
+// Watch is to be called before the namespaces' names are taken away; it lets go of this process's hold on them.
+// The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
+func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
+	v := &Vanishing{m: m, wait: map[int]doomed{}}
+	h, err := m.host.handle()
+	if err != nil {
+		return nil, fail(err, "watch namespaces", "", m.host)
+	}
+	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
+		return nil, fail(err, "watch namespaces", "", m.host)
+	}
+	for _, ref := range refs {
+		n, err := m.Namespace(ref)
+		if err != nil || n.base {
+			continue
+		}
+		var st unix.Stat_t
+		id, err := h.GetNetNsIdByFd(int(n.fd))
+		if err == nil && id < 0 {
+			// -1 lets the kernel choose; it fails when somebody gave one in between, which is as good.
+			if err = h.SetNetNsIdByFd(int(n.fd), -1); err == nil || err == unix.EEXIST {
+				id, err = h.GetNetNsIdByFd(int(n.fd))
+			}
+		}
+		if err == nil {
+			err = unix.Fstat(int(n.fd), &st)
+		}
+		if err != nil {
+			return nil, fail(err, "watch namespace", n.Name(), m.host)
+		}
+		v.wait[id] = doomed{n.Name(), st.Ino}
+	}
+	for _, ref := range refs {
+		if n := m.open[ref.Cookie]; n != nil && !n.base {
+			n.Forget()
+		}
+	}
+	return v, nil
+}
+
+// Wait returns when all watched namespaces are gone. Those that are not by the deadline are named, with who holds
+// them.
+func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (left []string) {
+	defer v.sub.Close()
+	for deadline := time.Now().Add(patience); len(v.wait) > 0; {
+		now := time.Until(deadline)
+		if now <= 0 || ctx.Err() != nil {
+			break
+		}
+		tv := unix.NsecToTimeval(min(now, 100*time.Millisecond).Nanoseconds())
+		if err := v.sub.SetReceiveTimeout(&tv); err != nil {
+			break
+		}
+		msgs, _, err := v.sub.Receive()
+		if err != nil { // a timeout, or an overrun: the ids themselves tell
+			v.recheck()
+		}
+		for _, msg := range msgs {
+			if msg.Header.Type == unix.RTM_DELNSID {
+				v.forget(msg)
+			}
+		}
+	}
+	for _, d := range v.wait {
+		left = append(left, fmt.Sprintf("namespace %s, held by %s", d.name, holders(d.inode)))
+	}
+	return left
+}
+
+func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
+	if id := attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {
+		delete(v.wait, int(int32(binary.NativeEndian.Uint32(id))))
+	}
+}
+
+// recheck asks for every id that is waited for: an event can be lost.
+func (v *Vanishing) recheck() {
+	for id := range v.wait {
+		r, err := v.m.host.request(unix.RTM_GETNSID, 0)
+		if err != nil {
+			return
+		}
+		r.AddData(rawMessage{0, 0, 0, 0})
+		r.AddData(nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
+		if _, err := r.Execute(unix.NETLINK_ROUTE, 0); gone(err) {
+			delete(v.wait, id)
+		}
+	}
+}
+
+// holders names the processes that are in a namespace or have it open.
+func holders(inode uint64) string {
+	var who []string
+	want := "net:[" + strconv.FormatUint(inode, 10) + "]"
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range procs {
+		links := append([]string{p + "/ns/net"}, glob(p+"/fd/*")...)
+		for _, l := range links {
+			if to, err := os.Readlink(l); err == nil && to == want {
+				comm, _ := os.ReadFile(p + "/comm")
+				who = append(who, fmt.Sprintf("process %s (%s)", filepath.Base(p), strings.TrimSpace(string(comm))))
+				break
+			}
+		}
+	}
+	if who == nil {
+		return "a mount or a socket that /proc does not show"
+	}
+	return strings.Join(who, ", ")
+}
+
+func glob(pattern string) []string {
+	all, _ := filepath.Glob(pattern)
+	return all
+}
