@@ -1,0 +1,297 @@
+package runtime
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.starlark.net/starlark"
+)
+
+// A Changer is the arguments of a builtin that changes the machine: a struct whose tagged fields are its parameters.
+type Changer interface {
+	Change(tx *Tx) (starlark.Value, error)
+}
+
+// A Querier is the arguments of a builtin that only reads.
+type Querier interface {
+	Query(v *View) (starlark.Value, error)
+}
+
+// A Decl is a builtin, declared once: its name, its doc, its parameters with their docs and defaults, and what runs.
+// The binding of arguments, the errors about them, help and the reference are all computed from it.
+type Decl struct {
+	Name    string // "veth"; "link.set" for a method; "assert.eq" for a member of a module
+	Result  string // the type of what it returns
+	Doc     string // the first sentence is its summary
+	Params  []Param
+	Changes bool // whether it can change the machine
+
+	proto reflect.Value // the struct with the defaults
+}
+
+// A Param is a parameter of a builtin.
+type Param struct {
+	Name     string
+	Type     string // in the user's words: "prefix", "duration", "namespace or name"
+	Doc      string
+	Default  string // as it would be written in a script; empty when the parameter is required
+	Required bool
+	Keyword  bool   // can be given by name only
+	Rest     string // "*" or "**" when it takes all that is left over
+	field    int
+}
+
+// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name.
+type Unpacker interface {
+	UnpackIn(v *View, value starlark.Value) error
+}
+
+// A Typer names its type of argument for people.
+type Typer interface{ ArgType() string }
+
+// Change declares a builtin that changes the machine. args is a pointer to a struct; its fields tagged
+// `arg:"name"` are the parameters in order ("name?" is optional, "*name" and "**name" take the rest, a field tagged
+// `arg:"*"` makes those after it keyword-only), each with a `doc:"..."`; the values in it are the defaults.
+// A method's first field is its receiver.
+func Change(name, result, doc string, args Changer) *Decl {
+	d := declare(name, result, doc, args)
+	d.Changes = true
+	return d
+}
+
+// Query declares a builtin that only reads. See Change.
+func Query(name, result, doc string, args Querier) *Decl {
+	return declare(name, result, doc, args)
+}
+
+func declare(name, result, doc string, args any) *Decl {
+	d := &Decl{Name: name, Result: result, Doc: doc, proto: reflect.ValueOf(args).Elem()}
+	if doc == "" {
+		panic("runtime: builtin " + name + " has no doc")
+	}
+	keyword := false
+	t := d.proto.Type()
+	for i := range t.NumField() {
+		tag, ok := t.Field(i).Tag.Lookup("arg")
+		if !ok {
+			continue
+		}
+		if tag == "*" {
+			keyword = true
+			continue
+		}
+		p := Param{Doc: t.Field(i).Tag.Get("doc"), Keyword: keyword, field: i}
+		p.Name, p.Rest = strings.TrimLeft(tag, "*"), tag[:len(tag)-len(strings.TrimLeft(tag, "*"))]
+		optional := strings.HasSuffix(p.Name, "?")
+		p.Name = strings.TrimSuffix(p.Name, "?")
+		p.Required = !optional && p.Rest == ""
+		if p.Doc == "" {
+			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
+		}
+		p.Type = typeName(t.Field(i).Type)
+		if !p.Required {
+			p.Default = defaultText(d.proto.Field(i))
+		}
+		d.Params = append(d.Params, p)
+	}
+	return d
+}
+
+func typeName(t reflect.Type) string {
+	if typer, ok := reflect.New(t).Interface().(Typer); ok {
+		return typer.ArgType()
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.Slice:
+		return "list of " + typeName(t.Elem())
+	case reflect.Map:
+		return "dict"
+	case reflect.Interface:
+		if t == reflect.TypeFor[starlark.Callable]() {
+			return "function"
+		}
+		return "any"
+	}
+	return t.Kind().String()
+}
+
+func defaultText(v reflect.Value) string {
+	if s, ok := v.Interface().(fmt.Stringer); ok && !v.IsZero() {
+		return fmt.Sprintf("%q", s.String())
+	}
+	switch v.Kind() {
+	case reflect.Bool:
+		return map[bool]string{true: "True", false: "False"}[v.Bool()]
+	case reflect.String:
+		if v.String() != "" {
+			return fmt.Sprintf("%q", v.String())
+		}
+	case reflect.Int:
+		if v.Int() != 0 {
+			return fmt.Sprint(v.Int())
+		}
+	}
+	return "None"
+}
+
+// Method reports whether the builtin belongs to a value of the named type, and its name there.
+func (d *Decl) Method(typ string) (string, bool) { return strings.CutPrefix(d.Name, typ+".") }
+
+// bind makes a fresh struct of arguments from a call's.
+func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []starlark.Tuple) (any, error) {
+	if recv != nil {
+		args = append(starlark.Tuple{recv}, args...)
+	}
+	target := reflect.New(d.proto.Type())
+	target.Elem().Set(d.proto)
+	given := map[string]bool{}
+	positional, rest := 0, -1
+	for i, p := range d.Params {
+		switch {
+		case p.Rest == "*":
+			rest = i
+		case !p.Keyword && p.Rest == "" && rest < 0:
+			positional++
+		}
+	}
+	set := func(p Param, val starlark.Value) error {
+		if given[p.Name] {
+			return d.usage("got two values for parameter %q", p.Name)
+		}
+		given[p.Name] = true
+		if val == starlark.None && !p.Required {
+			return nil
+		}
+		if err := unpack(v, target.Elem().Field(p.field), val); err != nil {
+			return d.usage("parameter %q: %w", p.Name, err)
+		}
+		return nil
+	}
+	for i, a := range args {
+		switch {
+		case i < positional:
+			if err := set(d.Params[i], a); err != nil {
+				return nil, err
+			}
+		case rest >= 0:
+			field := target.Elem().Field(d.Params[rest].field)
+			item := reflect.New(field.Type().Elem()).Elem()
+			if err := unpack(v, item, a); err != nil {
+				return nil, d.usage("argument %d: %w", i+1, err)
+			}
+			field.Set(reflect.Append(field, item))
+		default:
+			hidden := 0
+			if recv != nil {
+				hidden = 1
+			}
+			return nil, d.usage("got %d positional arguments, want at most %d", len(args)-hidden, positional-hidden)
+		}
+	}
+	for _, kw := range kwargs {
+		name := string(kw[0].(starlark.String))
+		if p := d.param(name); p != nil {
+			if err := set(*p, kw[1]); err != nil {
+				return nil, err
+			}
+		} else if last := d.Params[max(len(d.Params)-1, 0):]; len(last) == 1 && last[0].Rest == "**" {
+			field := target.Elem().Field(last[0].field)
+			field.Set(reflect.Append(field, reflect.ValueOf(kw)))
+		} else {
+			return nil, d.unknown(name)
+		}
+	}
+	for _, p := range d.Params {
+		if p.Required && !given[p.Name] {
+			return nil, d.usage("missing argument for %s", p.Name)
+		}
+	}
+	return target.Interface(), nil
+}
+
+func (d *Decl) param(name string) *Param {
+	for i, p := range d.Params {
+		if p.Name == name && p.Rest == "" {
+			return &d.Params[i]
+		}
+	}
+	return nil
+}
+
+func (d *Decl) unknown(name string) error {
+	var names []string
+	for _, p := range d.Params {
+		names = append(names, p.Name)
+	}
+	if near := nearest(name, names); near != "" {
+		return d.usage("unexpected keyword argument %q, did you mean %s=?", name, near)
+	}
+	return d.usage("unexpected keyword argument %q", name)
+}
+
+// usage is an error about the arguments of a call; its hint is the signature.
+func (d *Decl) usage(format string, args ...any) error {
+	return &UsageError{Err: fmt.Errorf(d.Name+": "+format, args...), Hint: "usage: " + d.Signature()}
+}
+
+// unpack puts a Starlark value into a field.
+func unpack(v *View, field reflect.Value, val starlark.Value) error {
+	if field.Kind() == reflect.Pointer {
+		if _, ok := field.Interface().(starlark.Value); !ok {
+			field.Set(reflect.New(field.Type().Elem()))
+			return unpack(v, field.Elem(), val)
+		}
+	}
+	switch u := field.Addr().Interface().(type) {
+	case Unpacker:
+		return u.UnpackIn(v, val)
+	case starlark.Unpacker:
+		return u.Unpack(val)
+	}
+	want := func() error { return fmt.Errorf("got %s, want %s", val.Type(), typeName(field.Type())) }
+	switch field.Kind() {
+	case reflect.String:
+		s, ok := starlark.AsString(val)
+		if !ok {
+			return want()
+		}
+		field.SetString(s)
+	case reflect.Bool:
+		b, ok := val.(starlark.Bool)
+		if !ok {
+			return want()
+		}
+		field.SetBool(bool(b))
+	case reflect.Int:
+		n, ok := val.(starlark.Int)
+		if !ok {
+			return want()
+		}
+		i, ok := n.Int64()
+		if !ok {
+			return fmt.Errorf("%s is out of range", n)
+		}
+		field.SetInt(i)
+	case reflect.Slice:
+		it, ok := val.(starlark.Iterable)
+		if !ok {
+			return want()
+		}
+		for e := range starlark.Elements(it) {
+			item := reflect.New(field.Type().Elem()).Elem()
+			if err := unpack(v, item, e); err != nil {
+				return err
+			}
+			field.Set(reflect.Append(field, item))
+		}
+	default:
+		if !reflect.TypeOf(val).AssignableTo(field.Type()) {
+			return want()
+		}
+		field.Set(reflect.ValueOf(val))
+	}
+	return nil
+}

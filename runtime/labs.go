@@ -1,0 +1,238 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// Labs is the labs of one machine: those kept, those running, those whose run died.
+type Labs struct {
+	voc *Vocabulary
+	dir *journal.Dir
+}
+
+// OpenLabs opens the folder of journals; dir is DefaultDir when empty.
+func OpenLabs(voc *Vocabulary, dir string) (*Labs, error) {
+	d, err := openDir(dir)
+	return &Labs{voc, d}, err
+}
+
+// A Lab is a lab as its journal tells it.
+type Lab struct {
+	Name       string   `json:"name"`
+	State      string   `json:"state"` // "up", "running", "dead", "damaged"
+	Script     string   `json:"script,omitempty"`
+	PID        int      `json:"pid,omitempty"`
+	Since      string   `json:"since,omitempty"`
+	Namespaces []string `json:"namespaces"`
+	Changes    []Event  `json:"changes"`
+	Err        error    `json:"-"`
+
+	refs []kernel.NSRef
+}
+
+// List lists all labs in the order of their names.
+func (l *Labs) List() ([]Lab, error) {
+	entries, err := l.dir.List()
+	var labs []Lab
+	for _, e := range entries {
+		labs = append(labs, l.lab(e))
+	}
+	return labs, err
+}
+
+func (l *Labs) lab(e journal.Entry) Lab {
+	lab := Lab{Name: e.Name, Script: e.Header.Script, PID: e.Header.PID, Since: e.Header.Start.Local().Format("2006-01-02 15:04:05"), Err: e.Err, Namespaces: []string{}}
+	switch {
+	case e.Err != nil:
+		lab.State = "damaged"
+	case e.Live:
+		lab.State = "running"
+	case e.Kept:
+		lab.State = "up"
+	default:
+		lab.State = "dead"
+	}
+	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
+	lab.Err = errors.Join(lab.Err, err)
+	for _, c := range ops {
+		lab.Changes = append(lab.Changes, Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos})
+		if p, ok := c.op.(Publisher); ok {
+			lab.refs = append(lab.refs, p.Publishes())
+			lab.Namespaces = append(lab.Namespaces, p.Publishes().Name)
+		}
+	}
+	return lab
+}
+
+// Find finds a lab by its name.
+func (l *Labs) Find(name string) (Lab, error) {
+	e, ok, err := l.dir.Find(name)
+	if err == nil && !ok {
+		labs, _ := l.List()
+		var names []string
+		for _, lab := range labs {
+			names = append(names, lab.Name)
+		}
+		err = fmt.Errorf("there is no lab %s", name)
+		if near := nearest(name, names); near != "" {
+			err = fmt.Errorf("%w, did you mean %s?", err, near)
+		}
+	}
+	return l.lab(e), err
+}
+
+// A Recovery is what was found and done about one lab.
+type Recovery struct {
+	Name string `json:"name"`
+	Undoing
+	Err error `json:"-"`
+}
+
+// Recover undoes what dead runs left. Labs that are up or running are not touched. It can be interrupted at any point
+// and called again.
+func (l *Labs) Recover() ([]Recovery, error) {
+	entries, err := l.dir.List()
+	if err != nil {
+		return nil, err
+	}
+	var all []Recovery
+	for _, e := range entries {
+		if e.Live || e.Kept && e.Err == nil {
+			continue
+		}
+		r := Recovery{Name: e.Name}
+		if r.Err = e.Err; r.Err == nil {
+			r.Undoing, r.Err = l.undo(e.Name, false)
+		}
+		if errors.Is(r.Err, journal.ErrLive) || errors.Is(r.Err, os.ErrNotExist) {
+			continue // another nsscript is at it
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// Down takes a lab down: all that it changed is undone.
+func (l *Labs) Down(name string) (Undoing, error) {
+	if _, err := l.Find(name); err != nil {
+		return Undoing{}, err
+	}
+	return l.undo(name, true)
+}
+
+// undo claims a lab's journal and undoes its open changes.
+func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
+	log, e, err := l.dir.Claim(name)
+	if err != nil {
+		return u, err
+	}
+	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
+	if e.Kept && !drop {
+		return u, log.Close()
+	}
+	boot, err := kernel.BootID()
+	if err != nil {
+		return fail(err)
+	}
+	if boot != e.Header.Boot {
+		// Nothing of what it made outlived that boot.
+		return u, log.Remove()
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return fail(err)
+	}
+	defer m.Close()
+	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
+		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
+	}
+	changes, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
+	if err != nil {
+		return fail(err)
+	}
+	if e.Kept {
+		if err := log.Drop(); err != nil {
+			return fail(err)
+		}
+	}
+	if u, err = undo(m, log, changes); err != nil || len(u.Left) > 0 {
+		return fail(err)
+	}
+	return u, log.Remove()
+}
+
+// Show writes what a lab is: its changes as commands, and its namespaces as they are now.
+func (l *Labs) Show(w io.Writer, lab Lab) error {
+	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
+	m, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for _, ref := range lab.refs {
+		if err := showNS(w, m, ref); err != nil {
+			fmt.Fprintf(w, "\n%s: %s\n", ref.Name, kernel.Cause(err))
+		}
+	}
+	return nil
+}
+
+func showNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
+	n, err := m.Namespace(ref)
+	if err != nil {
+		return err
+	}
+	links, err := n.Links()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%s\n", ref.Name)
+	for _, link := range links {
+		addrs, err := m.Addrs(link.LinkRef)
+		if err != nil {
+			return err
+		}
+		state := "down"
+		if link.Up {
+			state = "up"
+		}
+		fmt.Fprintf(w, "  %-15s %-8s %-4s mtu %d", link.Name, link.Kind, state, link.MTU)
+		for _, a := range addrs {
+			fmt.Fprintf(w, " %s", a.Prefix)
+		}
+		fmt.Fprintln(w)
+	}
+	routes, err := n.Routes()
+	for _, r := range routes {
+		if !strings.HasPrefix(r, "fe80::") {
+			fmt.Fprintf(w, "  route %s\n", r)
+		}
+	}
+	return err
+}
+
+// Exec replaces this process by a command in a namespace of a lab.
+func (l *Labs) Exec(lab Lab, ns string, argv []string) error {
+	i := slices.Index(lab.Namespaces, ns)
+	if i < 0 {
+		err := fmt.Errorf("lab %s has no namespace %s: it has %s", lab.Name, ns, strings.Join(lab.Namespaces, ", "))
+		return err
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	n, err := m.Namespace(lab.refs[i])
+	if err != nil {
+		return err
+	}
+	return n.Exec(argv, os.Environ())
+}

@@ -1,0 +1,180 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// An Op is one change to the machine, as a value: a pointer to a struct whose JSON form is its record in the journal.
+// Undo must do the right thing whether Do ran wholly or not at all, for a process may die between the two.
+type Op interface {
+	// Kind names the op in journals, in iproute2's words: "link add".
+	Kind() string
+	// Command is the iproute2 command line that would make the same change.
+	Command() string
+	// Touches lists the links and namespaces that the change is made in. When all of them were made by the transaction
+	// that is being undone, undoing them undoes the change, and Undo is not called.
+	Touches() []kernel.Object
+	// Check looks and changes nothing that others can see: it resolves what Do needs and saves what Do will overwrite.
+	// fresh says that all it touches was made in the same transaction, so that there is nothing to save.
+	Check(m *kernel.Machine, fresh bool) error
+	// Do makes one request of the kernel: it happens wholly or not at all.
+	Do(m *kernel.Machine) error
+	// Undo puts back what was, and is content when that is so already. It touches only what it can identify as the op's
+	// own, and reports the rest as kernel.ErrDiverged.
+	Undo(m *kernel.Machine) error
+}
+
+// A Maker is an op that makes namespaces or links.
+type Maker interface{ Makes() []kernel.Object }
+
+// A Mover is an op after which a link has another identity.
+type Mover interface {
+	Moves() (from, to kernel.Object)
+}
+
+// A Publisher is an op whose undoing takes a namespace's name away; rollback waits until the kernel has destroyed it.
+type Publisher interface{ Publishes() kernel.NSRef }
+
+// A change is an op that was made in this run, or read back from a journal.
+type change struct {
+	seq int
+	op  Op
+	pos string
+}
+
+// decodeOps turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error: it
+// could not be undone.
+func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
+	types := map[string]reflect.Type{}
+	for _, op := range kinds {
+		types[op.Kind()] = reflect.TypeOf(op).Elem()
+	}
+	var all []change
+	for _, r := range open {
+		t, ok := types[r.Kind]
+		if !ok {
+			return nil, fmt.Errorf("change %d is a %q, which this nsscript does not know", r.Seq, r.Kind)
+		}
+		op := reflect.New(t).Interface().(Op)
+		if err := json.Unmarshal(r.Data, op); err != nil {
+			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
+		}
+		all = append(all, change{r.Seq, op, r.Pos})
+	}
+	return all, nil
+}
+
+// made is what a list of changes made: links by the identity that they had at each time, and namespaces.
+func made(changes []change) map[kernel.Object]bool {
+	all := map[kernel.Object]bool{}
+	for _, c := range changes {
+		if maker, ok := c.op.(Maker); ok {
+			for _, o := range maker.Makes() {
+				all[o] = true
+			}
+		}
+		if mover, ok := c.op.(Mover); ok {
+			if from, to := mover.Moves(); all[from] {
+				all[to] = true
+			}
+		}
+	}
+	return all
+}
+
+// moot reports whether all that an op touches is, or is inside, something of the given.
+func moot(op Op, made map[kernel.Object]bool) bool {
+	for _, o := range op.Touches() {
+		if !made[o] && !made[kernel.Object{Cookie: o.Cookie}] {
+			return false
+		}
+	}
+	return len(op.Touches()) > 0
+}
+
+// A Leftover is a change that could not be undone.
+type Leftover struct {
+	Seq     int    `json:"seq,omitempty"`
+	Command string `json:"command,omitempty"`
+	Pos     string `json:"pos,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+// An Undoing is what a rollback did.
+type Undoing struct {
+	Undone int        `json:"undone"`
+	Left   []Leftover `json:"left,omitempty"`
+}
+
+// undo undoes changes newest first. It goes on past failures and tries those once more at the end, since what blocked
+// one may have been undone after it.
+func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error) {
+	for i, c := range changes {
+		if mover, ok := c.op.(Mover); ok {
+			// Only the last change of a journal can be one that was not made.
+			if from, to := mover.Moves(); i < len(changes)-1 || m.At(to) {
+				m.Moved(from, to)
+			}
+		}
+	}
+	var names []kernel.NSRef
+	ours := made(changes)
+	for _, c := range changes {
+		if p, ok := c.op.(Publisher); ok {
+			names = append(names, p.Publishes())
+		}
+	}
+	u := Undoing{}
+	var watch *kernel.Vanishing
+	var write error
+	pass := func(todo []change) (failed []change, reasons []error) {
+		for i := len(todo) - 1; i >= 0; i-- {
+			c := todo[i]
+			if _, ok := c.op.(Publisher); ok && watch == nil {
+				// From the first name on there is nothing to do inside the namespaces any more.
+				var err error
+				if watch, err = m.Watch(names); err != nil {
+					failed, reasons = append(failed, c), append(reasons, err)
+					continue
+				}
+			}
+			if !moot(c.op, ours) {
+				if err := c.op.Undo(m); err != nil {
+					failed, reasons = append(failed, c), append(reasons, err)
+					continue
+				}
+			}
+			u.Undone++
+			write = errors.Join(write, log.Undone(c.seq))
+		}
+		return failed, reasons
+	}
+	failed, reasons := pass(changes)
+	if len(failed) > 0 {
+		failed, reasons = pass(reversed(failed))
+	}
+	for i, c := range failed {
+		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, reasons[i].Error()})
+	}
+	if watch != nil {
+		for _, left := range watch.Wait(context.Background(), patience) {
+			u.Left = append(u.Left, Leftover{Reason: left})
+		}
+	}
+	return u, write
+}
+
+func reversed(changes []change) []change {
+	out := make([]change, 0, len(changes))
+	for i := len(changes) - 1; i >= 0; i-- {
+		out = append(out, changes[i])
+	}
+	return out
+}

@@ -1,0 +1,207 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
+const patience = 5 * time.Second
+
+// Options say how to run. Vocabulary and Lab are needed.
+type Options struct {
+	Vocabulary *Vocabulary
+	Lab        string // the name that the run is kept under
+	Dir        string // where runs have their journals; DefaultDir when empty
+	Script     string // for people: what made the lab
+	Args       []string
+	Root       string      // folder that load() may not leave; the script's own when empty
+	Stdout     io.Writer   // what the script prints; os.Stdout when nil
+	Observe    func(Event) // told of every change, before it is made; may be nil
+}
+
+// DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
+const DefaultDir = "/run/nsscript"
+
+// An Event is something that a run did.
+type Event struct {
+	Event   string `json:"event"` // "change", "print", "recover"
+	Seq     int    `json:"seq,omitempty"`
+	Kind    string `json:"kind,omitempty"`
+	Command string `json:"command,omitempty"`
+	Pos     string `json:"pos,omitempty"`
+	Text    string `json:"text,omitempty"`
+}
+
+// A Session is one run: the lab's journal, the machine, and what the script has changed so far. It belongs to one
+// goroutine. Close it in any case; Keep or Rollback first.
+type Session struct {
+	o       Options
+	voc     *Vocabulary
+	m       *kernel.Machine
+	log     *journal.Log
+	globals starlark.StringDict
+	loader  *loader
+	ctx     context.Context
+
+	changes []change
+	frames  []int // where in changes each transaction that is running began
+	exits   []func(*starlark.Thread) error
+	left    []Leftover // of transactions inside the script that could not be undone
+	ended   bool
+}
+
+// NewSession claims the lab's name and opens the machine. The error is a *journal.TakenError when the name is taken.
+func NewSession(o Options) (*Session, error) {
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{o: o, voc: o.Vocabulary, m: m, frames: []int{0}}
+	boot, err := kernel.BootID()
+	if err == nil {
+		var dir *journal.Dir
+		if dir, err = openDir(o.Dir); err == nil {
+			s.log, err = dir.Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
+				PID: os.Getpid(), Start: time.Now(), HostNS: m.Host().Ref().Cookie})
+		}
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	s.globals = o.Vocabulary.globals(s)
+	args := make([]starlark.Value, len(o.Args))
+	for i, a := range o.Args {
+		args[i] = starlark.String(a)
+	}
+	s.globals["args"] = starlark.NewList(args)
+	s.globals["host"] = o.Vocabulary.host(s)
+	return s, nil
+}
+
+func openDir(path string) (*journal.Dir, error) {
+	if path == "" {
+		path = DefaultDir
+	}
+	dir, err := journal.OpenDir(path)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, &kernel.Error{Op: "open", Object: path, Err: err, Machine: true,
+			Hint: "labs on the machine itself need root: run it with sudo"}
+	}
+	return dir, err
+}
+
+// host is the value of the predeclared name host.
+func (voc *Vocabulary) host(s *Session) starlark.Value {
+	if voc.Host == nil {
+		return starlark.None
+	}
+	return voc.Host(&View{s: s})
+}
+
+// Run executes a script that Parse accepted. Whatever it changed before it failed is still there: Rollback undoes it.
+// A panic, a signal or a deadline (through ctx) end it like any error.
+func (s *Session) Run(ctx context.Context, p *Program) (err error) {
+	s.ctx = ctx
+	s.loader = newLoader(s, p)
+	thread := s.thread("main")
+	defer func() {
+		if e := s.runExits(); err == nil {
+			err = e
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { thread.Cancel("interrupted") })
+	defer stop()
+	defer recovered("nsscript", &err)
+	_, err = p.prog.Init(thread, s.globals)
+	return s.ending(err)
+}
+
+// ending replaces the interpreter's word for a cancelled run by the reason.
+func (s *Session) ending(err error) error {
+	if err != nil && s.ctx.Err() != nil {
+		var eval *starlark.EvalError
+		if errors.As(err, &eval) {
+			return &Interrupted{Cause: context.Cause(s.ctx), At: eval}
+		}
+		return &Interrupted{Cause: context.Cause(s.ctx)}
+	}
+	return err
+}
+
+// thread makes a Starlark thread of this run.
+func (s *Session) thread(name string) *starlark.Thread {
+	return &starlark.Thread{Name: name, Load: s.loader.load, Print: func(_ *starlark.Thread, msg string) { s.print(msg) }}
+}
+
+func (s *Session) print(msg string) {
+	if s.o.Observe != nil {
+		s.o.Observe(Event{Event: "print", Text: msg})
+	}
+	if _, err := fmt.Fprintln(s.o.Stdout, msg); err != nil && s.ctx.Err() == nil {
+		panic(fmt.Errorf("write to stdout: %w", err))
+	}
+}
+
+// runExits calls what on_exit was given, newest first, each in a thread of its own: the script's may be cancelled.
+func (s *Session) runExits() error {
+	var errs []error
+	ctx := s.ctx
+	s.ctx = context.WithoutCancel(ctx)
+	defer func() { s.ctx = ctx }()
+	for len(s.exits) > 0 {
+		fn := s.exits[len(s.exits)-1]
+		s.exits = s.exits[:len(s.exits)-1]
+		errs = append(errs, func() (err error) {
+			defer recovered("on_exit", &err)
+			return fn(s.thread("on_exit"))
+		}())
+	}
+	return errors.Join(errs...)
+}
+
+// Changes is how many changes are there to undo.
+func (s *Session) Changes() int { return len(s.changes) }
+
+// Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep.
+func (s *Session) Keep() error {
+	if len(s.changes) == 0 {
+		s.ended = true
+		return s.log.Remove()
+	}
+	s.ended = true
+	return errors.Join(s.log.Keep(), s.log.Close())
+}
+
+// Rollback undoes all that the run changed.
+func (s *Session) Rollback() (Undoing, error) {
+	u, err := undo(s.m, s.log, s.changes)
+	u.Left = append(s.left, u.Left...)
+	s.changes, s.ended = nil, true
+	if len(u.Left) > 0 || err != nil {
+		return u, errors.Join(err, s.log.Close())
+	}
+	return u, s.log.Remove()
+}
+
+// Close releases the machine. A run that was neither kept nor rolled back is left to `nsscript recover`.
+func (s *Session) Close() error {
+	s.m.Close()
+	if !s.ended {
+		return s.log.Close()
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// A View is what a builtin that only reads gets: the machine to look at, and the run that it is called in.
+type View struct {
+	s      *Session
+	thread *starlark.Thread
+}
+
+// Machine is the kernel's namespaces, for reading.
+func (v *View) Machine() *kernel.Machine { return v.s.m }
+
+// Context ends when the run is interrupted; whatever blocks must end with it.
+func (v *View) Context() context.Context { return v.s.ctx }
+
+// Print writes a line to the script's output.
+func (v *View) Print(msg string) { v.s.print(msg) }
+
+// Vocabulary is the table that the run was given.
+func (v *View) Vocabulary() *Vocabulary { return v.s.voc }
+
+// Call calls a Starlark function.
+func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	return starlark.Call(v.thread, fn, args, kwargs)
+}
+
+// Namespaces lists the namespaces that the run has made and that are still there, oldest first.
+func (v *View) Namespaces() []kernel.NSRef {
+	var all []kernel.NSRef
+	for _, c := range v.s.changes {
+		if p, ok := c.op.(Publisher); ok {
+			all = append(all, p.Publishes())
+		}
+	}
+	return all
+}
+
+// OnExit has fn called at the end of the run, whatever its outcome, before anything is undone.
+func (v *View) OnExit(fn func(*starlark.Thread) error) { v.s.exits = append(v.s.exits, fn) }
+
+// A Tx is what a builtin that changes the machine gets. Nothing else can apply an op.
+type Tx struct{ *View }
+
+// Apply makes one change: looks, writes the intent to the journal, does it.
+func (tx *Tx) Apply(op Op) error {
+	s := tx.s
+	if err := s.ctx.Err(); err != nil {
+		return context.Cause(s.ctx)
+	}
+	fresh := moot(op, made(s.changes[s.frames[len(s.frames)-1]:]))
+	if err := op.Check(s.m, fresh); err != nil {
+		return err
+	}
+	pos := tx.position()
+	seq, err := s.log.Intent(op.Kind(), op, pos)
+	if err != nil {
+		return err
+	}
+	if s.o.Observe != nil {
+		s.o.Observe(Event{Event: "change", Seq: seq, Kind: op.Kind(), Command: op.Command(), Pos: pos})
+	}
+	if err := op.Do(s.m); err != nil {
+		return errors.Join(err, s.log.Failed(seq))
+	}
+	s.changes = append(s.changes, change{seq, op, pos})
+	return nil
+}
+
+// position is where in the script the innermost call stands that is the script's own.
+func (tx *Tx) position() string {
+	for i := range tx.thread.CallStackDepth() {
+		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 && !strings.HasPrefix(pos.Filename(), stdPrefix) {
+			return pos.String()
+		}
+	}
+	return ""
+}
+
+// Attempt calls fn in a transaction of its own: when it fails, its changes alone are undone. A run that is interrupted
+// or that could not be undone whole is no failure to catch: then stop is set and the error must be passed on.
+func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error, stop bool) {
+	s := tx.s
+	begin := len(s.changes)
+	s.frames = append(s.frames, begin)
+	val, err = tx.Call(fn, args, kwargs)
+	s.frames = s.frames[:len(s.frames)-1]
+	if err == nil {
+		return val, nil, false
+	}
+	if s.ctx.Err() != nil {
+		return nil, err, true
+	}
+	u, e := undo(s.m, s.log, s.changes[begin:])
+	s.changes = s.changes[:begin]
+	if e != nil || len(u.Left) > 0 {
+		s.left = append(s.left, u.Left...)
+		return nil, errors.Join(err, e, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
+	}
+	return nil, err, false
+}
+
+// Wait waits, or ends early with the run.
+func (v *View) Wait(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-v.s.ctx.Done():
+		return context.Cause(v.s.ctx)
+	}
+}

@@ -1,0 +1,180 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+)
+
+// A Vocabulary is the table of all that a scenario can say. It is passed in; there is no registry.
+type Vocabulary struct {
+	Decls   []*Decl
+	Types   []*Type
+	Ops     []Op                       // a prototype of every kind of change, to read journals with
+	Modules starlark.StringDict        // whole modules of other people's, such as json
+	Host    func(*View) starlark.Value // makes the value of the name host
+}
+
+// A Type declares a type of values: what attributes they have. Its methods are the builtins named after it.
+type Type struct {
+	Name, Doc string
+	Attrs     []Attr
+}
+
+// An Attr is an attribute that is read anew each time it is asked for.
+type Attr struct {
+	Name, Type, Doc string
+	Get             func(v *View, recv starlark.Value) (starlark.Value, error)
+}
+
+// Attr gives a declared type's value its attributes and methods; it is what HasAttrs.Attr of such a value calls.
+func (v *View) Attr(typ string, recv starlark.Value, name string) (starlark.Value, error) {
+	for _, t := range v.s.voc.Types {
+		if t.Name != typ {
+			continue
+		}
+		for _, a := range t.Attrs {
+			if a.Name == name {
+				return a.Get(v, recv)
+			}
+		}
+	}
+	for _, d := range v.s.voc.Decls {
+		if method, ok := d.Method(typ); ok && method == name {
+			return &Func{d: d, s: v.s, recv: recv}, nil
+		}
+	}
+	return nil, nil
+}
+
+// AttrNames lists a declared type's attributes and methods.
+func (v *View) AttrNames(typ string) []string {
+	var names []string
+	for _, t := range v.s.voc.Types {
+		if t.Name == typ {
+			for _, a := range t.Attrs {
+				names = append(names, a.Name)
+			}
+		}
+	}
+	for _, d := range v.s.voc.Decls {
+		if method, ok := d.Method(typ); ok {
+			names = append(names, method)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// globals binds the vocabulary to a session. A name with a dot that is no type's is a member of a module.
+func (voc *Vocabulary) globals(s *Session) starlark.StringDict {
+	all := starlark.StringDict{}
+	for name, m := range voc.Modules {
+		all[name] = m
+	}
+	for name, fn := range boundedUniverse() {
+		all[name] = fn
+	}
+	modules := map[string]starlark.StringDict{}
+	for _, d := range voc.Decls {
+		prefix, member, dotted := strings.Cut(d.Name, ".")
+		switch {
+		case !dotted:
+			all[d.Name] = &Func{d: d, s: s}
+		case !slices.ContainsFunc(voc.Types, func(t *Type) bool { return t.Name == prefix }):
+			if modules[prefix] == nil {
+				modules[prefix] = starlark.StringDict{}
+			}
+			modules[prefix][member] = &Func{d: d, s: s}
+		}
+	}
+	for name, members := range modules {
+		all[name] = &starlarkstruct.Module{Name: name, Members: members}
+	}
+	return all
+}
+
+// A Func is a declared builtin, bound to a session and, when it is a method, to its receiver.
+type Func struct {
+	d    *Decl
+	s    *Session
+	recv starlark.Value
+}
+
+var _ starlark.Callable = (*Func)(nil)
+
+func (f *Func) Name() string          { return f.d.Name }
+func (f *Func) String() string        { return "<builtin " + f.d.Signature() + ">" }
+func (f *Func) Type() string          { return "builtin" }
+func (f *Func) Freeze()               {}
+func (f *Func) Truth() starlark.Bool  { return true }
+func (f *Func) Hash() (uint32, error) { return starlark.String(f.d.Name).Hash() }
+
+// CallInternal binds the arguments and runs the builtin. A Go panic in it becomes an error here, while the position is
+// still known and everything can be undone.
+func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+	defer recovered(f.d.Name, &err)
+	view := &View{s: f.s, thread: thread}
+	bound, err := f.d.bind(view, f.recv, args, kwargs)
+	if err != nil {
+		return nil, err
+	}
+	if q, ok := bound.(Querier); ok {
+		val, err = q.Query(view)
+	} else {
+		val, err = bound.(Changer).Change(&Tx{view})
+	}
+	if val == nil && err == nil {
+		val = starlark.None
+	}
+	return val, err
+}
+
+func recovered(name string, err *error) {
+	if p := recover(); p != nil {
+		*err = &PanicError{Builtin: name, Value: p, Stack: debug.Stack()}
+	}
+}
+
+// A PanicError is a fault of nsscript itself.
+type PanicError struct {
+	Builtin string
+	Value   any
+	Stack   []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("%s: internal error: %v", e.Builtin, e.Value) }
+
+// most is how many elements a builtin of the language may build at once: more cannot be meant, and Go cannot recover
+// from running out of memory.
+const most = 50_000_000
+
+// boundedUniverse are the language's own builtins that would take any number of elements, with a limit.
+func boundedUniverse() starlark.StringDict {
+	all := starlark.StringDict{}
+	for _, name := range []string{"list", "tuple", "sorted", "reversed", "enumerate", "zip", "set", "dict"} {
+		inner := starlark.Universe[name].(*starlark.Builtin)
+		all[name] = starlark.NewBuiltin(name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+			defer recovered(name, &err)
+			for _, a := range args {
+				if n := starlark.Len(a); n > most {
+					return nil, fmt.Errorf("%s: %d elements are too many, at most %d fit", name, n, most)
+				}
+			}
+			return inner.CallInternal(thread, args, kwargs)
+		})
+	}
+	return all
+}
+
+// isPanic tells whether an error is nsscript's own fault.
+func isPanic(err error) *PanicError {
+	var p *PanicError
+	errors.As(err, &p)
+	return p
+}
