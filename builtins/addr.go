@@ -1,0 +1,151 @@
+package builtins
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var addrDecl = runtime.Change("addr", "address",
+	"Adds an address to a link. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{})
+
+type addrArgs struct {
+	Link   linkArg    `arg:"link" doc:"the link"`
+	Prefix prefixArg  `arg:"address" doc:"address with its prefix length, such as 10.0.0.1/24 or fd00::1/64"`
+	_      struct{}   `arg:"*"`
+	Peer   *prefixArg `arg:"peer?" doc:"address of the other end of a point-to-point link"`
+	DAD    bool       `arg:"dad?" doc:"detect duplicates first (IPv6): the address cannot be used for one to two seconds"`
+}
+
+func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	addr := kernel.Addr{Link: a.Link.LinkRef, Prefix: a.Prefix.Prefix, DAD: a.DAD}
+	if a.Peer != nil {
+		addr.Peer = a.Peer.Prefix
+	}
+	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{addr})
+}
+
+// addAddr adds an address.
+type addAddr struct{ kernel.Addr }
+
+func (o *addAddr) Kind() string             { return "addr add" }
+func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *addAddr) Command() string {
+	cmd := in(o.Link.NS) + "addr add " + o.Prefix.String()
+	if o.Peer.IsValid() {
+		cmd += " peer " + o.Peer.String()
+	}
+	cmd += " dev " + o.Link.Name
+	if o.Prefix.Addr().Is6() && !o.DAD {
+		cmd += " nodad"
+	}
+	return cmd
+}
+
+// Check refuses an address that is there: after a crash nobody could tell whose it is.
+func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	there, err := o.there(m)
+	if err == nil && there {
+		err = &kernel.Error{Op: "add address", Object: o.String(), NS: o.Link.NS.String(), Err: unix.EEXIST, Hint: "the link has this address already"}
+	}
+	return err
+}
+
+func (o *addAddr) there(m *kernel.Machine) (bool, error) {
+	all, err := m.Addrs(o.Link)
+	return slices.ContainsFunc(all, func(a kernel.Addr) bool {
+		return a.Prefix.Addr() == o.Prefix.Addr() && (a.Prefix.Bits() == o.Prefix.Bits() || o.Peer.IsValid())
+	}), err
+}
+
+func (o *addAddr) Do(m *kernel.Machine) error { return m.AddAddr(o.Addr) }
+
+func (o *addAddr) Undo(m *kernel.Machine) error {
+	if err := m.DelAddr(o.Addr); err != nil && !errors.Is(err, kernel.ErrGone) {
+		return err
+	}
+	return nil
+}
+
+// addrValue is an address in a script.
+type addrValue struct {
+	v    *runtime.View
+	addr kernel.Addr
+}
+
+var _ starlark.HasAttrs = (*addrValue)(nil)
+
+func (a *addrValue) Freeze()                                  {}
+func (a *addrValue) Truth() starlark.Bool                     { return true }
+func (a *addrValue) String() string                           { return a.addr.Prefix.String() }
+func (a *addrValue) Type() string                             { return "address" }
+func (a *addrValue) Hash() (uint32, error)                    { return starlark.String(a.String()).Hash() }
+func (a *addrValue) Attr(name string) (starlark.Value, error) { return a.v.Attr("address", a, name) }
+func (a *addrValue) AttrNames() []string                      { return a.v.AttrNames("address") }
+
+var addrType = &runtime.Type{Name: "address", Doc: "An address on a link.",
+	Attrs: []runtime.Attr{
+		{Name: "ip", Type: "string", Doc: "the address without its prefix length", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return starlark.String(r.(*addrValue).addr.Prefix.Addr().String()), nil
+		}},
+		{Name: "link", Type: "link", Doc: "the link that it is on", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return &linkValue{v, r.(*addrValue).addr.Link}, nil
+		}},
+	}}
+
+var addrDeleteDecl = runtime.Change("address.delete", "None", "Removes the address from its link.", &addrDeleteArgs{})
+
+type addrDeleteArgs struct {
+	Addr *addrValue `arg:"address" doc:"the address"`
+}
+
+func (a *addrDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	addr := a.Addr.addr
+	addr.Link = tx.Machine().Current(addr.Link)
+	return nil, tx.Apply(&delAddr{Addr: addr})
+}
+
+// delAddr removes an address. With the first address of a subnet the kernel removes the others of it, and routes.
+type delAddr struct {
+	kernel.Addr
+	Image *kernel.Image `json:"image,omitempty"`
+}
+
+func (o *delAddr) Kind() string             { return "addr del" }
+func (o *delAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *delAddr) Command() string {
+	return in(o.Link.NS) + "addr del " + o.Prefix.String() + " dev " + o.Link.Name
+}
+
+func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
+	if !fresh {
+		o.Image, err = m.Image(o.Link)
+	}
+	return err
+}
+
+func (o *delAddr) Do(m *kernel.Machine) error { return m.DelAddr(o.Addr) }
+
+func (o *delAddr) Undo(m *kernel.Machine) error {
+	if err := m.Restore(o.Image); err != nil && !errors.Is(err, kernel.ErrGone) {
+		return err
+	}
+	return nil
+}
+
+func atoi(s string) int {
+	n, _ := strconv.Atoi(s) // only ever what itoa wrote
+	return n
+}
+
+func trim(s string) string { return strings.TrimSpace(s) }

@@ -1,0 +1,33 @@
+// Package builtins is the vocabulary of scenarios: one noun a file, each builtin declared once, all of them in one
+// table. It knows what a network is made of; how a run, a journal or Starlark works it leaves to package runtime.
+package builtins
+
+import (
+	"go.starlark.net/lib/json"
+	"go.starlark.net/lib/math"
+	"go.starlark.net/lib/time"
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+)
+
+// All is the whole vocabulary, in the order of the reference. A program that embeds nsscript appends its own
+// declarations to the table that it gets.
+func All() *runtime.Vocabulary {
+	return &runtime.Vocabulary{
+		Decls: []*runtime.Decl{
+			netnsDecl, netnsAtDecl, nsLinkDecl, nsDeleteDecl,
+			vethDecl, bridgeDecl, setDecl, upDecl, downDecl, linkDeleteDecl,
+			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, sysctlDecl,
+			pingDecl, runDecl,
+			attemptDecl, unwrapDecl, eventuallyDecl, onExitDecl, failDecl,
+			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertLt, assertLe, assertGt, assertGe, assertFails,
+			structDecl, helpDecl,
+		},
+		Types: []*runtime.Type{nsType, linkType, addrType, routeType, pingType, runType, attemptType},
+		Ops: []runtime.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
+			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}},
+		Modules: starlark.StringDict{"json": json.Module, "math": math.Module, "time": time.Module},
+		Host:    func(v *runtime.View) starlark.Value { return &nsValue{v, v.Machine().Host().Ref()} },
+	}
+}

@@ -1,0 +1,217 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var attemptDecl = runtime.Change("attempt", "attempt",
+	"Calls a function in a transaction of its own: when it fails, its changes alone are undone, and the script goes on. It never catches a signal, a timeout or an undoing that failed.", &attemptArgs{})
+
+type attemptArgs struct {
+	Fn     starlark.Callable `arg:"fn" doc:"the function"`
+	Args   []starlark.Value  `arg:"*args" doc:"arguments for it"`
+	Kwargs []starlark.Tuple  `arg:"**kwargs" doc:"keyword arguments for it"`
+}
+
+func (a *attemptArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	val, err, stop := tx.Attempt(a.Fn, a.Args, a.Kwargs)
+	if stop {
+		return nil, err
+	}
+	return &attemptValue{tx.View, val, err}, nil
+}
+
+// attemptValue is what came of an attempt.
+type attemptValue struct {
+	v   *runtime.View
+	val starlark.Value
+	err error
+}
+
+var _ starlark.HasAttrs = (*attemptValue)(nil)
+
+func (r *attemptValue) Freeze()              {}
+func (r *attemptValue) Truth() starlark.Bool { return r.err == nil }
+func (r *attemptValue) Type() string         { return "attempt" }
+func (r *attemptValue) Hash() (uint32, error) {
+	return 0, fmt.Errorf("unhashable type: attempt")
+}
+func (r *attemptValue) String() string {
+	if r.err != nil {
+		return "failed: " + message(r.err)
+	}
+	return "ok: " + r.val.String()
+}
+func (r *attemptValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("attempt", r, name) }
+func (r *attemptValue) AttrNames() []string                      { return r.v.AttrNames("attempt") }
+
+var attemptType = &runtime.Type{Name: "attempt", Doc: "What came of an attempt; true when it did not fail.",
+	Attrs: []runtime.Attr{
+		{Name: "ok", Type: "bool", Doc: "whether it did not fail", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return r.Truth(), nil
+		}},
+		{Name: "value", Type: "any", Doc: "what the function returned; None when it failed", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			if a := r.(*attemptValue); a.val != nil {
+				return a.val, nil
+			}
+			return starlark.None, nil
+		}},
+		{Name: "error", Type: "struct or None", Doc: "the error: msg, code (the errno's name, \"assert\", \"fail\" or \"error\"), op and object", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return errorValue(r.(*attemptValue).err), nil
+		}},
+	}}
+
+// errorValue is an error as a script sees it.
+func errorValue(err error) starlark.Value {
+	if err == nil {
+		return starlark.None
+	}
+	code, op, object := "error", "", ""
+	var k *kernel.Error
+	if errors.As(err, &k) {
+		op, object = k.Op, k.Object
+	}
+	var errno unix.Errno
+	var failed *assertError
+	switch {
+	case errors.As(err, &errno):
+		code = unix.ErrnoName(errno)
+	case errors.As(err, &failed):
+		code = failed.code
+	}
+	return newStruct("error", map[string]starlark.Value{"msg": starlark.String(message(err)), "code": starlark.String(code),
+		"op": starlark.String(op), "object": starlark.String(object)})
+}
+
+// message is the cause of an error without Starlark's own frame around it.
+func message(err error) string {
+	var eval *starlark.EvalError
+	if errors.As(err, &eval) && eval.Unwrap() != nil {
+		err = eval.Unwrap()
+	}
+	return strings.TrimPrefix(err.Error(), "fail: ")
+}
+
+var unwrapDecl = runtime.Query("attempt.unwrap", "any", "Returns the value of the attempt, or fails with its error again.", &unwrapArgs{})
+
+type unwrapArgs struct {
+	Attempt *attemptValue `arg:"attempt" doc:"the attempt"`
+}
+
+func (a *unwrapArgs) Query(*runtime.View) (starlark.Value, error) {
+	return a.Attempt.val, a.Attempt.err
+}
+
+var eventuallyDecl = runtime.Change("eventually", "any",
+	"Calls a function until it does not fail, and returns its value. What a failed try changed is undone. The last try's error is the failure when the time is over.",
+	&eventuallyArgs{Timeout: durationArg(5 * time.Second), Interval: durationArg(50 * time.Millisecond)})
+
+type eventuallyArgs struct {
+	Fn       starlark.Callable `arg:"fn" doc:"the function, without parameters"`
+	_        struct{}          `arg:"*"`
+	Timeout  durationArg       `arg:"timeout?" doc:"how long to go on"`
+	Interval durationArg       `arg:"interval?" doc:"pause between tries"`
+}
+
+func (a *eventuallyArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	for deadline := time.Now().Add(time.Duration(a.Timeout)); ; {
+		val, err, stop := tx.Attempt(a.Fn, nil, nil)
+		if err == nil || stop || time.Until(deadline) < time.Duration(a.Interval) {
+			return val, err
+		}
+		if err := tx.Wait(time.Duration(a.Interval)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var onExitDecl = runtime.Query("on_exit", "None",
+	"Has a function called at the end of the run, whatever its outcome, before anything is taken down; the newest first.", &onExitArgs{})
+
+type onExitArgs struct {
+	Fn     starlark.Callable `arg:"fn" doc:"the function"`
+	Args   []starlark.Value  `arg:"*args" doc:"arguments for it"`
+	Kwargs []starlark.Tuple  `arg:"**kwargs" doc:"keyword arguments for it"`
+}
+
+func (a *onExitArgs) Query(v *runtime.View) (starlark.Value, error) {
+	v.OnExit(func(t *starlark.Thread) error {
+		_, err := starlark.Call(t, a.Fn, a.Args, a.Kwargs)
+		return err
+	})
+	return starlark.None, nil
+}
+
+var failDecl = runtime.Query("fail", "None", "Fails with a message.", &failArgs{})
+
+type failArgs struct {
+	Msg []starlark.Value `arg:"*msg" doc:"what to say; several values are joined by spaces"`
+}
+
+func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
+	var parts []string
+	for _, v := range a.Msg {
+		if s, ok := starlark.AsString(v); ok {
+			parts = append(parts, s)
+		} else {
+			parts = append(parts, v.String())
+		}
+	}
+	return nil, &assertError{"fail", "fail: " + strings.Join(parts, " ")}
+}
+
+var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes.", &structArgs{})
+
+type structArgs struct {
+	Fields []starlark.Tuple `arg:"**fields" doc:"the attributes"`
+}
+
+func (a *structArgs) Query(*runtime.View) (starlark.Value, error) {
+	return starlarkstruct.FromKeywords(starlarkstruct.Default, a.Fields), nil
+}
+
+// newStruct is a struct that prints with its own name.
+func newStruct(name string, fields map[string]starlark.Value) starlark.Value {
+	return starlarkstruct.FromStringDict(starlark.String(name), fields)
+}
+
+var helpDecl = runtime.Query("help", "None", "Prints what a builtin, a type or an attribute is; without a name, all of them in a line each.", &helpArgs{})
+
+type helpArgs struct {
+	Of starlark.Value `arg:"of?" doc:"a builtin, a value, or a name as a string"`
+}
+
+func (a *helpArgs) Query(v *runtime.View) (starlark.Value, error) {
+	voc := v.Vocabulary()
+	if a.Of == nil {
+		for _, d := range voc.Decls {
+			v.Print(fmt.Sprintf("%-18s %s", d.Name, runtime.Summary(d.Doc)))
+		}
+		return starlark.None, nil
+	}
+	name, ok := starlark.AsString(a.Of)
+	switch of := a.Of.(type) {
+	case starlark.Callable:
+		name = of.Name()
+	default:
+		if !ok {
+			name = of.Type()
+		}
+	}
+	text := voc.Help(name, false)
+	if text == "" {
+		return nil, fmt.Errorf("help: nothing is known of %q", name)
+	}
+	v.Print(strings.TrimSuffix(text, "\n"))
+	return starlark.None, nil
+}

@@ -1,0 +1,353 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// linkValue is a link in a script. It is the link's identity, not a copy: it follows renames and moves.
+type linkValue struct {
+	v   *runtime.View
+	ref kernel.LinkRef
+}
+
+var _ starlark.HasAttrs = (*linkValue)(nil)
+
+func (l *linkValue) Freeze()                                  {}
+func (l *linkValue) Truth() starlark.Bool                     { return true }
+func (l *linkValue) String() string                           { return l.current().Name }
+func (l *linkValue) Type() string                             { return "link" }
+func (l *linkValue) Hash() (uint32, error)                    { return uint32(l.ref.Index), nil }
+func (l *linkValue) Attr(name string) (starlark.Value, error) { return l.v.Attr("link", l, name) }
+func (l *linkValue) AttrNames() []string                      { return l.v.AttrNames("link") }
+
+// current is where the link is and what it is called now.
+func (l *linkValue) current() kernel.LinkRef { return l.v.Machine().Current(l.ref) }
+
+// linkAttr declares an attribute that is read from the kernel's view of the link.
+func linkAttr(name, typ, doc string, get func(v *runtime.View, l *kernel.Link) (starlark.Value, error)) runtime.Attr {
+	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+		l, err := v.Machine().Read(r.(*linkValue).ref)
+		if err != nil {
+			return nil, err
+		}
+		return get(v, l)
+	}}
+}
+
+var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Every attribute is read from the kernel when it is asked for.",
+	Attrs: []runtime.Attr{
+		linkAttr("name", "string", "its name", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Name), nil }),
+		linkAttr("ns", "namespace", "the namespace that it is in", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return &nsValue{v, l.NS}, nil }),
+		linkAttr("index", "int", "its interface index", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.MakeInt(l.Index), nil }),
+		linkAttr("mac", "string", "its link-layer address", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.String(l.MAC.String()), nil
+		}),
+		linkAttr("mtu", "int", "its MTU in bytes", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.MakeInt(l.MTU), nil }),
+		linkAttr("up", "bool", "whether it is set up (the administrative state, not the carrier)", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.Bool(l.Up), nil }),
+		linkAttr("kind", "string", "veth, bridge, loopback ...", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
+		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Alias), nil }),
+		linkAttr("peer", "link", "the other end of a veth pair; an error for other kinds", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			ref, err := v.Machine().Peer(l)
+			return &linkValue{v, ref}, err
+		}),
+		linkAttr("master", "link or None", "the bridge that it is a port of", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			if l.Master == 0 {
+				return starlark.None, nil
+			}
+			br, err := v.Machine().Read(kernel.LinkRef{NS: l.NS, Index: l.Master})
+			if err != nil {
+				return nil, err
+			}
+			return &linkValue{v, br.LinkRef}, nil
+		}),
+		linkAttr("addrs", "list of string", "its addresses with their prefix lengths, IPv4 first", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			addrs, err := v.Machine().Addrs(l.LinkRef)
+			var lines []string
+			for _, a := range addrs {
+				lines = append(lines, a.Prefix.String())
+			}
+			return stringList(lines), err
+		}),
+		linkAttr("ip", "string or None", "its first address that is not link-local, without the prefix length", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			addrs, err := v.Machine().Addrs(l.LinkRef)
+			for _, a := range addrs {
+				if !a.Prefix.Addr().IsLinkLocalUnicast() {
+					return starlark.String(a.Prefix.Addr().String()), err
+				}
+			}
+			return starlark.None, err
+		}),
+		linkAttr("stats", "struct", "its counters: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			s := l.Stats
+			return newStruct("stats", map[string]starlark.Value{
+				"rx_packets": starlark.MakeUint64(s.RxPackets), "tx_packets": starlark.MakeUint64(s.TxPackets),
+				"rx_bytes": starlark.MakeUint64(s.RxBytes), "tx_bytes": starlark.MakeUint64(s.TxBytes),
+				"rx_errors": starlark.MakeUint64(s.RxErrors), "tx_errors": starlark.MakeUint64(s.TxErrors),
+				"rx_dropped": starlark.MakeUint64(s.RxDropped), "tx_dropped": starlark.MakeUint64(s.TxDropped)}), nil
+		}),
+	}}
+
+var upDecl = runtime.Change("up", "None", "Sets links up.", &upArgs{})
+
+type upArgs struct {
+	Links []linkArg `arg:"*links" doc:"the links"`
+}
+
+func (a *upArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	return nil, setAll(tx, a.Links, "on")
+}
+
+var downDecl = runtime.Change("down", "None",
+	"Sets links down. The kernel drops their IPv6 addresses and routes with that; undoing it brings them back.", &downArgs{})
+
+type downArgs struct {
+	Links []linkArg `arg:"*links" doc:"the links"`
+}
+
+func (a *downArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	return nil, setAll(tx, a.Links, "off")
+}
+
+func setAll(tx *runtime.Tx, links []linkArg, state string) error {
+	for _, l := range links {
+		if err := tx.Apply(&setLink{Link: l.LinkRef, Attr: "up", Value: state}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var linkDeleteDecl = runtime.Change("link.delete", "None", "Deletes the link; of a veth pair both ends. Undoing it makes it anew with all that it had.", &linkDeleteArgs{})
+
+type linkDeleteArgs struct {
+	Link linkArg `arg:"link" doc:"the link"`
+}
+
+func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	return nil, tx.Apply(&delLink{Link: a.Link.LinkRef})
+}
+
+// delLink deletes a link.
+type delLink struct {
+	Link  kernel.LinkRef `json:"link"`
+	Image *kernel.Image  `json:"image,omitempty"`
+	Peer  *kernel.Image  `json:"peer,omitempty"`
+}
+
+func (o *delLink) Kind() string             { return "link del" }
+func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
+func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+
+func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
+	l, err := m.Read(o.Link)
+	if err != nil || fresh {
+		return err
+	}
+	if o.Image, err = m.Image(o.Link); err != nil {
+		return err
+	}
+	if !o.Image.Recreatable() {
+		return &kernel.Error{Op: "delete link", Object: l.Name, NS: l.NS.String(),
+			Err:  fmt.Errorf("a link of kind %s could not be made again if this is undone", l.Kind),
+			Hint: "only veth and bridge links that this lab did not make can be deleted"}
+	}
+	if l.Kind == "veth" {
+		peer, err := m.Peer(l)
+		if err != nil {
+			return err
+		}
+		if o.Peer, err = m.Image(peer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }
+
+func (o *delLink) Undo(m *kernel.Machine) error { return m.Recreate(o.Image, o.Peer) }
+
+var setDecl = runtime.Change("link.set", "link",
+	"Changes the link, in the words of `ip link set`, in this order: down, ns, name, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
+
+type setArgs struct {
+	Link   linkArg        `arg:"link" doc:"the link"`
+	_      struct{}       `arg:"*"`
+	Name   *linkNameArg   `arg:"name?" doc:"new name"`
+	MTU    *mtuArg        `arg:"mtu?" doc:"MTU in bytes"`
+	MAC    *macArg        `arg:"mac?" doc:"link-layer address"`
+	NS     *nsArg         `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
+	Up     *bool          `arg:"up?" doc:"whether it is up"`
+	Alias  *string        `arg:"alias?" doc:"a text for people, up to 255 bytes"`
+	TxQLen *int           `arg:"txqlen?" doc:"length of the transmit queue in packets"`
+	Group  *int           `arg:"group?" doc:"number of the group it belongs to"`
+	Master starlark.Value `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+}
+
+func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	link := &linkValue{tx.View, a.Link.LinkRef}
+	if a.NS != nil {
+		if err := tx.Apply(&moveLink{From: link.current(), To: kernel.LinkRef{NS: a.NS.NSRef}}); err != nil {
+			return nil, err
+		}
+	}
+	var sets [][2]string
+	add := func(given bool, attr string, value func() string) {
+		if given {
+			sets = append(sets, [2]string{attr, value()})
+		}
+	}
+	add(a.Up != nil && !*a.Up, "up", func() string { return "off" })
+	add(a.Name != nil, "name", func() string { return string(*a.Name) })
+	add(a.MAC != nil, "mac", func() string { return string(*a.MAC) })
+	add(a.MTU != nil, "mtu", func() string { return itoa(int(*a.MTU)) })
+	add(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
+	add(a.Alias != nil, "alias", func() string { return *a.Alias })
+	add(a.Group != nil, "group", func() string { return itoa(*a.Group) })
+	if a.Master != nil {
+		index := 0
+		if br, ok := a.Master.(*linkValue); ok {
+			index = br.current().Index
+		} else if a.Master != starlark.False {
+			return nil, fmt.Errorf("link.set: parameter \"master\": %w", want("link or False", a.Master))
+		}
+		sets = append(sets, [2]string{"master", itoa(index)})
+	}
+	add(a.Up != nil && *a.Up, "up", func() string { return "on" })
+	for _, s := range sets {
+		if err := tx.Apply(&setLink{Link: link.current(), Attr: s[0], Value: s[1]}); err != nil {
+			return nil, err
+		}
+	}
+	return link, nil
+}
+
+// setLink sets one attribute of a link.
+type setLink struct {
+	Link  kernel.LinkRef `json:"link"`
+	Attr  string         `json:"attr"`
+	Value string         `json:"value"`
+	Old   string         `json:"old"`
+	Image *kernel.Image  `json:"image,omitempty"` // of the link as it was
+	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it leaves or joins
+}
+
+func (o *setLink) Kind() string             { return "link set" }
+func (o *setLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+
+func (o *setLink) Command() string {
+	ip := in(o.Link.NS) + "link set " + o.Link.Name + " "
+	switch o.Attr {
+	case "up":
+		return ip + map[string]string{"on": "up", "off": "down"}[o.Value]
+	case "mac":
+		return ip + "address " + o.Value
+	case "master":
+		if o.Value == "0" {
+			return ip + "nomaster"
+		}
+		return ip + "master if" + o.Value
+	}
+	return ip + o.Attr + " " + o.Value
+}
+
+func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	l, err := m.Read(o.Link)
+	if err != nil {
+		return err
+	}
+	o.Old = l.Attr(o.Attr)
+	if o.Image, err = m.Image(o.Link); err != nil || o.Attr != "master" {
+		return err
+	}
+	// A bridge takes its own MAC from its ports.
+	for _, index := range []string{o.Value, o.Old} {
+		if index != "0" && o.Other == nil {
+			if o.Other, err = m.Image(kernel.LinkRef{NS: o.Link.NS, Index: atoi(index)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
+
+func (o *setLink) Undo(m *kernel.Machine) error {
+	l, err := m.Read(o.Link)
+	if errors.Is(err, kernel.ErrGone) || o.Image == nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if now := l.Attr(o.Attr); now != o.Value && now != o.Old {
+		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
+			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
+	}
+	err = m.Restore(o.Image)
+	if o.Other != nil && err == nil {
+		err = m.Restore(o.Other)
+	}
+	return err
+}
+
+// moveLink moves a link to another namespace.
+type moveLink struct {
+	From  kernel.LinkRef `json:"from"`
+	To    kernel.LinkRef `json:"to"`
+	Image *kernel.Image  `json:"image,omitempty"`
+}
+
+func (o *moveLink) Kind() string { return "link set netns" }
+func (o *moveLink) Command() string {
+	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
+}
+func (o *moveLink) Touches() []kernel.Object        { return []kernel.Object{o.From.Object()} }
+func (o *moveLink) Moves() (from, to kernel.Object) { return o.From.Object(), o.To.Object() }
+
+func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
+	if _, err := m.Read(o.From); err != nil {
+		return err
+	}
+	dst, err := m.Namespace(o.To.NS)
+	if err != nil {
+		return err
+	}
+	o.To.Name, o.To.Index = o.From.Name, o.From.Index
+	if o.From.NS.Cookie != o.To.NS.Cookie && !dst.IndexFree(o.To.Index) {
+		if o.To.Index, err = dst.FreeIndex(); err != nil {
+			return err
+		}
+	}
+	if !fresh {
+		o.Image, err = m.Image(o.From)
+	}
+	return err
+}
+
+func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
+
+func (o *moveLink) Undo(m *kernel.Machine) error {
+	if o.Image == nil {
+		return nil
+	}
+	if m.At(o.To.Object()) {
+		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
+			return err
+		}
+	}
+	err := m.Restore(o.Image)
+	if errors.Is(err, kernel.ErrGone) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,264 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// nsValue is a namespace in a script.
+type nsValue struct {
+	v   *runtime.View
+	ref kernel.NSRef
+}
+
+var _ starlark.HasAttrs = (*nsValue)(nil)
+
+func (n *nsValue) Freeze()                                  {}
+func (n *nsValue) Truth() starlark.Bool                     { return true }
+func (n *nsValue) String() string                           { return n.ref.String() }
+func (n *nsValue) Type() string                             { return "namespace" }
+func (n *nsValue) Hash() (uint32, error)                    { return uint32(n.ref.Cookie), nil }
+func (n *nsValue) Attr(name string) (starlark.Value, error) { return n.v.Attr("namespace", n, name) }
+func (n *nsValue) AttrNames() []string                      { return n.v.AttrNames("namespace") }
+
+func (n *nsValue) open() (*kernel.Namespace, error) {
+	ns, err := n.v.Machine().Namespace(n.ref)
+	if err != nil {
+		return nil, &kernel.Error{Op: "use namespace", Object: n.ref.String(), Err: err, Hint: "it was deleted"}
+	}
+	return ns, nil
+}
+
+var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own links, addresses, routes and sysctls (network_namespaces(7)).",
+	Attrs: []runtime.Attr{
+		{Name: "name", Type: "string", Doc: "its name; \"host\" for the one nsscript started in", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return starlark.String(r.(*nsValue).ref.String()), nil
+		}},
+		{Name: "links", Type: "list of link", Doc: "its links, in the order of their indexes", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+			n, err := r.(*nsValue).open()
+			if err != nil {
+				return nil, err
+			}
+			links, err := n.Links()
+			var all []starlark.Value
+			for _, l := range links {
+				all = append(all, &linkValue{v, l.LinkRef})
+			}
+			return starlark.NewList(all), err
+		}},
+		{Name: "routes", Type: "list of string", Doc: "its routes of both families and all tables but local, as ip-route(8) writes them", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			n, err := r.(*nsValue).open()
+			if err != nil {
+				return nil, err
+			}
+			lines, err := n.Routes()
+			return stringList(lines), err
+		}},
+	}}
+
+func stringList(lines []string) *starlark.List {
+	var all []starlark.Value
+	for _, l := range lines {
+		all = append(all, starlark.String(l))
+	}
+	return starlark.NewList(all)
+}
+
+// netnsName is the name of a namespace that is to be.
+type netnsName string
+
+func (netnsName) ArgType() string { return "string" }
+
+func (a *netnsName) Unpack(val starlark.Value) error {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
+	}
+	*a = netnsName(s)
+	return kernel.ValidNamespaceName(s)
+}
+
+var netnsDecl = runtime.Change("netns", "namespace",
+	"Makes a network namespace that `ip netns` sees under its name. Its loopback link is up.",
+	&netnsArgs{Lo: true})
+
+type netnsArgs struct {
+	Name netnsName `arg:"name?" doc:"name, up to 64 letters, digits, '.', '_' and '-'; the next free one of ns1, ns2 ... when left out"`
+	_    struct{}  `arg:"*"`
+	Lo   bool      `arg:"lo?" doc:"whether to bring the loopback link up"`
+}
+
+func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	for i := 1; a.Name == ""; i++ {
+		name := fmt.Sprintf("ns%d", i)
+		if _, err := os.Lstat("/run/netns/" + name); errors.Is(err, os.ErrNotExist) {
+			a.Name = netnsName(name)
+		}
+	}
+	add := &addNetns{Name: string(a.Name)}
+	if err := tx.Apply(add); err != nil {
+		for _, ref := range tx.Namespaces() {
+			// The script's own fault, not the machine's.
+			if k := new(kernel.Error); ref.Name == add.Name && errors.As(err, &k) {
+				k.Machine, k.Hint = false, "this lab has made a namespace "+ref.Name+" already"
+			}
+		}
+		return nil, err
+	}
+	if a.Lo {
+		lo := kernel.LinkRef{NS: add.NS, Index: 1, Name: "lo"}
+		if err := tx.Apply(&setLink{Link: lo, Attr: "up", Value: "on"}); err != nil {
+			return nil, err
+		}
+	}
+	return &nsValue{tx.View, add.NS}, nil
+}
+
+// addNetns makes a namespace and gives it its name.
+type addNetns struct {
+	Name string       `json:"name"`
+	NS   kernel.NSRef `json:"ns"`
+}
+
+func (o *addNetns) Kind() string             { return "netns add" }
+func (o *addNetns) Command() string          { return "ip netns add " + o.Name }
+func (o *addNetns) Touches() []kernel.Object { return nil }
+func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
+func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
+
+// Check makes the namespace itself: it has no name and dies with this process until Do gives it one, and so its
+// identity is in the journal before anybody can see it.
+func (o *addNetns) Check(m *kernel.Machine, _ bool) error {
+	n, err := m.Make(o.Name)
+	if err == nil {
+		o.NS = n.Ref()
+	}
+	return err
+}
+
+func (o *addNetns) Do(m *kernel.Machine) error {
+	n, err := m.Namespace(o.NS)
+	if err != nil {
+		return err
+	}
+	if err := m.Publish(n); err != nil {
+		n.Forget()
+		return err
+	}
+	return nil
+}
+
+func (o *addNetns) Undo(m *kernel.Machine) error {
+	err := m.Unpublish(o.NS)
+	m.Forget(o.NS)
+	return err
+}
+
+var netnsAtDecl = runtime.Query("netns_at", "namespace",
+	"Reaches a namespace that exists already, by exactly one of its name, a process in it, or a path. What is in it is changed and restored, never removed unless asked.",
+	&netnsAtArgs{})
+
+type netnsAtArgs struct {
+	_    struct{} `arg:"*"`
+	Name string   `arg:"name?" doc:"name as ip netns lists it"`
+	PID  int      `arg:"pid?" doc:"a process in the namespace"`
+	Path string   `arg:"path?" doc:"path of an nsfs file, such as /proc/1/ns/net"`
+}
+
+func (a *netnsAtArgs) Query(v *runtime.View) (starlark.Value, error) {
+	var n *kernel.Namespace
+	var err error
+	switch m := v.Machine(); {
+	case a.Name != "" && a.PID == 0 && a.Path == "":
+		n, err = m.OpenName(a.Name)
+	case a.Name == "" && a.PID > 0 && a.Path == "":
+		n, err = m.OpenPID(a.PID)
+	case a.Name == "" && a.PID == 0 && a.Path != "":
+		n, err = m.OpenPath(a.Path)
+	default:
+		return nil, errors.New("netns_at: want exactly one of name=, pid= and path=")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &nsValue{v, n.Ref()}, nil
+}
+
+var nsLinkDecl = runtime.Query("namespace.link", "link", "Finds a link of the namespace by its name.", &nsLinkArgs{})
+
+type nsLinkArgs struct {
+	NS   nsArg  `arg:"namespace" doc:"the namespace"`
+	Name string `arg:"name" doc:"name of the link"`
+}
+
+func (a *nsLinkArgs) Query(v *runtime.View) (starlark.Value, error) {
+	n, err := (&nsValue{v, a.NS.NSRef}).open()
+	if err != nil {
+		return nil, err
+	}
+	l, err := n.Link(a.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &linkValue{v, l.LinkRef}, nil
+}
+
+var nsDeleteDecl = runtime.Change("namespace.delete", "None",
+	"Deletes the namespace: its name, and its links that lead to other namespaces. What else is in it lives on unseen as long as the deletion can be undone, which is until the lab goes down.", &nsDeleteArgs{})
+
+type nsDeleteArgs struct {
+	NS nsArg `arg:"namespace" doc:"the namespace"`
+}
+
+func (a *nsDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	m := tx.Machine()
+	n, err := (&nsValue{tx.View, a.NS.NSRef}).open()
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(a.NS.Path, "/run/netns/") {
+		return nil, fmt.Errorf("namespace.delete: %s has no name in /run/netns to delete", a.NS)
+	}
+	links, err := n.Links()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		if peer, err := m.Peer(l); err == nil && peer.NS.Cookie != a.NS.Cookie {
+			if err := tx.Apply(&delLink{Link: l.LinkRef}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, tx.Apply(&delNetns{NS: a.NS.NSRef})
+}
+
+// delNetns takes a namespace's name away and keeps the namespace pinned, to be able to give it back.
+type delNetns struct {
+	NS kernel.NSRef `json:"ns"`
+}
+
+func (o *delNetns) Kind() string                              { return "netns del" }
+func (o *delNetns) Command() string                           { return "ip netns del " + o.NS.Name }
+func (o *delNetns) Touches() []kernel.Object                  { return nil }
+func (o *delNetns) Check(m *kernel.Machine, fresh bool) error { return nil }
+
+func (o *delNetns) Do(m *kernel.Machine) error {
+	if err := m.Pin(o.NS); err != nil {
+		return err
+	}
+	if err := m.Unpublish(o.NS); err != nil {
+		_, e := m.Unpin(o.NS)
+		return errors.Join(err, e)
+	}
+	return nil
+}
+
+func (o *delNetns) Undo(m *kernel.Machine) error { return m.Republish(o.NS) }

@@ -1,0 +1,129 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/probe"
+)
+
+var pingDecl = runtime.Query("ping", "ping",
+	"Sends ICMP echo requests from a namespace (RFC 792, RFC 4443) and fails when no reply came back.",
+	&pingArgs{Count: 3, Interval: durationArg(200 * time.Millisecond), Timeout: durationArg(time.Second), Size: 56, Check: true})
+
+type pingArgs struct {
+	NS       nsArg       `arg:"ns" doc:"namespace to send from"`
+	Dst      ipArg       `arg:"dst" doc:"address to reach; a link-local one with its link, such as fe80::1%eth0"`
+	_        struct{}    `arg:"*"`
+	Count    int         `arg:"count?" doc:"requests to send, 1 to 65535"`
+	Interval durationArg `arg:"interval?" doc:"time from one request to the next"`
+	Timeout  durationArg `arg:"timeout?" doc:"how long to wait for each reply"`
+	Size     int         `arg:"size?" doc:"payload in bytes, 0 to 65507"`
+	TTL      int         `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
+	DF       bool        `arg:"df?" doc:"forbid fragmentation"`
+	Source   *ipArg      `arg:"source?" doc:"address to send from"`
+	Check    bool        `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
+}
+
+func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
+	n, err := (&nsValue{v, a.NS.NSRef}).open()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range []struct {
+		name            string
+		value, min, max int
+	}{{"count", a.Count, 1, 65535}, {"size", a.Size, 0, 65507}, {"ttl", a.TTL, 0, 255}} {
+		if r.value < r.min || r.value > r.max {
+			return nil, fmt.Errorf("ping: %s %d is not from %d to %d", r.name, r.value, r.min, r.max)
+		}
+	}
+	p := probe.Ping{Dst: a.Dst.Addr, Count: a.Count, Interval: time.Duration(a.Interval), Timeout: time.Duration(a.Timeout),
+		Size: &a.Size, TTL: a.TTL, DF: a.DF}
+	if a.Source != nil {
+		p.Source = a.Source.Addr
+	}
+	res, err := p.Run(v.Context(), n.Do)
+	if err != nil {
+		return nil, &kernel.Error{Op: "ping", Object: a.Dst.String(), NS: n.Name(), Err: err}
+	}
+	if a.Check && res.Received == 0 {
+		return nil, &kernel.Error{Op: "ping", Object: a.Dst.String(), NS: n.Name(), Err: unanswered(res),
+			Hint: "are both ends up, with addresses of one subnet or a route? " + n.Name() + ".routes shows the routes; check=False returns the result instead"}
+	}
+	return &pingValue{v, res}, nil
+}
+
+// unanswered says why no reply came: the errors that were sent back, each once.
+func unanswered(res probe.Result) error {
+	var why []string
+	for _, f := range res.Failures {
+		if text := f.Error(); !strings.Contains(strings.Join(why, "; "), text) {
+			why = append(why, text)
+		}
+	}
+	return fmt.Errorf("no reply to %d requests: %s", res.Sent, strings.Join(why, "; "))
+}
+
+// pingValue is the result of a ping in a script.
+type pingValue struct {
+	v   *runtime.View
+	res probe.Result
+}
+
+var _ starlark.HasAttrs = (*pingValue)(nil)
+
+func (p *pingValue) Freeze()              {}
+func (p *pingValue) Truth() starlark.Bool { return p.res.Received > 0 }
+func (p *pingValue) Type() string         { return "ping" }
+func (p *pingValue) Hash() (uint32, error) {
+	return 0, fmt.Errorf("unhashable type: ping")
+}
+func (p *pingValue) String() string {
+	return fmt.Sprintf("ping %s: %d sent, %d received, rtt min/avg/max %v/%v/%v", p.res.Dst, p.res.Sent, p.res.Received,
+		p.res.Min().Round(time.Microsecond), p.res.Avg().Round(time.Microsecond), p.res.Max().Round(time.Microsecond))
+}
+func (p *pingValue) Attr(name string) (starlark.Value, error) { return p.v.Attr("ping", p, name) }
+func (p *pingValue) AttrNames() []string                      { return p.v.AttrNames("ping") }
+
+func pingAttr(name, typ, doc string, get func(r probe.Result) starlark.Value) runtime.Attr {
+	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+		return get(r.(*pingValue).res), nil
+	}}
+}
+
+var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when a reply came.",
+	Attrs: []runtime.Attr{
+		pingAttr("sent", "int", "requests sent", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Sent) }),
+		pingAttr("received", "int", "requests that were answered", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Received) }),
+		pingAttr("loss", "float", "part of the requests that was not, 0 to 1", func(r probe.Result) starlark.Value { return starlark.Float(r.Loss()) }),
+		pingAttr("min", "float", "shortest round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Min()) }),
+		pingAttr("avg", "float", "mean round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Avg()) }),
+		pingAttr("max", "float", "longest round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Max()) }),
+		pingAttr("stddev", "float", "standard deviation of the round trips in seconds", func(r probe.Result) starlark.Value { return seconds(r.Stddev()) }),
+		pingAttr("replies", "list of struct", "each reply: seq, rtt in seconds, ttl, size in bytes, source", func(r probe.Result) starlark.Value {
+			var all []starlark.Value
+			for _, p := range r.Replies {
+				all = append(all, newStruct("reply", map[string]starlark.Value{"seq": starlark.MakeInt(p.Seq), "rtt": seconds(p.RTT),
+					"ttl": starlark.MakeInt(p.TTL), "size": starlark.MakeInt(p.Size), "source": starlark.String(p.From.String())}))
+			}
+			return starlark.NewList(all)
+		}),
+		pingAttr("errors", "list of struct", "each request that failed: seq, name (\"time exceeded\", \"timeout\" ...), source (who said so, or None), mtu", func(r probe.Result) starlark.Value {
+			var all []starlark.Value
+			for _, f := range r.Failures {
+				from := starlark.Value(starlark.None)
+				if f.From.IsValid() {
+					from = starlark.String(f.From.String())
+				}
+				all = append(all, newStruct("error", map[string]starlark.Value{"seq": starlark.MakeInt(f.Seq), "name": starlark.String(f.Name),
+					"source": from, "mtu": starlark.MakeInt(f.MTU)}))
+			}
+			return starlark.NewList(all)
+		}),
+	}}

@@ -1,0 +1,209 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var routeDecl = runtime.Change("route", "route",
+	"Adds a route to a namespace, IPv4 or IPv6 by its destination (ip-route(8)).", &routeArgs{Type: "unicast"})
+
+type routeArgs struct {
+	NS       nsArg            `arg:"ns" doc:"the namespace"`
+	Dst      dstArg           `arg:"dst" doc:"destination: a prefix, an address, or \"default\" (of the family of via= or src=, else IPv4)"`
+	_        struct{}         `arg:"*"`
+	Via      *ipArg           `arg:"via?" doc:"gateway"`
+	Dev      *linkArg         `arg:"dev?" doc:"link to send over; found from via= when left out"`
+	Src      *ipArg           `arg:"src?" doc:"source address that packets get which have none"`
+	Metric   int              `arg:"metric?" doc:"preference, lower first; the kernel's default when left out (IPv4 0, IPv6 1024)"`
+	Table    int              `arg:"table?" doc:"number of the routing table; main (254) when left out"`
+	Type     string           `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
+	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways, or of dicts with via, dev and weight"`
+}
+
+func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	r := kernel.Route{NS: a.NS.NSRef, Dst: a.Dst.Prefix, Metric: a.Metric, Table: a.Table}
+	if !slices.Contains(kernel.RouteTypes(), a.Type) {
+		return nil, fmt.Errorf("route: type %q is none of %s", a.Type, strings.Join(kernel.RouteTypes(), ", "))
+	}
+	if a.Type != "unicast" {
+		r.Type = a.Type
+	}
+	if a.Src != nil {
+		r.Src = a.Src.Addr
+	}
+	if a.Via != nil || a.Dev != nil {
+		hop := kernel.Nexthop{}
+		if a.Via != nil {
+			hop.Via = a.Via.Addr
+		}
+		if a.Dev != nil {
+			hop.Dev = &a.Dev.LinkRef
+		}
+		r.Nexthops = append(r.Nexthops, hop)
+	}
+	for _, h := range a.Nexthops {
+		hop, err := nexthop(tx.View, h)
+		if err != nil {
+			return nil, fmt.Errorf("route: parameter \"nexthops\": %w", err)
+		}
+		r.Nexthops = append(r.Nexthops, hop)
+	}
+	switch {
+	case r.Type == "" && len(r.Nexthops) == 0:
+		return nil, errors.New("route: want via=, dev= or nexthops= to say where it goes")
+	case r.Type != "" && len(r.Nexthops) > 0:
+		return nil, fmt.Errorf("route: a route of type %s goes nowhere: leave out via=, dev= and nexthops=", r.Type)
+	}
+	if !r.Dst.IsValid() {
+		r.Dst = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if r.Src.Is6() || len(r.Nexthops) > 0 && r.Nexthops[0].Via.Is6() {
+			r.Dst = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+	}
+	return &routeValue{tx.View, r}, tx.Apply(&addRoute{r})
+}
+
+func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error) {
+	var via ipArg
+	if d, ok := val.(*starlark.Dict); ok {
+		for _, item := range d.Items() {
+			switch key, _ := starlark.AsString(item[0]); key {
+			case "via":
+				err = via.Unpack(item[1])
+				hop.Via = via.Addr
+			case "dev":
+				var dev linkArg
+				err = dev.UnpackIn(v, item[1])
+				hop.Dev = &dev.LinkRef
+			case "weight":
+				if hop.Weight, err = starlark.AsInt32(item[1]); err == nil && (hop.Weight < 1 || hop.Weight > 256) {
+					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
+				}
+			default:
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", item[0])
+			}
+			if err != nil {
+				return hop, err
+			}
+		}
+		return hop, nil
+	}
+	err = via.Unpack(val)
+	return kernel.Nexthop{Via: via.Addr}, err
+}
+
+// addRoute adds a route.
+type addRoute struct{ kernel.Route }
+
+func (o *addRoute) Kind() string             { return "route add" }
+func (o *addRoute) Command() string          { return routeCommand("add", o.Route) }
+func (o *addRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+
+func (o *addRoute) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	return m.CheckRoute(o.Route)
+}
+
+func (o *addRoute) Do(m *kernel.Machine) error { return m.AddRoute(o.Route) }
+
+func (o *addRoute) Undo(m *kernel.Machine) error {
+	if err := m.DelRoute(o.Route); err != nil && !errors.Is(err, kernel.ErrGone) {
+		return err
+	}
+	return nil
+}
+
+func routeCommand(verb string, r kernel.Route) string {
+	cmd := in(r.NS)
+	if r.Dst.Addr().Is6() {
+		cmd += "-6 "
+	}
+	cmd += "route " + verb + " " + r.String()
+	for _, h := range r.Nexthops {
+		if len(r.Nexthops) > 1 {
+			cmd += " nexthop"
+		}
+		if h.Via.IsValid() {
+			cmd += " via " + h.Via.String()
+		}
+		if h.Dev != nil {
+			cmd += " dev " + h.Dev.Name
+		}
+		if h.Weight > 0 {
+			cmd += " weight " + itoa(h.Weight)
+		}
+	}
+	if r.Src.IsValid() {
+		cmd += " src " + r.Src.String()
+	}
+	if r.Metric > 0 {
+		cmd += " metric " + itoa(r.Metric)
+	}
+	if r.Table > 0 {
+		cmd += " table " + itoa(r.Table)
+	}
+	return cmd
+}
+
+// routeValue is a route in a script.
+type routeValue struct {
+	v     *runtime.View
+	route kernel.Route
+}
+
+var _ starlark.HasAttrs = (*routeValue)(nil)
+
+func (r *routeValue) Freeze()                                  {}
+func (r *routeValue) Truth() starlark.Bool                     { return true }
+func (r *routeValue) String() string                           { return r.route.String() }
+func (r *routeValue) Type() string                             { return "route" }
+func (r *routeValue) Hash() (uint32, error)                    { return starlark.String(r.String()).Hash() }
+func (r *routeValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("route", r, name) }
+func (r *routeValue) AttrNames() []string                      { return r.v.AttrNames("route") }
+
+var routeType = &runtime.Type{Name: "route", Doc: "A route of a namespace.",
+	Attrs: []runtime.Attr{
+		{Name: "dst", Type: "string", Doc: "its destination", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return starlark.String(r.(*routeValue).route.Dst.String()), nil
+		}},
+		{Name: "ns", Type: "namespace", Doc: "the namespace that it is in", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return &nsValue{v, r.(*routeValue).route.NS}, nil
+		}},
+	}}
+
+var routeDeleteDecl = runtime.Change("route.delete", "None", "Deletes the route.", &routeDeleteArgs{})
+
+type routeDeleteArgs struct {
+	Route *routeValue `arg:"route" doc:"the route"`
+}
+
+func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	return nil, tx.Apply(&delRoute{a.Route.route})
+}
+
+// delRoute deletes a route that this lab added.
+type delRoute struct{ kernel.Route }
+
+func (o *delRoute) Kind() string                              { return "route del" }
+func (o *delRoute) Command() string                           { return routeCommand("del", o.Route) }
+func (o *delRoute) Touches() []kernel.Object                  { return []kernel.Object{o.NS.Object()} }
+func (o *delRoute) Check(m *kernel.Machine, fresh bool) error { return nil }
+func (o *delRoute) Do(m *kernel.Machine) error                { return m.DelRoute(o.Route) }
+
+func (o *delRoute) Undo(m *kernel.Machine) error {
+	if err := m.CheckRoute(o.Route); err != nil {
+		return nil // it is there: the deletion did not happen
+	}
+	return m.AddRoute(o.Route)
+}

@@ -1,0 +1,112 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var sysctlDecl = runtime.Change("sysctl", "string",
+	"Reads a sysctl of a namespace, or sets it when a value is given (sysctl(8)). Only keys below net belong to a namespace.", &sysctlArgs{})
+
+type sysctlArgs struct {
+	NS    nsArg          `arg:"ns" doc:"the namespace"`
+	Key   string         `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
+	Value starlark.Value `arg:"value?" doc:"string or int to set"`
+}
+
+func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	if _, err := kernel.SysctlPath(a.Key); err != nil {
+		return nil, fmt.Errorf("sysctl: %w", err)
+	}
+	if a.Value != nil {
+		var value string
+		switch v := a.Value.(type) {
+		case starlark.String:
+			value = string(v)
+		case starlark.Int:
+			value = v.String()
+		default:
+			return nil, fmt.Errorf("sysctl: parameter \"value\": %w", want("string or int", a.Value))
+		}
+		if err := tx.Apply(&setSysctl{NS: a.NS.NSRef, Key: a.Key, Value: value}); err != nil {
+			return nil, err
+		}
+	}
+	n, err := tx.Machine().Namespace(a.NS.NSRef)
+	if err != nil {
+		return nil, err
+	}
+	value, err := n.Sysctl(a.Key)
+	return starlark.String(value), err
+}
+
+// setSysctl writes a sysctl.
+type setSysctl struct {
+	NS     kernel.NSRef      `json:"ns"`
+	Key    string            `json:"key"`
+	Value  string            `json:"value"`
+	Old    string            `json:"old"`
+	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
+}
+
+func (o *setSysctl) Kind() string             { return "sysctl" }
+func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+func (o *setSysctl) Command() string {
+	cmd := "sysctl -w " + o.Key + "='" + o.Value + "'"
+	if o.NS.Name != "" {
+		cmd = "ip netns exec " + o.NS.Name + " " + cmd
+	}
+	return cmd
+}
+
+func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
+	n, err := m.Namespace(o.NS)
+	if err != nil {
+		return err
+	}
+	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
+		return err
+	}
+	o.Shadow, err = n.SysctlShadow(o.Key)
+	return err
+}
+
+func (o *setSysctl) Do(m *kernel.Machine) error {
+	n, err := m.Namespace(o.NS)
+	if err != nil {
+		return err
+	}
+	return n.SetSysctl(o.Key, o.Value)
+}
+
+func (o *setSysctl) Undo(m *kernel.Machine) error {
+	n, err := m.Namespace(o.NS)
+	if errors.Is(err, kernel.ErrGone) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	now, err := n.Sysctl(o.Key)
+	if err != nil || now == o.Old {
+		return err
+	}
+	errs := []error{n.SetSysctl(o.Key, o.Old)}
+	keys := make([]string, 0, len(o.Shadow))
+	for k := range o.Shadow {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		// A link that has gone since took its settings with it.
+		if now, err := n.Sysctl(k); err == nil && now != o.Shadow[k] {
+			errs = append(errs, n.SetSysctl(k, o.Shadow[k]))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,210 @@
+package builtins
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+func want(what string, v starlark.Value) error {
+	return fmt.Errorf("got %s, want %s", v.Type(), what)
+}
+
+// nsArg is a namespace, given as itself or by its name.
+type nsArg struct{ kernel.NSRef }
+
+func (nsArg) ArgType() string { return "namespace or its name" }
+
+func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
+	switch val := val.(type) {
+	case *nsValue:
+		a.NSRef = val.ref
+		return nil
+	case starlark.String:
+		if val == "host" {
+			a.NSRef = v.Machine().Host().Ref()
+			return nil
+		}
+		var names []string
+		for _, ref := range v.Namespaces() {
+			if ref.Name == string(val) {
+				a.NSRef = ref
+				return nil
+			}
+			names = append(names, ref.Name)
+		}
+		return fmt.Errorf("this lab has no namespace %s (it has: %s)", val, strings.Join(names, " "))
+	}
+	return want("namespace or its name", val)
+}
+
+// linkArg is a link.
+type linkArg struct{ kernel.LinkRef }
+
+func (linkArg) ArgType() string { return "link" }
+
+func (a *linkArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
+	l, ok := val.(*linkValue)
+	if !ok {
+		return want("link", val)
+	}
+	a.LinkRef = l.current()
+	return nil
+}
+
+// prefixArg is an address with its prefix length.
+type prefixArg struct{ netip.Prefix }
+
+func (prefixArg) ArgType() string { return "address/length" }
+
+func (a *prefixArg) Unpack(val starlark.Value) (err error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want(`string such as "10.0.0.1/24"`, val)
+	}
+	a.Prefix, err = netip.ParsePrefix(s)
+	if err != nil {
+		if ip, e := netip.ParseAddr(s); e == nil {
+			return fmt.Errorf("%q has no prefix length: %s/%d?", s, s, map[bool]int{true: 24, false: 64}[ip.Is4()])
+		}
+		if host, bits, ok := strings.Cut(s, "/"); ok {
+			if ip, e := netip.ParseAddr(host); e == nil {
+				return fmt.Errorf("%q: prefix length %s must be from 0 to %d", s, bits, ip.BitLen())
+			}
+		}
+		return fmt.Errorf("%q is no address with a prefix length", s)
+	}
+	if a.Addr().Is4In6() {
+		return fmt.Errorf("%q is an IPv4 address in an IPv6 one: write it as IPv4", s)
+	}
+	return nil
+}
+
+// dstArg is the destination of a route: a prefix, an address, or "default".
+type dstArg struct{ netip.Prefix }
+
+func (dstArg) ArgType() string { return `prefix, address or "default"` }
+
+func (a *dstArg) Unpack(val starlark.Value) error {
+	if s, ok := starlark.AsString(val); ok {
+		if s == "default" {
+			return nil
+		}
+		if ip, err := netip.ParseAddr(s); err == nil {
+			a.Prefix = netip.PrefixFrom(ip, ip.BitLen())
+			return nil
+		}
+	}
+	var p prefixArg
+	if err := p.Unpack(val); err != nil {
+		return err
+	}
+	if p.Prefix != p.Masked() {
+		return fmt.Errorf("%s has bits set behind its prefix length: %s?", p, p.Masked())
+	}
+	a.Prefix = p.Prefix
+	return nil
+}
+
+// ipArg is an address without a prefix length.
+type ipArg struct{ netip.Addr }
+
+func (ipArg) ArgType() string { return "address" }
+
+func (a *ipArg) Unpack(val starlark.Value) (err error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want(`string such as "10.0.0.1"`, val)
+	}
+	if a.Addr, err = netip.ParseAddr(s); err != nil {
+		if p, e := netip.ParsePrefix(s); e == nil {
+			return fmt.Errorf("%q has a prefix length, want the address alone: %s?", s, p.Addr())
+		}
+		return fmt.Errorf("%q is no address", s)
+	}
+	return nil
+}
+
+// macArg is a link-layer address.
+type macArg string
+
+func (macArg) ArgType() string { return "MAC address" }
+
+func (a *macArg) Unpack(val starlark.Value) error {
+	s, _ := starlark.AsString(val)
+	mac, err := net.ParseMAC(s)
+	if err != nil || len(mac) != 6 {
+		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", val)
+	}
+	*a = macArg(mac.String())
+	return nil
+}
+
+// durationArg is a time with its unit.
+type durationArg time.Duration
+
+func (durationArg) ArgType() string  { return "duration" }
+func (a durationArg) String() string { return time.Duration(a).String() }
+
+func (a *durationArg) Unpack(val starlark.Value) error {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), val)
+	}
+	// tc(8) also writes "sec", "msec" and "usec".
+	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs", "s", "sec", "s").Replace(s))
+	if err != nil || d < 0 {
+		return fmt.Errorf(`%q is no duration such as "10ms" or "2s"`, s)
+	}
+	*a = durationArg(d)
+	return nil
+}
+
+// linkNameArg is the name of a link that is to be.
+type linkNameArg string
+
+func (linkNameArg) ArgType() string  { return "string" }
+func (a linkNameArg) String() string { return string(a) }
+
+func (a *linkNameArg) Unpack(val starlark.Value) error {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
+	}
+	*a = linkNameArg(s)
+	return kernel.ValidLinkName(s)
+}
+
+// mtuArg is an MTU in bytes.
+type mtuArg int
+
+func (mtuArg) ArgType() string { return "int" }
+
+func (a *mtuArg) Unpack(val starlark.Value) error {
+	n, err := starlark.AsInt32(val)
+	if err != nil || n < 68 || n > 65535 {
+		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", val)
+	}
+	*a = mtuArg(n)
+	return nil
+}
+
+// in is the option of `ip` that names a namespace.
+func in(ref kernel.NSRef) string {
+	if ref.Name == "" {
+		return "ip "
+	}
+	return "ip -n " + ref.Name + " "
+}
+
+func itoa(i int) string { return strconv.Itoa(i) }
+
+func seconds(d time.Duration) starlark.Value { return starlark.Float(d.Seconds()) }

@@ -1,0 +1,183 @@
+package builtins
+
+import (
+	"errors"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var vethDecl = runtime.Change("veth", "(link, link)",
+	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true})
+
+type vethArgs struct {
+	A     nsArg       `arg:"a" doc:"namespace of the first end"`
+	B     *nsArg      `arg:"b?" doc:"namespace of the second end; that of the first when left out"`
+	_     struct{}    `arg:"*"`
+	Name  linkNameArg `arg:"name?" doc:"name of the first end; the next free one of eth0, eth1 ... when left out"`
+	Peer  linkNameArg `arg:"peer?" doc:"name of the second end"`
+	Addrs []prefixArg `arg:"addrs?" doc:"an address for each end"`
+	Up    bool        `arg:"up?" doc:"whether to set both ends up"`
+	MTU   mtuArg      `arg:"mtu?" doc:"MTU of both ends in bytes; 1500 when left out"`
+	MAC   macArg      `arg:"mac?" doc:"link-layer address of the first end; a random one when left out"`
+	MAC2  macArg      `arg:"peer_mac?" doc:"link-layer address of the second end"`
+}
+
+func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	if len(a.Addrs) > 2 {
+		return nil, errors.New("veth: addrs= wants an address for each of the two ends")
+	}
+	if a.B == nil {
+		a.B = &a.A
+	}
+	first, err := newLink(tx, a.A.NSRef, a.Name, "")
+	if err != nil {
+		return nil, err
+	}
+	second, err := newLink(tx, a.B.NSRef, a.Peer, first.Name)
+	if err != nil {
+		return nil, err
+	}
+	op := &addVeth{A: kernel.LinkSpec{LinkRef: first, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up},
+		B: kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU), Up: a.Up}}
+	if err := tx.Apply(op); err != nil {
+		return nil, err
+	}
+	for i, p := range a.Addrs {
+		if err := tx.Apply(&addAddr{kernel.Addr{Link: []kernel.LinkRef{first, second}[i], Prefix: p.Prefix}}); err != nil {
+			return nil, err
+		}
+	}
+	return starlark.Tuple{&linkValue{tx.View, first}, &linkValue{tx.View, second}}, nil
+}
+
+// newLink chooses what identifies a link that is to be: its index, and its name when it was not given. other is the
+// name of the pair's first end, which is not there yet but takes its name.
+func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, other string) (kernel.LinkRef, error) {
+	ref := kernel.LinkRef{NS: ns, Name: string(name)}
+	n, err := tx.Machine().Namespace(ns)
+	if err != nil {
+		return ref, err
+	}
+	if ref.Name == "" {
+		if ref.Name, err = n.FreeName("eth", other); err != nil {
+			return ref, err
+		}
+	}
+	ref.Index, err = n.FreeIndex()
+	return ref, err
+}
+
+// addVeth makes a veth pair.
+type addVeth struct {
+	A kernel.LinkSpec `json:"a"`
+	B kernel.LinkSpec `json:"b"`
+}
+
+func (o *addVeth) Kind() string { return "link add veth" }
+
+func (o *addVeth) Command() string {
+	cmd := in(o.A.NS) + "link add " + o.A.Name + " " + linkOptions(o.A) + "type veth peer name " + o.B.Name + " " + linkOptions(o.B)
+	if o.A.NS.Cookie != o.B.NS.Cookie {
+		cmd += "netns " + o.B.NS.String()
+	}
+	return trim(cmd)
+}
+
+func (o *addVeth) Touches() []kernel.Object {
+	return []kernel.Object{o.A.NS.Object(), o.B.NS.Object()}
+}
+func (o *addVeth) Makes() []kernel.Object            { return []kernel.Object{o.A.Object(), o.B.Object()} }
+func (o *addVeth) Check(*kernel.Machine, bool) error { return nil }
+func (o *addVeth) Do(m *kernel.Machine) error        { return m.AddVeth(o.A, o.B) }
+
+// Undo deletes the pair by whichever end is there: one may have gone with its namespace, and then the other goes with
+// it, but later.
+func (o *addVeth) Undo(m *kernel.Machine) error {
+	for _, end := range []kernel.LinkSpec{o.A, o.B} {
+		if err := m.DelLink(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkOptions are the options of `ip link add` that a link is made with.
+func linkOptions(l kernel.LinkSpec) (opts string) {
+	if l.MTU > 0 {
+		opts += "mtu " + itoa(l.MTU) + " "
+	}
+	if l.MAC != "" {
+		opts += "address " + l.MAC + " "
+	}
+	if l.Up {
+		opts += "up "
+	}
+	return opts
+}
+
+var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true})
+
+type bridgeArgs struct {
+	NS    nsArg       `arg:"ns" doc:"namespace that it is in"`
+	_     struct{}    `arg:"*"`
+	Name  linkNameArg `arg:"name?" doc:"name; the next free one of br0, br1 ... when left out"`
+	Ports []linkArg   `arg:"ports?" doc:"links of the namespace that become its ports"`
+	Addrs []prefixArg `arg:"addrs?" doc:"addresses for the bridge itself"`
+	Up    bool        `arg:"up?" doc:"whether to set it up"`
+	MTU   mtuArg      `arg:"mtu?" doc:"MTU in bytes; that of its ports when left out"`
+	MAC   macArg      `arg:"mac?" doc:"link-layer address; it follows the ports when left out"`
+}
+
+func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	if a.Name == "" {
+		n, err := tx.Machine().Namespace(a.NS.NSRef)
+		if err != nil {
+			return nil, err
+		}
+		name, err := n.FreeName("br", "")
+		if err != nil {
+			return nil, err
+		}
+		a.Name = linkNameArg(name)
+	}
+	ref, err := newLink(tx, a.NS.NSRef, a.Name, "")
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.Apply(&addBridge{kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}); err != nil {
+		return nil, err
+	}
+	for _, p := range a.Ports {
+		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index)}); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range a.Addrs {
+		if err := tx.Apply(&addAddr{kernel.Addr{Link: ref, Prefix: p.Prefix}}); err != nil {
+			return nil, err
+		}
+	}
+	return &linkValue{tx.View, ref}, nil
+}
+
+// addBridge makes a bridge.
+type addBridge struct{ kernel.LinkSpec }
+
+func (o *addBridge) Kind() string { return "link add bridge" }
+func (o *addBridge) Command() string {
+	return in(o.NS) + "link add " + o.Name + " " + linkOptions(o.LinkSpec) + "type bridge"
+}
+func (o *addBridge) Touches() []kernel.Object          { return []kernel.Object{o.NS.Object()} }
+func (o *addBridge) Makes() []kernel.Object            { return []kernel.Object{o.Object()} }
+func (o *addBridge) Check(*kernel.Machine, bool) error { return nil }
+func (o *addBridge) Do(m *kernel.Machine) error        { return m.AddBridge(o.LinkSpec) }
+
+func (o *addBridge) Undo(m *kernel.Machine) error {
+	if err := m.DelLink(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+		return err
+	}
+	return nil
+}
