@@ -1,0 +1,197 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nsscript/nsscript/runtime"
+)
+
+func absolute(name string) string {
+	if abs, err := filepath.Abs(name); err == nil && !strings.HasPrefix(name, "<") {
+		return abs
+	}
+	return name
+}
+
+func printJSON(v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		_, err = fmt.Println(string(text))
+	}
+	return err
+}
+
+func lsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{Use: "ls", Short: "List the labs", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
+		labs, err := recovered(vocabulary(), &events{})
+		if err != nil {
+			return err
+		}
+		list, err := labs.List()
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return printJSON(append([]runtime.Lab{}, list...))
+		}
+		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "LAB\tSTATE\tNAMESPACES\tCHANGES\tSINCE\tSCRIPT")
+		for _, l := range list {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", l.Name, l.State, len(l.Namespaces), len(l.Changes), l.Since, l.Script)
+		}
+		return w.Flush()
+	}}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func showCommand() *cobra.Command {
+	var asJSON, asScript bool
+	cmd := &cobra.Command{Use: "show LAB", Short: "Show a lab: its namespaces as they are now, and the changes that made it", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		labs, err := recovered(vocabulary(), &events{})
+		if err != nil {
+			return err
+		}
+		lab, err := labs.Find(args[0])
+		if err != nil {
+			return err
+		}
+		switch {
+		case asJSON:
+			return printJSON(lab)
+		case asScript:
+			for _, c := range lab.Changes {
+				fmt.Println(c.Command)
+			}
+			return nil
+		}
+		return labs.Show(os.Stdout, lab)
+	}}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asScript, "commands", false, "the changes, as the iproute2 commands that would do the same")
+	return cmd
+}
+
+func downCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{Use: "down LAB", Short: "Take a lab down: undo all that it changed", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		e := &events{o: o}
+		labs, err := recovered(vocabulary(), e)
+		if err != nil {
+			return err
+		}
+		u, err := labs.Down(args[0])
+		if err != nil && u.Undone == 0 && len(u.Left) == 0 {
+			return err
+		}
+		return reportUndoing(e, "lab "+args[0]+": ", u, err)
+	}}
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
+	return cmd
+}
+
+func execCommand() *cobra.Command {
+	return &cobra.Command{Use: "exec LAB NS -- CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) < 3 {
+			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		labs, err := recovered(vocabulary(), &events{})
+		if err != nil {
+			return err
+		}
+		lab, err := labs.Find(args[0])
+		if err != nil {
+			return err
+		}
+		return labs.Exec(lab, args[1], args[2:])
+	}}
+}
+
+func recoverCommand() *cobra.Command {
+	return &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
+		_, err := recovered(vocabulary(), &events{})
+		return err
+	}}
+}
+
+func checkCommand() *cobra.Command {
+	var root string
+	cmd := &cobra.Command{Use: "check FILE...", Short: "Check scripts without running them: syntax, names, loads", Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		code := 0
+		for _, name := range args {
+			src, err := runtime.ReadScript(name)
+			if err == nil {
+				var p *runtime.Program
+				if p, err = vocabulary().Parse(name, src); err == nil {
+					dir := root
+					if dir == "" {
+						dir = filepath.Dir(name)
+					}
+					err = vocabulary().Check(p, dir)
+				}
+			}
+			if err != nil {
+				runtime.Report(os.Stderr, err, nil)
+				code = exitUsage
+			}
+		}
+		if code != 0 {
+			return exitError(code)
+		}
+		return nil
+	}}
+	cmd.Flags().StringVar(&root, "root", "", "folder that load() may not leave (default: the file's)")
+	return cmd
+}
+
+func docCommand() *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, or of all", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		voc := vocabulary()
+		switch {
+		case len(args) == 1:
+			text := voc.Help(args[0], markdown)
+			if text == "" {
+				return usageError{fmt.Errorf("nothing is known of %q; `nsscript doc` lists all", args[0])}
+			}
+			fmt.Print(text)
+		case markdown:
+			fmt.Print(voc.Reference())
+		default:
+			for _, d := range voc.Decls {
+				fmt.Printf("%-18s %s\n", d.Name, runtime.Summary(d.Doc))
+			}
+			for _, t := range voc.Types {
+				fmt.Printf("%-18s (type) %s\n", t.Name, runtime.Summary(t.Doc))
+			}
+		}
+		return nil
+	}}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "as Markdown")
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
+		version := "devel"
+		if info, ok := debug.ReadBuildInfo(); ok {
+			version = info.Main.Version + " " + info.GoVersion
+			for _, s := range info.Settings {
+				if s.Key == "vcs.revision" {
+					version += " " + s.Value[:min(12, len(s.Value))]
+				}
+			}
+		}
+		_, err := fmt.Println("nsscript " + version)
+		return err
+	}}
+}

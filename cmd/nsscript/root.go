@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nsscript/nsscript/builtins"
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// Exit codes.
+const (
+	exitFailed   = 1 // the script failed and was undone
+	exitUsage    = 2 // usage or syntax; nothing was done
+	exitLeftover = 3 // undone only in part
+	exitMachine  = 4 // the machine cannot: privileges, a kernel feature, a name that is taken
+)
+
+// An exitError carries the exit code of a failure that has been reported already.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// options are the flags of a run.
+type options struct {
+	code, lab, root    string
+	rm, replace        bool
+	timeout            time.Duration
+	trace, json, quiet bool
+	verbose            bool
+}
+
+// run runs the command line and returns the exit code.
+func run(args []string) int {
+	err := command().execute(args)
+	var exit exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "nsscript: %v\nRun 'nsscript --help' for usage.\n", err)
+		return exitUsage
+	}
+	runtime.Report(os.Stderr, err, nil)
+	return codeOf(err)
+}
+
+// codeOf is the exit code that an error stands for.
+func codeOf(err error) int {
+	var syntax *runtime.SyntaxError
+	var taken *journal.TakenError
+	var damage *journal.DamageError
+	var k *kernel.Error
+	var sig signalError
+	switch {
+	case errors.As(err, &sig):
+		return 128 + int(sig.Signal)
+	case errors.As(err, &syntax):
+		return exitUsage
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &k) && k.Machine:
+		return exitMachine
+	case errors.As(err, &damage):
+		return exitLeftover
+	}
+	return exitFailed
+}
+
+type cli struct{ *cobra.Command }
+
+func (c cli) execute(args []string) error {
+	c.SetArgs(args)
+	return c.Execute()
+}
+
+func command() cli {
+	var o options
+	root := &cobra.Command{
+		Use:   "nsscript [flags] FILE.star [ARGS...] [-- ARGS...]",
+		Short: "Labs of Linux network namespaces, written in Starlark",
+		Long: `nsscript runs a Starlark script that builds a lab of network namespaces over netlink.
+
+The script is one transaction: when it fails, is interrupted or killed, all that it changed is undone. When it
+succeeds, the lab is kept under the file's name until 'nsscript down LAB'.
+
+Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing was done; 3 undone only in part;
+4 the machine cannot (privileges, a kernel feature, a name that is taken); 128+n after signal n.`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, args []string) error { return runScript(cmd, o, args) },
+	}
+	f := root.Flags()
+	f.StringVarP(&o.code, "command", "c", "", "run this `CODE` instead of a file")
+	f.StringVar(&o.lab, "lab", "", "`NAME` of the lab (default: the file's name)")
+	f.StringVar(&o.root, "root", "", "folder that load() may not leave (default: the file's)")
+	f.BoolVar(&o.rm, "rm", false, "take the lab down at the end, even when the script succeeds")
+	f.BoolVar(&o.replace, "replace", false, "take the lab of the same name down first")
+	f.DurationVar(&o.timeout, "timeout", 0, "end the script after this time and undo it")
+	f.BoolVar(&o.trace, "trace", false, "print each change as the iproute2 command that would do the same")
+	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand())
+	return cli{root}
+}
+
+// exactly wants a number of arguments.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
+// source finds out what to run: the code of -c, a file, or what is piped in. Without any of them it is nothing.
+func source(o options, args []string) (name, lab string, src []byte, rest []string, err error) {
+	switch st, _ := os.Stdin.Stat(); {
+	case o.code != "":
+		return "<command>", "command", []byte(o.code), args, nil
+	case len(args) > 0 && args[0] != "-":
+		name, rest = args[0], args[1:]
+		lab = strings.TrimSuffix(filepath.Base(name), ".star")
+		src, err = runtime.ReadScript(name)
+		if errors.Is(err, os.ErrNotExist) && !strings.Contains(name, ".") {
+			err = fmt.Errorf("%w (and nsscript has no command %s)", err, name)
+		}
+	case len(args) > 0 || st != nil && st.Mode()&os.ModeCharDevice == 0:
+		name, lab = "<stdin>", "stdin"
+		src, err = io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+		if len(args) > 0 {
+			rest = args[1:]
+		}
+		if err == nil && len(src) == 0 && len(args) == 0 {
+			return "", "", nil, nil, nil
+		}
+	}
+	if err != nil {
+		return "", "", nil, nil, usageError{err}
+	}
+	return name, lab, src, rest, nil
+}
+
+func vocabulary() *runtime.Vocabulary { return builtins.All() }
