@@ -29,6 +29,13 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if a.Peer != nil {
 		addr.Peer = a.Peer.Prefix
 	}
+	if addr.DAD && addr.Prefix.Addr().Is6() {
+		// A namespace of this lab detects nothing unless its link is told to.
+		key := "net/ipv6/conf/" + addr.Link.Name + "/accept_dad"
+		if err := tx.Apply(&setSysctl{NS: addr.Link.NS, Key: key, Value: "1"}); err != nil {
+			return nil, err
+		}
+	}
 	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{addr})
 }
 

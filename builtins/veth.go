@@ -41,9 +41,15 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	op := &addVeth{A: kernel.LinkSpec{LinkRef: first, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up},
-		B: kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU), Up: a.Up}}
+		B: kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}}
 	if err := tx.Apply(op); err != nil {
 		return nil, err
+	}
+	if a.Up {
+		// The kernel makes the second end first and cannot open it before it has its peer (ENOTCONN).
+		if err := tx.Apply(&setLink{Link: second, Attr: "up", Value: "on"}); err != nil {
+			return nil, err
+		}
 	}
 	for i, p := range a.Addrs {
 		if err := tx.Apply(&addAddr{kernel.Addr{Link: []kernel.LinkRef{first, second}[i], Prefix: p.Prefix}}); err != nil {

@@ -19,10 +19,7 @@ type Labs struct {
 }
 
 // OpenLabs opens the folder of journals; dir is DefaultDir when empty.
-func OpenLabs(voc *Vocabulary, dir string) (*Labs, error) {
-	d, err := openDir(dir)
-	return &Labs{voc, d}, err
-}
+func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, openDir(dir)} }
 
 // A Lab is a lab as its journal tells it.
 type Lab struct {
@@ -75,6 +72,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 // Find finds a lab by its name.
 func (l *Labs) Find(name string) (Lab, error) {
 	e, ok, err := l.dir.Find(name)
+	err = privileged(err)
 	if err == nil && !ok {
 		labs, _ := l.List()
 		var names []string
@@ -101,7 +99,7 @@ type Recovery struct {
 func (l *Labs) Recover() ([]Recovery, error) {
 	entries, err := l.dir.List()
 	if err != nil {
-		return nil, err
+		return nil, privileged(err)
 	}
 	var all []Recovery
 	for _, e := range entries {

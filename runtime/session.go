@@ -54,7 +54,8 @@ type Session struct {
 	ctx     context.Context
 
 	changes []change
-	frames  []int // where in changes each transaction that is running began
+	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
+	frames  []int                 // where in changes each transaction that is running began
 	exits   []func(*starlark.Thread) error
 	left    []Leftover // of transactions inside the script that could not be undone
 	ended   bool
@@ -69,18 +70,15 @@ func NewSession(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, voc: o.Vocabulary, m: m, frames: []int{0}}
+	s := &Session{o: o, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
-		var dir *journal.Dir
-		if dir, err = openDir(o.Dir); err == nil {
-			s.log, err = dir.Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
-				PID: os.Getpid(), Start: time.Now(), HostNS: m.Host().Ref().Cookie})
-		}
+		s.log, err = openDir(o.Dir).Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
+			PID: os.Getpid(), Start: time.Now(), HostNS: m.Host().Ref().Cookie})
 	}
 	if err != nil {
 		m.Close()
-		return nil, err
+		return nil, privileged(err)
 	}
 	s.globals = o.Vocabulary.globals(s)
 	args := make([]starlark.Value, len(o.Args))
@@ -92,16 +90,20 @@ func NewSession(o Options) (*Session, error) {
 	return s, nil
 }
 
-func openDir(path string) (*journal.Dir, error) {
+func openDir(path string) *journal.Dir {
 	if path == "" {
 		path = DefaultDir
 	}
-	dir, err := journal.OpenDir(path)
+	return journal.OpenDir(path)
+}
+
+// privileged says what to do when the folder of journals is refused.
+func privileged(err error) error {
 	if errors.Is(err, os.ErrPermission) {
-		return nil, &kernel.Error{Op: "open", Object: path, Err: err, Machine: true,
+		return &kernel.Error{Op: "open", Object: "the labs", Err: err, Machine: true,
 			Hint: "labs on the machine itself need root: run it with sudo"}
 	}
-	return dir, err
+	return err
 }
 
 // host is the value of the predeclared name host.
@@ -171,6 +173,49 @@ func (s *Session) runExits() error {
 		}())
 	}
 	return errors.Join(errs...)
+}
+
+// fresh reports whether all that an op touches was made by the transaction that is running: then its own undoing will
+// never be called for.
+func (s *Session) fresh(op Op) bool {
+	begin := s.frames[len(s.frames)-1]
+	within := func(o kernel.Object) bool {
+		at, ok := s.born[o]
+		return ok && at >= begin
+	}
+	for _, o := range op.Touches() {
+		if !within(o) && !within(kernel.Object{Cookie: o.Cookie}) {
+			return false
+		}
+	}
+	return len(op.Touches()) > 0
+}
+
+// remember adds a change that was made.
+func (s *Session) remember(c change) {
+	at := len(s.changes)
+	s.changes = append(s.changes, c)
+	if maker, ok := c.op.(Maker); ok {
+		for _, o := range maker.Makes() {
+			s.born[o] = at
+		}
+	}
+	if mover, ok := c.op.(Mover); ok {
+		from, to := mover.Moves()
+		if born, ok := s.born[from]; ok {
+			s.born[to] = born
+		}
+	}
+}
+
+// forget drops the changes from one on, which were undone.
+func (s *Session) forget(begin int) {
+	s.changes = s.changes[:begin]
+	for o, at := range s.born {
+		if at >= begin {
+			delete(s.born, o)
+		}
+	}
 }
 
 // Changes is how many changes are there to undo.

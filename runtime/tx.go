@@ -58,7 +58,7 @@ func (tx *Tx) Apply(op Op) error {
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
 	}
-	fresh := moot(op, made(s.changes[s.frames[len(s.frames)-1]:]))
+	fresh := s.fresh(op)
 	if err := op.Check(s.m, fresh); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (tx *Tx) Apply(op Op) error {
 	if err := op.Do(s.m); err != nil {
 		return errors.Join(err, s.log.Failed(seq))
 	}
-	s.changes = append(s.changes, change{seq, op, pos})
+	s.remember(change{seq, op, pos})
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 		return nil, err, true
 	}
 	u, e := undo(s.m, s.log, s.changes[begin:])
-	s.changes = s.changes[:begin]
+	s.forget(begin)
 	if e != nil || len(u.Left) > 0 {
 		s.left = append(s.left, u.Left...)
 		return nil, errors.Join(err, e, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true

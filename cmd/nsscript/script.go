@@ -127,10 +127,7 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 
 // recovered opens the labs after undoing, and saying, what dead runs left.
 func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
-	labs, err := runtime.OpenLabs(voc, "")
-	if err != nil {
-		return nil, err
-	}
+	labs := runtime.OpenLabs(voc, "")
 	found, err := labs.Recover()
 	if err != nil {
 		return nil, err

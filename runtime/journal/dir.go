@@ -40,24 +40,57 @@ type Entry struct {
 	Err     error // the journal is damaged or could not be read
 }
 
-// OpenDir makes the folder when it is missing, for its owner alone, and refuses one that others can write to.
-func OpenDir(path string) (*Dir, error) {
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
+// OpenDir names the folder. It is made when the first run is created, for its owner alone, and goes with the last one.
+func OpenDir(path string) *Dir { return &Dir{path} }
+
+// lock makes the caller the only one who works on the folder. Without make, a folder that is not there is
+// os.ErrNotExist.
+func (d *Dir) lock(make bool) (unlock func(), err error) {
+	for {
+		if make {
+			if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+				return nil, err
+			}
+		}
+		f, err := os.OpenFile(d.path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+		if make && errors.Is(err, os.ErrNotExist) {
+			continue // removed in between, with its last run
+		} else if err != nil {
+			return nil, err
+		}
+		if err = flock(f, syscall.LOCK_EX); err == nil {
+			err = private(f)
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		// The folder that is locked must be the one that is there: another may have removed it before we had the lock.
+		mine, err1 := f.Stat()
+		there, err2 := os.Lstat(d.path)
+		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		if !make && errors.Is(err2, os.ErrNotExist) {
+			return nil, err2
+		}
 	}
-	st, err := os.Lstat(path)
+}
+
+// private refuses a folder that others can write to or read.
+func private(f *os.File) error {
+	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	switch sys := st.Sys().(*syscall.Stat_t); {
-	case !st.IsDir():
-		return nil, fmt.Errorf("%s is no folder", path)
-	case int(sys.Uid) != os.Geteuid():
-		return nil, fmt.Errorf("%s belongs to user %d, not to user %d: %w", path, sys.Uid, os.Geteuid(), syscall.EACCES)
-	case st.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s is open to others (mode %o): chmod 700 it", path, st.Mode().Perm())
+	if uid := st.Sys().(*syscall.Stat_t).Uid; int(uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to user %d, not to user %d: %w", f.Name(), uid, os.Geteuid(), syscall.EACCES)
 	}
-	return &Dir{path}, nil
+	if st.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s is open to others (mode %o): chmod 700 it", f.Name(), st.Mode().Perm())
+	}
+	return nil
 }
 
 // ValidName says which rule a run's name breaks: 1 to 64 bytes of letters, digits, '.', '_' and '-', the first a letter
@@ -77,18 +110,6 @@ func ValidName(name string) error {
 	return nil
 }
 
-func (d *Dir) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(d.path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f, syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
 func flock(f *os.File, how int) error {
 	for {
 		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
@@ -102,7 +123,7 @@ func (d *Dir) Create(h Header) (*Log, error) {
 	if err := ValidName(h.Name); err != nil {
 		return nil, err
 	}
-	unlock, err := d.lock()
+	unlock, err := d.lock(true)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +158,10 @@ func (d *Dir) open(name string, flags int) (*os.File, error) {
 
 // List reads every run, in the order of their names.
 func (d *Dir) List() ([]Entry, error) {
-	unlock, err := d.lock()
-	if err != nil {
+	unlock, err := d.lock(false)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
 		return nil, err
 	}
 	defer unlock()
@@ -155,6 +178,7 @@ func (d *Dir) List() ([]Entry, error) {
 			all = append(all, e)
 		}
 	}
+	d.leave()
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
@@ -164,8 +188,10 @@ func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
 	if err := ValidName(name); err != nil {
 		return e, false, err
 	}
-	unlock, err := d.lock()
-	if err != nil {
+	unlock, err := d.lock(false)
+	if errors.Is(err, os.ErrNotExist) {
+		return e, false, nil
+	} else if err != nil {
 		return e, false, err
 	}
 	defer unlock()
@@ -229,7 +255,7 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	if err := ValidName(name); err != nil {
 		return nil, e, err
 	}
-	unlock, err := d.lock()
+	unlock, err := d.lock(false)
 	if err != nil {
 		return nil, e, err
 	}
@@ -273,3 +299,6 @@ func (d *Dir) discard(name string) error {
 	}
 	return nil
 }
+
+// leave removes the folder itself when no run is in it; the caller holds its lock.
+func (d *Dir) leave() { _ = os.Remove(d.path) }

@@ -68,10 +68,12 @@ func (l *Log) Close() error { return l.file.Close() }
 
 // Remove takes the run's folder away and releases the lock. Nothing unknown in the folder is removed.
 func (l *Log) Remove() error {
-	unlock, err := l.dir.lock()
+	unlock, err := l.dir.lock(false)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return errors.Join(l.dir.discard(l.name), l.file.Close())
+	err = l.dir.discard(l.name)
+	l.dir.leave()
+	return errors.Join(err, l.file.Close())
 }

@@ -38,10 +38,13 @@ type LinkSpec struct {
 func (n *Namespace) FreeIndex() (int, error) {
 	for {
 		index := n.next
-		if n.own && n.next > 0 {
+		if index > 0 {
 			n.next++
 		} else {
 			index = 1<<24 + rand.IntN(1<<30-1<<24)
+		}
+		if n.alone {
+			return index, nil
 		}
 		switch _, err := n.linkByIndex(index); {
 		case errors.Is(err, ErrGone):

@@ -15,7 +15,7 @@ type Machine struct {
 	host    *Namespace
 	open    map[uint64]*Namespace
 	moved   map[Object]Object // where a link is now that an older reference puts elsewhere
-	renamed map[Object]bool // links whose name is another than their references say
+	renamed map[Object]bool   // links whose name is another than their references say
 	shared  bool              // whether the netns folder is known to be a shared mount point
 }
 

@@ -37,8 +37,8 @@ type Namespace struct {
 	ref   NSRef
 	fd    netns.NsHandle
 	base  bool // the host: every thread is in it already
-	own   bool // made by this process or read back from its journal: nobody else gives out indexes in it
-	next  int  // the next interface index to give out in a namespace of our own
+	next  int  // in a namespace made by this process: the next interface index to give out
+	alone bool // so far nobody else can have made a link in it
 	rtnl  map[int]*nl.SocketHandle
 	rtnlh *netlink.Handle
 }
@@ -55,7 +55,7 @@ func (n *Namespace) IsHost() bool { return n.base }
 // Make makes a namespace that nothing but this process holds: unshare(2), CLONE_NEWNET. It dies with the process
 // unless it is published. Its cookie is known before anybody can see it.
 func (m *Machine) Make(name string) (*Namespace, error) {
-	n := &Namespace{m: m, own: true, next: 2, fd: -1}
+	n := &Namespace{m: m, next: 2, alone: true, fd: -1}
 	err := m.within(m.host.fd, func() (err error) {
 		if n.fd, err = netns.New(); err != nil {
 			return err
@@ -63,7 +63,14 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		if n.ref.Cookie, err = socketCookie(); err != nil {
 			return err
 		}
-		return n.dial()
+		if err = n.dial(); err != nil {
+			return err
+		}
+		// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
+		if err = writeSysctl("net/ipv6/conf/default/accept_dad", "0"); errors.Is(err, unix.ENOENT) {
+			err = nil
+		}
+		return err
 	})
 	if err != nil {
 		n.release()

@@ -16,6 +16,7 @@ import (
 // /proc/net and, through a mount namespace of its own, in /sys. It stands in a process group of its own, which is
 // killed as a whole when ctx ends and when the command itself has ended; it dies with this process.
 func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd) error {
+	n.alone = false
 	done := make(chan error, 1)
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	cmd.WaitDelay = 100 * time.Millisecond

@@ -97,7 +97,7 @@ func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
 	}
 	route := &netlink.Route{Family: family(r.Dst.Addr()), Dst: ipNet(r.Dst), Table: r.Table, Priority: r.Metric,
 		Type: routeTypes[r.Type], Protocol: unix.RTPROT_STATIC}
-	if !n.own {
+	if n.next == 0 {
 		route.Protocol = protoForeign
 	}
 	if r.Src.IsValid() {
