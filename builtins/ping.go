@@ -48,6 +48,9 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if a.Source != nil {
 		p.Source = a.Source.Addr
 	}
+	if err := v.Machine().Settle(); err != nil {
+		return nil, err
+	}
 	res, err := p.Run(v.Context(), n.Do)
 	if err != nil {
 		return nil, &kernel.Error{Op: "ping", Object: a.Dst.String(), NS: n.Name(), Err: err}

@@ -67,6 +67,9 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}
 	}
+	if err := tx.Machine().Settle(); err != nil {
+		return nil, err
+	}
 	err = n.Run(ctx, cmd)
 	res := &runValue{tx.View, a.Argv, stdout.String(), stderr.String(), 0}
 	var exit *exec.ExitError

@@ -41,7 +41,7 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 			}
 			names = append(names, ref.Name)
 		}
-		return fmt.Errorf("this lab has no namespace %s (it has: %s)", val, strings.Join(names, " "))
+		return fmt.Errorf("this lab has no namespace %s (it has: %s)", string(val), strings.Join(names, " "))
 	}
 	return want("namespace or its name", val)
 }

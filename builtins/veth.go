@@ -36,7 +36,11 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	second, err := newLink(tx, a.B.NSRef, a.Peer, first.Name)
+	taken := ""
+	if a.A.Cookie == a.B.Cookie {
+		taken = first.Name
+	}
+	second, err := newLink(tx, a.B.NSRef, a.Peer, taken)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +64,7 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 // newLink chooses what identifies a link that is to be: its index, and its name when it was not given. other is the
-// name of the pair's first end, which is not there yet but takes its name.
+// name of the pair's first end when it is in the same namespace: it is not there yet but has its name.
 func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, other string) (kernel.LinkRef, error) {
 	ref := kernel.LinkRef{NS: ns, Name: string(name)}
 	n, err := tx.Machine().Namespace(ns)

@@ -227,6 +227,9 @@ func (s *Session) Keep() error {
 		s.ended = true
 		return s.log.Remove()
 	}
+	if err := s.m.Settle(); err != nil {
+		return err
+	}
 	s.ended = true
 	return errors.Join(s.log.Keep(), s.log.Close())
 }

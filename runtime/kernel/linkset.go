@@ -31,6 +31,7 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 		}
 		parts = append(parts, a)
 	}
+	m.restless = true
 	if attr == "name" {
 		m.renamed[ref.Object()] = true
 	}
@@ -99,6 +100,7 @@ func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int) error {
 	if err := n.do(unix.RTM_NEWLINK, 0, parts...); err != nil {
 		return fail(err, "move link", ref.Name+" to "+dst.Name(), n)
 	}
+	m.restless = true
 	m.Moved(Object{n.ref.Cookie, at}, Object{dst.ref.Cookie, index})
 	return nil
 }

@@ -12,11 +12,12 @@ import (
 // A Machine is one process's view of the kernel's network namespaces: those it has opened, by cookie, and where links
 // went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
 type Machine struct {
-	host    *Namespace
-	open    map[uint64]*Namespace
-	moved   map[Object]Object // where a link is now that an older reference puts elsewhere
-	renamed map[Object]bool   // links whose name is another than their references say
-	shared  bool              // whether the netns folder is known to be a shared mount point
+	host     *Namespace
+	open     map[uint64]*Namespace
+	moved    map[Object]Object // where a link is now that an older reference puts elsewhere
+	renamed  map[Object]bool   // links whose name is another than their references say
+	restless bool              // whether links changed state since the last Settle
+	shared   bool              // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it.

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"math"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -50,6 +51,10 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd) error {
 
 // enter moves the calling thread, which must be locked and never be unlocked, into the namespace for good.
 func (n *Namespace) enter() error {
+	// What nsscript itself inherited is not for its children either: they get descriptors 0 to 2.
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return err
+	}
 	if n.base {
 		return nil
 	}

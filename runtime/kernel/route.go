@@ -243,6 +243,10 @@ func routeOver(raw []byte, index int, addrs [][]byte) bool {
 	if len(raw) < unix.SizeofRtMsg || nl.DeserializeRtMsg(raw).Flags&unix.RTM_F_CLONED != 0 {
 		return false
 	}
+	switch nl.DeserializeRtMsg(raw).Type {
+	case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
+		return false // the kernel's own, which come back with the address, some of them a moment later
+	}
 	if attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
 		return true
 	}

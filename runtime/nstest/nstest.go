@@ -1,0 +1,243 @@
+// Package nstest is for tests only: it runs a test binary inside a sandbox of its own, dumps the state of its kernel
+// objects, and says what a test left behind. Production code must not import it.
+package nstest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The first thread stays out of namespaces: see cmd/nsscript.
+func init() { runtime.LockOSThread() }
+
+const marker = "NSSCRIPT_TEST_SANDBOX"
+
+// Main is to be called by TestMain: it runs the package's tests inside namespaces of their own (mount, network, pid
+// and, for an ordinary user, user), so that they need no privileges and cannot hurt the machine. It fails when the
+// machine outside is not as it was before.
+func Main(m *testing.M) {
+	if os.Getenv(marker) != "" {
+		if err := furnish(); err != nil {
+			fmt.Fprintln(os.Stderr, "nstest: furnish sandbox:", err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	before := Outside()
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), marker+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	err := cmd.Run()
+	if after := Outside(); after != before {
+		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n", Diff(before, after))
+		os.Exit(1)
+	}
+	if err != nil {
+		if cmd.ProcessState == nil {
+			fmt.Fprintln(os.Stderr, "nstest: start sandbox:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// furnish makes the new namespaces a machine: private mounts, /proc, /sys and an empty /run of its own.
+func furnish() error {
+	for _, m := range []struct {
+		source, target, kind string
+		flags                uintptr
+	}{
+		{"", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
+		{"proc", "/proc", "proc", 0},
+		{"sysfs", "/sys", "sysfs", 0},
+		{"tmpfs", "/run", "tmpfs", 0},
+	} {
+		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", m.target, err)
+		}
+	}
+	return ip("link", "set", "lo", "up")
+}
+
+func ip(args ...string) error {
+	out, err := exec.Command("ip", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// IP runs iproute2 in a test.
+func IP(t testing.TB, args ...string) {
+	t.Helper()
+	if err := ip(args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Outside is what tests must leave as it was on the machine itself: names, links, addresses, routes, mounts.
+func Outside() string {
+	var b strings.Builder
+	for _, args := range [][]string{{"-o", "link"}, {"-o", "addr"}, {"route", "show", "table", "all"}, {"rule"}, {"netns", "list"}} {
+		show(&b, "", args...)
+	}
+	section(&b, "/run/netns", names("/run/netns"))
+	section(&b, "/run/nsscript", names("/run/nsscript"))
+	return stable(b.String())
+}
+
+// Dump is the state of the whole sandbox in words: every namespace's links, addresses, routes, rules, neighbours and
+// sysctls as other people's programs show them, the mounts, and what is in /run.
+func Dump(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	for _, ns := range append([]string{""}, names("/run/netns")...) {
+		for _, args := range [][]string{{"-d", "link"}, {"-d", "addr"}, {"-4", "route", "show", "table", "all"}, {"-6", "route", "show", "table", "all"},
+			{"-4", "rule"}, {"-6", "rule"}, {"neigh", "show", "nud", "permanent"}} {
+			show(&b, ns, args...)
+		}
+		sysctls(t, &b, ns)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, l := range strings.Split(string(mounts), "\n") {
+		// A mount's number is not its identity, and the mount point /run/netns stays, as it does with ip netns.
+		if f := strings.Fields(l); len(f) > 5 && f[4] != "/run/netns" {
+			lines = append(lines, f[3]+" "+f[4]+" "+f[5])
+		}
+	}
+	section(&b, "mounts", lines)
+	var files []string
+	err = filepath.WalkDir("/run", func(path string, _ os.DirEntry, err error) error {
+		if path != "/run/netns" {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	section(&b, "/run", files)
+	return stable(b.String())
+}
+
+// sysctls reads every key below net in a namespace.
+func sysctls(t testing.TB, b *strings.Builder, ns string) {
+	args := []string{"sysctl", "-e", "-a", "-r", `^net\.(ipv4|ipv6)\.(conf|neigh)|^net\.ipv4\.ip_`}
+	if ns != "" {
+		args = append([]string{"ip", "netns", "exec", ns}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/sbin:/usr/sbin")
+	out, err := cmd.Output()
+	if len(out) == 0 {
+		t.Fatalf("%s: no sysctls: %v", strings.Join(args, " "), err)
+	}
+	section(b, "sysctl "+ns, strings.Split(strings.TrimSpace(string(out)), "\n"))
+}
+
+func show(b *strings.Builder, ns string, args ...string) {
+	if ns != "" {
+		args = append([]string{"-n", ns}, args...)
+	}
+	out, err := exec.Command("ip", args...).Output()
+	if err != nil {
+		out = append(out, err.Error()...)
+	}
+	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	if strings.Contains(strings.Join(args, " "), "-6 route") {
+		sort.Strings(lines) // the kernel's multicast routes of several links stand in the order of their last going up
+	}
+	section(b, "ip "+strings.Join(args, " "), lines)
+}
+
+func section(b *strings.Builder, title string, lines []string) {
+	fmt.Fprintf(b, "== %s\n%s\n", title, strings.Join(lines, "\n"))
+}
+
+func names(dir string) []string {
+	entries, _ := os.ReadDir(dir)
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	sort.Strings(all)
+	return all
+}
+
+// stable leaves out what changes by itself: times that run, and random secrets.
+func stable(dump string) string {
+	var b bytes.Buffer
+	for _, l := range strings.Split(dump, "\n") {
+		f := strings.Fields(l)
+		for i := 0; i < len(f); i++ {
+			if i+1 < len(f) && (f[i] == "expires" || f[i] == "valid_lft" || f[i] == "preferred_lft") {
+				f[i+1] = "-"
+			}
+			if strings.HasPrefix(f[i], "dynamic") {
+				f[i] = ""
+			}
+		}
+		if strings.Contains(l, "stable_secret") {
+			continue
+		}
+		b.WriteString(strings.Join(f, " ") + "\n")
+	}
+	return b.String()
+}
+
+// Diff is the lines that two dumps do not share.
+func Diff(a, b string) string {
+	count := map[string]int{}
+	for _, l := range strings.Split(a, "\n") {
+		count[l]--
+	}
+	for _, l := range strings.Split(b, "\n") {
+		count[l]++
+	}
+	var out []string
+	for l, n := range count {
+		switch {
+		case n < 0:
+			out = append(out, "- "+l)
+		case n > 0:
+			out = append(out, "+ "+l)
+		}
+	}
+	sort.Strings(out)
+	if x, y := strings.Split(a, "\n"), strings.Split(b, "\n"); len(out) == 0 && a != b {
+		for i := range x {
+			if x[i] != y[i] {
+				return "the order differs: " + x[i] + " is now " + y[i]
+			}
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// Same fails the test when the sandbox is not as it was.
+func Same(t testing.TB, before string) {
+	t.Helper()
+	if after := Dump(t); after != before {
+		t.Fatalf("the state differs:\n%s", Diff(before, after))
+	}
+}
