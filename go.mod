@@ -8,6 +8,7 @@ require (
 	github.com/vishvananda/netns v0.0.5
 	go.starlark.net v0.0.0-20260908191801-89a6a09411d5
 	golang.org/x/sys v0.49.0
+	rsc.io/script v0.0.2
 )
 
 require (

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rsc.io/script"
+	"rsc.io/script/scripttest"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// asCommand makes the test binary be nsscript itself, so that the race detector and the tests' build see all of it.
+const asCommand = "NSSCRIPT_TEST_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	nstest.Main(m)
+}
+
+func nsscript(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// TestCommandLine runs the command-line tests; each leaves the sandbox as it was.
+func TestCommandLine(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Abs("../../scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := script.NewEngine()
+	engine.Cmds["nsscript"] = script.Program(exe, nil, 0)
+	engine.Cmds["ip"] = script.Program("ip", nil, 0)
+	env := append(os.Environ(), asCommand+"=1", "SCRIPTS="+scripts, "NO_COLOR=1")
+	before := nstest.Dump(t)
+	scripttest.Test(t, context.Background(), engine, env, "testdata/*.txt")
+	nstest.Same(t, before)
+}
+
+// TestScripts runs the scenarios under scripts/: all succeed but the one that is there to fail.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("../../scripts/*.star")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	before := nstest.Dump(t)
+	for _, f := range files {
+		out, err := nsscript("--rm", f).CombinedOutput()
+		if failing := filepath.Base(f) == "failing.star"; failing == (err == nil) {
+			t.Errorf("%s: %v\n%s", f, err, out)
+		}
+		if !strings.Contains(string(out), "nothing left behind") {
+			t.Errorf("%s did not say that nothing is left:\n%s", f, out)
+		}
+		nstest.Same(t, before)
+	}
+}
+
+// busy is a lab that is built and then keeps its script running.
+const busy = `
+a, b = veth(netns("n1"), netns("n2"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))
+c, d = veth(host, a.ns, name = "busy0")
+addr(c, "10.1.0.1/24")
+sysctl(host, "net.ipv4.ip_forward", 1)
+print("ready")
+eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
+`
+
+// start starts nsscript and waits until its script is ready.
+func start(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd := nsscript("--lab", "busy", "-c", busy)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	return cmd
+}
+
+// TestSignals ends a run by each signal that asks it to: it is rolled back, and the exit code says which it was.
+func TestSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		before := nstest.Dump(t)
+		cmd := start(t)
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 128+int(sig) {
+			t.Errorf("after %s: %v, want exit code %d", sig, err, 128+int(sig))
+		}
+		nstest.Same(t, before)
+	}
+}
+
+// TestTimeout ends a run whose script goes on for ever.
+func TestTimeout(t *testing.T) {
+	before := nstest.Dump(t)
+	began := time.Now()
+	out, err := nsscript("--timeout", "300ms", "-c", "netns('n1')\nfor i in range(1 << 62):\n    pass\n").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "longer than 300ms") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	nstest.Same(t, before)
+}
+
+// TestKill kills a run: the next command says what it found and undoes it.
+func TestKill(t *testing.T) {
+	for _, next := range [][]string{{"recover"}, {"ls"}, {"-c", "print(1)"}} {
+		before := nstest.Dump(t)
+		cmd := start(t)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		if nstest.Dump(t) == before {
+			t.Fatal("the killed run had changed nothing")
+		}
+		out, err := nsscript(next...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "the run of lab busy had died: rolled back") {
+			t.Errorf("%v: %v\n%s", next, err, out)
+		}
+		nstest.Same(t, before)
+	}
+}
+
+// TestKillAnywhere kills runs of the tutorial at moments spread over their length, and recovers.
+func TestKillAnywhere(t *testing.T) {
+	before := nstest.Dump(t)
+	for i := range 40 {
+		cmd := nsscript("-q", "../../scripts/two_ns.star")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Duration(i)*2*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait() // it was killed, or had succeeded before
+		if out, err := nsscript("recover").CombinedOutput(); err != nil {
+			t.Fatalf("recover: %v\n%s", err, out)
+		}
+		if out, err := nsscript("ls").Output(); err == nil && strings.Contains(string(out), "two_ns") {
+			if out, err := nsscript("down", "two_ns").CombinedOutput(); err != nil {
+				t.Fatalf("down: %v\n%s", err, out)
+			}
+		}
+		nstest.Same(t, before)
+	}
+}
+
+// TestBackToBack runs the tutorial again and again without a pause: names are free as soon as a run has ended.
+func TestBackToBack(t *testing.T) {
+	before := nstest.Dump(t)
+	for i := range 30 {
+		if out, err := nsscript("--rm", "../../scripts/two_ns.star").CombinedOutput(); err != nil {
+			t.Fatalf("run %d: %v\n%s", i, err, out)
+		}
+	}
+	nstest.Same(t, before)
+}
