@@ -1,0 +1,55 @@
+// Package house holds the rules of the house: which way imports run, and that every package says what it is.
+package house
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/nsscript/nsscript"
+
+func list(t *testing.T, format string) []string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", format, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// TestImports checks who imports what: commands, builtins, runtime, and below it rooms that know nothing of it.
+func TestImports(t *testing.T) {
+	only := map[string]string{ // what may be imported by these rooms only
+		"github.com/vishvananda/netns":      "runtime/kernel",
+		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
+		"github.com/vishvananda/netlink/nl": "runtime/kernel",
+		"golang.org/x/sys/unix":             "runtime/kernel runtime/probe builtins",
+		"github.com/spf13/cobra":            "cmd/nsscript",
+		"testing":                           "runtime/nstest",
+		module + "/builtins":                "cmd/nsscript",
+		module + "/runtime":                 "cmd/nsscript builtins",
+		module + "/runtime/nstest":          "",
+	}
+	for _, line := range list(t, `{{.ImportPath}}: {{join .Imports " "}}`) {
+		pkg, imports, _ := strings.Cut(line, ":")
+		room := strings.TrimPrefix(pkg, module+"/")
+		for _, imp := range strings.Fields(imports) {
+			if who, ruled := only[imp]; ruled && !strings.Contains(" "+who+" ", " "+room+" ") {
+				t.Errorf("%s imports %s: only [%s] may", room, imp, who)
+			}
+			if room == "runtime/journal" && strings.Contains(strings.Split(imp, "/")[0], ".") {
+				t.Errorf("runtime/journal imports %s: only the standard library may be", imp)
+			}
+		}
+	}
+}
+
+// TestPackageDocs checks that every package says what it is.
+func TestPackageDocs(t *testing.T) {
+	for _, line := range list(t, `{{.ImportPath}}: {{.Doc}}`) {
+		if pkg, doc, _ := strings.Cut(line, ":"); strings.TrimSpace(doc) == "" && pkg != module {
+			t.Errorf("package %s has no doc", pkg)
+		}
+	}
+}
