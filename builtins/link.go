@@ -311,8 +311,8 @@ func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
 	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
 }
-func (o *moveLink) Touches() []kernel.Object        { return []kernel.Object{o.From.Object()} }
-func (o *moveLink) Moves() (from, to kernel.Object) { return o.From.Object(), o.To.Object() }
+func (o *moveLink) Touches() []kernel.Object         { return []kernel.Object{o.From.Object()} }
+func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 
 func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if _, err := m.Read(o.From); err != nil {
@@ -340,7 +340,7 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if o.Image == nil {
 		return nil
 	}
-	if m.At(o.To.Object()) {
+	if m.At(o.To) {
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ type Maker interface{ Makes() []kernel.Object }
 
 // A Mover is an op after which a link has another identity.
 type Mover interface {
-	Moves() (from, to kernel.Object)
+	Moves() (from, to kernel.LinkRef)
 }
 
 // A Publisher is an op whose undoing takes a namespace's name away; rollback waits until the kernel has destroyed it.
@@ -81,8 +81,8 @@ func made(changes []change) map[kernel.Object]bool {
 			}
 		}
 		if mover, ok := c.op.(Mover); ok {
-			if from, to := mover.Moves(); all[from] {
-				all[to] = true
+			if from, to := mover.Moves(); all[from.Object()] {
+				all[to.Object()] = true
 			}
 		}
 	}
@@ -118,9 +118,9 @@ type Undoing struct {
 func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error) {
 	for i, c := range changes {
 		if mover, ok := c.op.(Mover); ok {
-			// Only the last change of a journal can be one that was not made.
-			if from, to := mover.Moves(); i < len(changes)-1 || m.At(to) {
-				m.Moved(from, to)
+			// Only the last change of a journal can be one that was not made. At also opens the namespace it went to.
+			if from, to := mover.Moves(); m.At(to) || i < len(changes)-1 {
+				m.Moved(from.Object(), to.Object())
 			}
 		}
 	}

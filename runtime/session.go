@@ -202,8 +202,8 @@ func (s *Session) remember(c change) {
 	}
 	if mover, ok := c.op.(Mover); ok {
 		from, to := mover.Moves()
-		if born, ok := s.born[from]; ok {
-			s.born[to] = born
+		if born, ok := s.born[from.Object()]; ok {
+			s.born[to.Object()] = born
 		}
 	}
 }

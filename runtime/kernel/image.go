@@ -68,32 +68,19 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 			img.Ports = append(img.Ports, l.LinkRef)
 		}
 	}
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
+	img.Info, err = n.linkInfo(index)
+	return err
+}
+
+// linkInfo is a link's IFLA_INFO_DATA: what its kind can be set to, as the kernel shows it.
+func (n *Namespace) linkInfo(index int) ([]byte, error) {
 	all, err := n.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	for _, raw := range all {
-		if int(nl.DeserializeIfInfomsg(raw).Index) != index {
-			continue
-		}
-		attrs, err := nl.ParseRouteAttr(raw[unix.SizeofIfInfomsg:])
-		if err != nil {
-			return err
-		}
-		for _, a := range attrs {
-			if a.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_LINKINFO {
-				info, err := nl.ParseRouteAttr(a.Value)
-				if err != nil {
-					return err
-				}
-				for _, i := range info {
-					if i.Attr.Type&^unix.NLA_F_NESTED == nl.IFLA_INFO_DATA {
-						img.Info = i.Value
-					}
-				}
-			}
+		if int(nl.DeserializeIfInfomsg(raw).Index) == index {
+			return attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA), nil
 		}
 	}
-	return err
+	return nil, err
 }
 
 // Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their

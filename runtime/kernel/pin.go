@@ -26,7 +26,7 @@ func (m *Machine) Pin(ref NSRef) error {
 	}
 	f, err := os.OpenFile(pinPath(ref), os.O_CREATE|os.O_WRONLY, 0o400)
 	if err == nil {
-		err = errors.Join(f.Close(), unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), pinPath(ref), "none", unix.MS_BIND, ""))
+		err = errors.Join(f.Close(), bindNS(n, pinPath(ref)))
 	}
 	return fail(err, "pin namespace", ref.Name, nil)
 }
@@ -47,7 +47,9 @@ func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 	if err := os.Remove(pinPath(ref)); err != nil && !gone(err) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
-	_ = os.Remove(pinDir) // only the last one finds it empty
+	if os.Remove(pinDir) == nil { // only the last one finds it empty
+		_ = os.Remove(filepath.Dir(pinDir))
+	}
 	if n == nil {
 		return nil, fail(fmt.Errorf("no pin: %w", ErrGone), "unpin namespace", ref.Name, nil)
 	}
@@ -60,13 +62,10 @@ func (n *Namespace) IndexFree(index int) bool {
 	return errors.Is(err, ErrGone)
 }
 
-// At reports whether there is a link with this identity.
-func (m *Machine) At(o Object) bool {
-	n := m.open[o.Cookie]
-	if n == nil {
-		return false
-	}
-	return !n.IndexFree(o.Index)
+// At reports whether the link is where the reference says, without following its moves.
+func (m *Machine) At(ref LinkRef) bool {
+	n, err := m.Namespace(ref.NS)
+	return err == nil && !n.IndexFree(ref.Index)
 }
 
 // Republish gives a pinned namespace its name back; one that was never pinned has its name still.
@@ -86,7 +85,12 @@ func (m *Machine) Republish(ref NSRef) error {
 		if err == nil && cookie != ref.Cookie {
 			return fail(ErrDiverged, "restore namespace", ref.Name, nil)
 		}
-	} else if err := m.Publish(n); err != nil {
+	} else if err := m.Publish(n); errors.Is(err, unix.EEXIST) {
+		// The deletion got as far as unmounting: the file below is there still.
+		if err := bindNS(n, ref.Path); err != nil {
+			return fail(err, "restore namespace", ref.Name, nil)
+		}
+	} else if err != nil {
 		return err
 	}
 	_, err := m.Unpin(ref)

@@ -30,17 +30,22 @@ func (m *Machine) Publish(n *Namespace) error {
 		}
 		return err
 	}
-	if err := unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), n.ref.Path, "none", unix.MS_BIND, ""); err != nil {
+	if err := bindNS(n, n.ref.Path); err != nil {
 		return fail(errors.Join(err, os.Remove(n.ref.Path)), "add namespace", name, nil)
 	}
 	return nil
+}
+
+// bindNS mounts a namespace on a file, which keeps it alive.
+func bindNS(n *Namespace, path string) error {
+	return unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), path, "none", unix.MS_BIND, "")
 }
 
 // Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
 // is another namespace, or somebody else's file, is left and reported as ErrDiverged; a name that is not there is no
 // error.
 func (m *Machine) Unpublish(ref NSRef) error {
-	for {
+	for below := false; ; below = true {
 		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if errors.Is(err, unix.ENOENT) {
 			return nil
@@ -52,7 +57,7 @@ func (m *Machine) Unpublish(ref NSRef) error {
 		switch {
 		case err != nil:
 			return fail(err, "delete namespace", ref.Name, nil)
-		case !ours:
+		case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
 			return fail(ErrDiverged, "delete namespace", ref.Name, nil)
 		case !mounted:
 			// Removing the file also detaches the copies of the mount in other mount namespaces.

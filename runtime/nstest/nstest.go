@@ -91,6 +91,14 @@ func IP(t testing.TB, args ...string) {
 	}
 }
 
+// TryIP runs iproute2 in a cleanup: the test goes on when it fails, but has failed.
+func TryIP(t testing.TB, args ...string) {
+	t.Helper()
+	if err := ip(args...); err != nil {
+		t.Error(err)
+	}
+}
+
 // Outside is what tests must leave as it was on the machine itself: names, links, addresses, routes, mounts.
 func Outside() string {
 	var b strings.Builder
@@ -190,7 +198,7 @@ func stable(dump string) string {
 	for _, l := range strings.Split(dump, "\n") {
 		f := strings.Fields(l)
 		for i := 0; i < len(f); i++ {
-			if i+1 < len(f) && (f[i] == "expires" || f[i] == "valid_lft" || f[i] == "preferred_lft") {
+			if i+1 < len(f) && (strings.HasSuffix(f[i], "_timer") || f[i] == "expires" || f[i] == "valid_lft" || f[i] == "preferred_lft") {
 				f[i+1] = "-"
 			}
 			if strings.HasPrefix(f[i], "dynamic") {

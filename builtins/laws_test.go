@@ -1,0 +1,174 @@
+package builtins
+
+import (
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// law is an op in the host's namespace of the sandbox, where every change must be undone by itself.
+type law struct {
+	name string
+	op   func(t *testing.T, m *kernel.Machine) runtime.Op
+}
+
+func pre(t *testing.T, m *kernel.Machine, name string) kernel.LinkRef {
+	t.Helper()
+	l, err := m.Host().Link(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.LinkRef
+}
+
+func fresh(t *testing.T, m *kernel.Machine, name string) kernel.LinkSpec {
+	t.Helper()
+	index, err := m.Host().FreeIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: m.Host().Ref(), Index: index, Name: name}}
+}
+
+func laws() []law {
+	set := func(attr, value string) law {
+		return law{"link set " + attr, func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &setLink{Link: pre(t, m, "law0"), Attr: attr, Value: value}
+		}}
+	}
+	return []law{
+		{"netns add", func(*testing.T, *kernel.Machine) runtime.Op { return &addNetns{Name: "lawful"} }},
+		{"netns del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			n, err := m.OpenName("lawns")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &delNetns{NS: n.Ref()}
+		}},
+		{"link add veth", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &addVeth{A: fresh(t, m, "new0"), B: fresh(t, m, "new1")}
+		}},
+		{"link add bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &addBridge{fresh(t, m, "newbr")} }},
+		{"link del veth", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "law0")} }},
+		{"link del bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
+		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),
+		set("txqlen", "17"), set("group", "5"), set("master", "0"),
+		{"link set netns", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			n, err := m.OpenName("lawns")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref()}}
+		}},
+		{"addr add", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &addAddr{kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
+		}},
+		{"addr add v6", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &addAddr{kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("fd08::8/64")}}
+		}},
+		{"addr del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
+		}},
+		{"route add", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &addRoute{kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
+		}},
+		{"route del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
+			if err := m.AddRoute(r); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
+			return &delRoute{r}
+		}},
+		{"sysctl", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
+		}},
+	}
+}
+
+// world makes what the ops work on: a pair with addresses, routes and a neighbour, a bridge with a port, a namespace.
+func world(t *testing.T) {
+	for _, args := range [][]string{
+		{"netns", "add", "lawns"},
+		{"link", "add", "law0", "type", "veth", "peer", "name", "law1"}, {"link", "add", "lawbr", "address", "02:00:00:00:00:b0", "type", "bridge"},
+		{"link", "set", "law0", "addrgenmode", "none"}, {"link", "set", "law1", "addrgenmode", "none"}, {"link", "set", "lawbr", "addrgenmode", "none"},
+		{"link", "set", "lawbr", "up"}, {"link", "set", "law1", "up"}, {"link", "set", "law0", "up"},
+		{"addr", "add", "10.9.0.1/24", "dev", "law0"}, {"addr", "add", "10.9.0.2/24", "dev", "law0"},
+		{"addr", "add", "fd09::1/64", "dev", "law0", "nodad"},
+		{"route", "add", "10.99.0.0/16", "via", "10.9.0.77"}, {"-6", "route", "add", "fd99::/64", "via", "fd09::77"},
+		{"neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "law0", "nud", "permanent"},
+	} {
+		nstest.IP(t, args...)
+	}
+	t.Cleanup(func() {
+		for _, args := range [][]string{{"link", "del", "law0"}, {"link", "del", "lawbr"}, {"netns", "del", "lawns"}} {
+			nstest.TryIP(t, args...)
+		}
+	})
+}
+
+// TestOpLaws holds every op to what it promises: its record is the op; undone before it was made, it changes nothing;
+// made and undone, once and again, also as read back from its record by another process, it leaves nothing.
+func TestOpLaws(t *testing.T) {
+	covered := map[string]bool{}
+	for _, l := range laws() {
+		t.Run(l.name, func(t *testing.T) {
+			world(t)
+			m, err := kernel.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			op := l.op(t, m)
+			covered[op.Kind()] = true
+			before := nstest.Dump(t)
+			step := func(name string, act func() error) {
+				t.Helper()
+				if err := act(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}
+			step("check", func() error { return op.Check(m, false) })
+			if _, ok := op.(*addNetns); !ok { // its namespace would be gone with its undoing
+				step("undo unprovoked", func() error { return op.Undo(m) })
+				nstest.Same(t, before)
+			}
+			step("do", func() error { return op.Do(m) })
+			if nstest.Dump(t) == before {
+				if s, ok := op.(*setLink); !ok || s.Old != s.Value {
+					t.Error("doing it changed nothing")
+				}
+			}
+			record, err := json.Marshal(op)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(runtime.Op)
+			if err := json.Unmarshal(record, again); err != nil || !reflect.DeepEqual(op, again) {
+				t.Errorf("the record is not the op (%v): %s", err, record)
+			}
+			other, err := kernel.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			step("undo", func() error { return again.Undo(other) })
+			nstest.Same(t, before)
+			step("undo twice", func() error { return again.Undo(other) })
+			nstest.Same(t, before)
+			if op.Command() == "" {
+				t.Error("it has no command")
+			}
+		})
+	}
+	for _, op := range All().Ops {
+		if !covered[op.Kind()] {
+			t.Errorf("op %q has no law", op.Kind())
+		}
+	}
+}
