@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -153,11 +154,19 @@ func (voc *Vocabulary) Reference() string {
 	return b.String()
 }
 
-// nearest is the candidate that a mistyped name most probably meant, "" when none is near.
+// nearest is the candidate that a mistyped name most probably meant, "" when none is near. Of several that are equally
+// near it is one that begins alike.
 func nearest(name string, candidates []string) string {
-	best, at := "", max(len(name)/3, 1)+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < at {
+	best, at := "", 2*(max(len(name)/3, 1)+1)
+	for _, c := range slices.Sorted(slices.Values(candidates)) {
+		if name == "" || c == "" {
+			continue
+		}
+		d := 2 * distance(strings.ToLower(name), strings.ToLower(c))
+		if name[0] != c[0] {
+			d++
+		}
+		if d < at {
 			best, at = c, d
 		}
 	}
