@@ -105,6 +105,7 @@ func world(t *testing.T) {
 	} {
 		nstest.IP(t, args...)
 	}
+	nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"})
 	t.Cleanup(func() {
 		for _, args := range [][]string{{"link", "del", "law0"}, {"link", "del", "lawbr"}, {"netns", "del", "lawns"}} {
 			nstest.TryIP(t, args...)
@@ -126,6 +127,7 @@ func TestOpLaws(t *testing.T) {
 			defer m.Close()
 			op := l.op(t, m)
 			covered[op.Kind()] = true
+			settled := func() { t.Helper(); nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"}) }
 			before := nstest.Dump(t)
 			step := func(name string, act func() error) {
 				t.Helper()
@@ -136,6 +138,7 @@ func TestOpLaws(t *testing.T) {
 			step("check", func() error { return op.Check(m, false) })
 			if _, ok := op.(*addNetns); !ok { // its namespace would be gone with its undoing
 				step("undo unprovoked", func() error { return op.Undo(m) })
+				settled()
 				nstest.Same(t, before)
 			}
 			step("do", func() error { return op.Do(m) })
@@ -158,8 +161,10 @@ func TestOpLaws(t *testing.T) {
 			}
 			defer other.Close()
 			step("undo", func() error { return again.Undo(other) })
+			settled()
 			nstest.Same(t, before)
 			step("undo twice", func() error { return again.Undo(other) })
+			settled()
 			nstest.Same(t, before)
 			if op.Command() == "" {
 				t.Error("it has no command")

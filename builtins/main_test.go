@@ -96,20 +96,24 @@ func TestPreexisting(t *testing.T) {
 	} {
 		nstest.IP(t, args...)
 	}
+	settled := func() { t.Helper(); nstest.Settled(t, []string{"pre0", "pre1"}, []string{"fd09::1"}) }
 	for _, act := range []string{
 		`down(l)`, `l.set(mtu = 1000)`, `l.set(mtu = 1000, mac = "02:00:00:00:00:99", name = "other", alias = "x", txqlen = 7)`,
 		`l.delete()`, `l.set(ns = netns("away"))`, `addr(l, "10.10.0.1/24").delete()`, `addr(l, "10.9.0.9/24")`,
 		`l.set(master = bridge(host, name = "brx"))`, `sysctl(host, "net.ipv4.ip_forward", 1)`,
 		`sysctl(host, "net.ipv4.conf.all.forwarding", 1)`, `route(host, "10.98.0.0/16", via = "10.9.0.77")`,
 	} {
+		settled()
 		before := nstest.Dump(t)
 		if _, err := script(t, "act.star", "l = host.link(\"pre0\")\nr = attempt(lambda: ["+act+", fail(\"undo\")])\nassert.eq(r.error.msg, \"undo\")\n"); err != nil {
 			t.Errorf("attempt of %s: %v", act, err)
 		}
+		settled()
 		nstest.Same(t, before)
 		if _, err := script(t, "act.star", "l = host.link(\"pre0\")\n"+act); err != nil {
 			t.Errorf("%s: %v", act, err)
 		}
+		settled()
 		nstest.Same(t, before)
 	}
 }

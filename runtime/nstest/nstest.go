@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // The first thread stays out of namespaces: see cmd/nsscript.
@@ -96,6 +97,39 @@ func TryIP(t testing.TB, args ...string) {
 	t.Helper()
 	if err := ip(args...); err != nil {
 		t.Error(err)
+	}
+}
+
+// Settled waits until what the kernel does later about new links is done: their carriers, and the local routes of the
+// given IPv6 addresses.
+func Settled(t testing.TB, links, addrs []string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		waiting := ""
+		for _, l := range links {
+			out, err := exec.Command("ip", "-o", "link", "show", "dev", l).Output()
+			if err != nil {
+				t.Fatalf("ip link show dev %s: %v", l, err)
+			}
+			if !strings.Contains(string(out), "state UP") {
+				waiting = "carrier of " + l
+			}
+		}
+		out, err := exec.Command("ip", "-6", "route", "show", "table", "local").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range addrs {
+			if !strings.Contains(string(out), "local "+a+" ") {
+				waiting = "local route of " + a
+			}
+		}
+		if waiting == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting for the %s", waiting)
+		}
 	}
 }
 
