@@ -19,6 +19,9 @@ type LinkRef struct {
 	Name  string `json:"name"`
 }
 
+// loopback is the index of lo in every namespace (LOOPBACK_IFINDEX in include/linux/netdevice.h).
+const loopback = 1
+
 // Object is the link's identity.
 func (r LinkRef) Object() Object { return Object{r.NS.Cookie, r.Index} }
 
@@ -120,7 +123,6 @@ func (n *Namespace) addLink(l LinkSpec, info nl.NetlinkRequestData) error {
 	for _, attr := range l.attrs() {
 		parts = append(parts, attr)
 	}
-	n.m.restless = true
 	return n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, info)...)
 }
 
@@ -316,25 +318,4 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 // MarshalJSON writes the link for `show --json` and for events.
 func (l *Link) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"name": l.Name, "index": l.Index, "kind": l.Kind, "mac": l.MAC.String(), "mtu": l.MTU, "up": l.Up})
-}
-
-// Settle makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue later
-// and drops packets until then (net/core/link_watch.c, up to a second); asking for a link makes it do so at once.
-func (m *Machine) Settle() error {
-	if !m.restless {
-		return nil
-	}
-	for _, n := range m.open {
-		links, err := n.Links()
-		if err != nil {
-			return err
-		}
-		for _, l := range links {
-			if _, err := n.linkByIndex(l.Index); err != nil && !errors.Is(err, ErrGone) {
-				return fail(err, "settle link", l.Name, n)
-			}
-		}
-	}
-	m.restless = false
-	return nil
 }

@@ -31,8 +31,12 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 		}
 		parts = append(parts, a)
 	}
-	m.restless = true
-	if attr == "name" {
+	switch attr {
+	case "up", "master":
+		if ref.Index != loopback { // which always has its carrier
+			m.restless = append(m.restless, ref)
+		}
+	case "name":
 		m.renamed[ref.Object()] = true
 	}
 	return fail(n.do(unix.RTM_NEWLINK, 0, parts...), "set "+attr+" of link", ref.Name, n)
@@ -100,7 +104,6 @@ func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int) error {
 	if err := n.do(unix.RTM_NEWLINK, 0, parts...); err != nil {
 		return fail(err, "move link", ref.Name+" to "+dst.Name(), n)
 	}
-	m.restless = true
 	m.Moved(Object{n.ref.Cookie, at}, Object{dst.ref.Cookie, index})
 	return nil
 }

@@ -16,7 +16,7 @@ type Machine struct {
 	open     map[uint64]*Namespace
 	moved    map[Object]Object // where a link is now that an older reference puts elsewhere
 	renamed  map[Object]bool   // links whose name is another than their references say
-	restless bool              // whether links changed state since the last Settle
+	restless []LinkRef         // links that may have got a carrier since the last Settle
 	shared   bool              // whether the netns folder is known to be a shared mount point
 }
 

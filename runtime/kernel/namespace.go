@@ -60,10 +60,10 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		if n.fd, err = netns.New(); err != nil {
 			return err
 		}
-		if n.ref.Cookie, err = socketCookie(); err != nil {
+		if err = n.dial(); err != nil {
 			return err
 		}
-		if err = n.dial(); err != nil {
+		if n.ref.Cookie, err = socketCookie(n.rtnl[unix.NETLINK_ROUTE].Socket.GetFd()); err != nil {
 			return err
 		}
 		// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
@@ -154,21 +154,27 @@ func isNetNS(fd int) bool {
 // cookie reads a namespace's identity (socket(7), SO_NETNS_COOKIE; Linux 5.14).
 func (m *Machine) cookie(fd netns.NsHandle) (cookie uint64, err error) {
 	if m.host == nil { // opening the host itself: the process is in it
-		return socketCookie()
+		return ownCookie()
 	}
 	err = m.within(fd, func() error {
-		cookie, err = socketCookie()
+		cookie, err = ownCookie()
 		return err
 	})
 	return cookie, err
 }
 
-func socketCookie() (uint64, error) {
+// ownCookie is the cookie of the namespace that the calling thread is in.
+func ownCookie() (uint64, error) {
 	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(s)
+	return socketCookie(s)
+}
+
+// socketCookie is the cookie of the namespace that a socket was opened in.
+func socketCookie(s int) (uint64, error) {
 	cookie, err := unix.GetsockoptUint64(s, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	if errors.Is(err, unix.ENOPROTOOPT) {
 		return 0, errors.New("this kernel has no SO_NETNS_COOKIE: Linux 5.14 or newer is needed")
