@@ -136,7 +136,9 @@ func (b *bench) byFloor() (func() error, error) {
 
 // plan is the chain as arguments of ip, and the namespace that each is for ("" for those of the host).
 func (b *bench) plan() (lines [][2]string) {
-	add := func(ns, format string, args ...any) { lines = append(lines, [2]string{ns, fmt.Sprintf(format, args...)}) }
+	add := func(ns, format string, args ...any) {
+		lines = append(lines, [2]string{ns, fmt.Sprintf(format, args...)})
+	}
 	for i := range b.n {
 		add("", "netns add c%d", i)
 	}

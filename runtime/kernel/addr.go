@@ -93,7 +93,7 @@ func (m *Machine) Addrs(ref LinkRef) ([]Addr, error) {
 // linkAddrs are the raw RTM_NEWADDR messages of a link's addresses.
 func (n *Namespace) linkAddrs(index int) (mine [][]byte, err error) {
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
-		all, err := n.dump(unix.RTM_GETADDR, unix.RTM_NEWADDR, nl.NewIfAddrmsg(fam))
+		all, err := n.dump(unix.RTM_GETADDR, nl.NewIfAddrmsg(fam))
 		if err != nil {
 			return nil, err
 		}

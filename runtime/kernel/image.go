@@ -74,7 +74,7 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 
 // linkInfo is a link's IFLA_INFO_DATA: what its kind can be set to, as the kernel shows it.
 func (n *Namespace) linkInfo(index int) ([]byte, error) {
-	all, err := n.dump(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	all, err := n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	for _, raw := range all {
 		if int(nl.DeserializeIfInfomsg(raw).Index) == index {
 			return attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA), nil

@@ -210,7 +210,7 @@ func (m *Machine) Read(ref LinkRef) (*Link, error) {
 	if err != nil {
 		return nil, fail(err, "read link", ref.Name, n)
 	}
-	return n.parse(l), nil
+	return l, nil
 }
 
 // Current is the reference to a link brought up to date: where it is and what it is called now. A link that is gone
@@ -243,35 +243,37 @@ func (n *Namespace) Link(name string) (*Link, error) {
 
 // Links lists the namespace's links in the order of their indexes.
 func (n *Namespace) Links() ([]*Link, error) {
-	h, err := n.handle()
-	if err != nil {
-		return nil, fail(err, "list links", "", n)
-	}
-	all, err := whole(h.LinkList)
+	all, err := n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	if err != nil {
 		return nil, fail(err, "list links", "", n)
 	}
 	links := make([]*Link, len(all))
-	for i, l := range all {
-		links[i] = n.parse(l)
+	for i, raw := range all {
+		if links[i], err = n.parse(raw); err != nil {
+			return nil, fail(err, "list links", "", n)
+		}
 	}
 	return links, nil
 }
 
-func (n *Namespace) linkByIndex(index int) (netlink.Link, error) {
-	h, err := n.handle()
+func (n *Namespace) linkByIndex(index int) (*Link, error) {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	raw, err := n.get(unix.RTM_GETLINK, msg)
+	if gone(err) {
+		return nil, ErrGone
+	} else if err != nil {
+		return nil, err
+	}
+	return n.parse(raw)
+}
+
+// parse reads an RTM_NEWLINK message.
+func (n *Namespace) parse(raw []byte) (*Link, error) {
+	l, err := netlink.LinkDeserialize(nil, raw)
 	if err != nil {
 		return nil, err
 	}
-	l, err := h.LinkByIndex(index)
-	var missing netlink.LinkNotFoundError
-	if errors.As(err, &missing) || gone(err) {
-		return nil, ErrGone
-	}
-	return l, err
-}
-
-func (n *Namespace) parse(l netlink.Link) *Link {
 	a := l.Attrs()
 	link := &Link{
 		LinkRef: LinkRef{NS: n.ref, Index: a.Index, Name: a.Name},
@@ -284,7 +286,7 @@ func (n *Namespace) parse(l netlink.Link) *Link {
 	if a.Statistics != nil {
 		link.Stats = netlink.LinkStatistics64(*a.Statistics)
 	}
-	return link
+	return link, nil
 }
 
 // Peer finds the other end of a veth pair among the namespaces that this machine has open. ErrGone: it is in none.
@@ -296,20 +298,16 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 	if l.Kind != "veth" || l.peer == 0 {
 		return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)
 	}
-	h, err := here.handle()
-	if err != nil {
-		return LinkRef{}, fail(err, "find peer of link", l.Name, here)
-	}
 	for _, n := range m.open {
 		id := -1
 		if n != here {
-			if id, err = h.GetNetNsIdByFd(int(n.fd)); err != nil || id < 0 {
+			if id, err = here.idOf(n); err != nil || id < 0 {
 				continue
 			}
 		}
 		// The end itself must agree: a stale id or index could be another pair's.
-		if peer, err := n.linkByIndex(l.peer); err == nil && id == l.peerNS && peer.Attrs().ParentIndex == l.Index {
-			return n.parse(peer).LinkRef, nil
+		if peer, err := n.linkByIndex(l.peer); err == nil && id == l.peerNS && peer.peer == l.Index {
+			return peer.LinkRef, nil
 		}
 	}
 	return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)

@@ -2,22 +2,28 @@ package kernel
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // A Machine is one process's view of the kernel's network namespaces: those it has opened, by cookie, and where links
 // went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
 type Machine struct {
-	host     *Namespace
-	open     map[uint64]*Namespace
-	moved    map[Object]Object // where a link is now that an older reference puts elsewhere
-	renamed  map[Object]bool   // links whose name is another than their references say
-	restless []LinkRef         // links that may have got a carrier since the last Settle
-	shared   bool              // whether the netns folder is known to be a shared mount point
+	host      *Namespace
+	open      map[uint64]*Namespace
+	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
+	renamed   map[Object]bool   // links whose name is another than their references say
+	restless  []LinkRef         // links that may have got a carrier since the last Settle
+	buf       []byte            // where netlink messages are received
+	token     string            // what the files below this process's namespaces say
+	tokenFile int               // that file, -1 before there is one
+	shared    bool              // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it.
@@ -34,7 +40,8 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{}}
+	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{},
+		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
 		fd.Close()
@@ -53,6 +60,10 @@ func (m *Machine) Close() {
 		n.release()
 	}
 	clear(m.open)
+	if m.tokenFile >= 0 {
+		unix.Close(m.tokenFile)
+		m.tokenFile = -1
+	}
 }
 
 // BootID names the boot: what a journal says of the kernel is true during one boot only (random(4)).

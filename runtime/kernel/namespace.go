@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +17,7 @@ type NSRef struct {
 	Cookie uint64 `json:"cookie"`
 	Name   string `json:"name,omitempty"`
 	Path   string `json:"path,omitempty"`
+	Token  string `json:"token,omitempty"` // what the file below its mount says, for one that a run made
 }
 
 func (r NSRef) String() string {
@@ -33,14 +33,14 @@ func (r NSRef) Object() Object { return Object{Cookie: r.Cookie} }
 // A Namespace is an open network namespace: a descriptor that keeps it alive, and netlink sockets in it, opened when
 // first used and once.
 type Namespace struct {
-	m     *Machine
-	ref   NSRef
-	fd    netns.NsHandle
-	base  bool // the host: every thread is in it already
-	next  int  // in a namespace made by this process: the next interface index to give out
-	alone bool // so far nobody else can have made a link in it
-	rtnl  map[int]*nl.SocketHandle
-	rtnlh *netlink.Handle
+	m      *Machine
+	ref    NSRef
+	fd     netns.NsHandle
+	base   bool // the host: every thread is in it already
+	next   int  // in a namespace made by this process: the next interface index to give out
+	alone  bool // so far nobody else can have made a link in it
+	conn   *conn
+	routes *netlink.Handle
 }
 
 // Name is the namespace's name, "host" for the one nsscript started in.
@@ -60,10 +60,10 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		if n.fd, err = netns.New(); err != nil {
 			return err
 		}
-		if err = n.dial(); err != nil {
+		if n.conn, err = dial(); err != nil {
 			return err
 		}
-		if n.ref.Cookie, err = socketCookie(n.rtnl[unix.NETLINK_ROUTE].Socket.GetFd()); err != nil {
+		if n.ref.Cookie, err = socketCookie(n.conn.fd); err != nil {
 			return err
 		}
 		// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
@@ -76,7 +76,7 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		n.release()
 		return nil, fail(err, "add namespace", name, nil)
 	}
-	n.ref.Name, n.ref.Path = name, netnsDir+"/"+name
+	n.ref.Name, n.ref.Path, n.ref.Token = name, netnsDir+"/"+name, m.token
 	m.open[n.ref.Cookie] = n
 	return n, nil
 }
@@ -201,13 +201,11 @@ func (n *Namespace) Forget() {
 }
 
 func (n *Namespace) release() {
-	for _, s := range n.rtnl {
-		s.Close()
+	n.conn.close()
+	if n.routes != nil {
+		n.routes.Close()
 	}
-	if n.rtnlh != nil {
-		n.rtnlh.Close()
-	}
-	n.rtnl, n.rtnlh = nil, nil
+	n.conn, n.routes = nil, nil
 	if n.fd >= 0 {
 		n.fd.Close()
 	}

@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -15,14 +14,14 @@ const netnsDir = "/run/netns"
 
 // Publish gives a namespace its name in /run/netns, so that it outlives the process and `ip netns` sees it.
 //
-// The file appears whole, with the namespace's cookie as its content, before the namespace is mounted on it: whoever
-// finds the file without the mount, after a SIGKILL between the two, can tell whose it is.
+// The file appears whole, with the process's token as its content, before the namespace is mounted on it: whoever finds
+// the file without the mount, after a SIGKILL between the two, can tell whose it is.
 func (m *Machine) Publish(n *Namespace) error {
 	name := n.ref.Name
 	if err := m.netnsFolder(); err != nil {
 		return fail(err, "add namespace", name, nil)
 	}
-	if err := tokenFile(n.ref); err != nil {
+	if err := m.linkToken(n.ref.Path); err != nil {
 		err = fail(err, "add namespace", name, nil)
 		if errors.Is(err, unix.EEXIST) {
 			err.(*Error).Machine = true
@@ -77,22 +76,34 @@ func (m *Machine) whose(fd int, ref NSRef) (ours, mounted bool, err error) {
 	}
 	buf := make([]byte, 64)
 	n, err := unix.Pread(fd, buf, 0)
-	return string(buf[:max(n, 0)]) == token(ref), false, err
+	return ref.Token != "" && string(buf[:max(n, 0)]) == content(ref.Token), false, err
 }
 
-func token(ref NSRef) string { return fmt.Sprintf("nsscript %d\n", ref.Cookie) }
+func content(token string) string { return "nsscript " + token + "\n" }
 
-// tokenFile makes the file below the mount in one step: written without a name first (O_TMPFILE), then linked.
-func tokenFile(ref NSRef) error {
-	fd, err := unix.Open(netnsDir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
-	if err != nil {
+// linkToken gives the file with the process's token the namespace's name: another link(2) to the one file, which costs
+// a third of making a file for each.
+func (m *Machine) linkToken(path string) (err error) {
+	if m.tokenFile >= 0 {
+		err = linkFile(m.tokenFile, path)
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EMLINK) {
+			return err
+		}
+		// Its last name was removed, and it cannot get another; or it has as many as it can have.
+		unix.Close(m.tokenFile)
+	}
+	if m.tokenFile, err = unix.Open(netnsDir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o444); err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte(token(ref))); err != nil {
+	if _, err := unix.Write(m.tokenFile, []byte(content(m.token))); err != nil {
 		return err
 	}
-	return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, ref.Path, unix.AT_SYMLINK_FOLLOW)
+	return linkFile(m.tokenFile, path)
+}
+
+// linkFile gives an open file a name. It fails when the name is taken.
+func linkFile(fd int, path string) error {
+	return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
 }
 
 // netnsFolder makes /run/netns what ip-netns(8) makes of it: a mount point that shares its mounts with other mount

@@ -226,7 +226,7 @@ func routeLine(r netlink.Route, names map[int]string) string {
 func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err error) {
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(fam)}}
-		all, err := n.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, msg)
+		all, err := n.dump(unix.RTM_GETROUTE, msg)
 		if err != nil {
 			return nil, err
 		}
@@ -300,7 +300,7 @@ func sameRoute(a, b []byte) bool {
 
 // linkNeighs are the raw messages of a link's permanent neighbours; the others the kernel learns by itself.
 func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
-	all, err := n.dump(unix.RTM_GETNEIGH, unix.RTM_NEWNEIGH, &netlink.Ndmsg{})
+	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
 	for _, raw := range all {
 		var msg netlink.Ndmsg
 		if len(raw) >= msg.Len() {

@@ -56,38 +56,19 @@ func (n *Namespace) settle(index int) error {
 
 // around asks for one link and returns where its peer and its master are, index 0 when it has none.
 func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
-	r, err := n.request(unix.RTM_GETLINK, 0)
-	if err != nil {
-		return peer, master, err
-	}
-	r.Flags &^= unix.NLM_F_ACK
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(at.index)
-	r.AddData(msg)
-	r.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
+	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))}
 	if at.nsid >= 0 {
-		r.AddData(nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
 	}
-	replies, err := r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	raw, err := n.get(unix.RTM_GETLINK, parts...)
 	if err != nil {
 		return peer, master, err
 	}
-	peer.nsid, master.nsid = at.nsid, at.nsid
-	for _, reply := range replies {
-		attrs, err := nl.ParseRouteAttr(reply[unix.SizeofIfInfomsg:])
-		if err != nil {
-			return peer, master, err
-		}
-		for _, a := range attrs {
-			switch a.Attr.Type {
-			case unix.IFLA_LINK:
-				peer.index = int(nl.NativeEndian().Uint32(a.Value))
-			case unix.IFLA_LINK_NETNSID:
-				peer.nsid = int(int32(nl.NativeEndian().Uint32(a.Value)))
-			case unix.IFLA_MASTER:
-				master.index = int(nl.NativeEndian().Uint32(a.Value))
-			}
-		}
+	peer = neighbour{at.nsid, attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK)}
+	if attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID) != nil {
+		peer.nsid = attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
 	}
-	return peer, master, nil
+	return peer, neighbour{at.nsid, attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
 }

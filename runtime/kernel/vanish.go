@@ -3,7 +3,9 @@ package kernel
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,10 +35,7 @@ type doomed struct {
 // The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
 func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 	v := &Vanishing{m: m, wait: map[int]doomed{}}
-	h, err := m.host.handle()
-	if err != nil {
-		return nil, fail(err, "watch namespaces", "", m.host)
-	}
+	var err error
 	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
 		return nil, fail(err, "watch namespaces", "", m.host)
 	}
@@ -46,11 +45,13 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 			continue
 		}
 		var st unix.Stat_t
-		id, err := h.GetNetNsIdByFd(int(n.fd))
+		id, err := m.host.idOf(n)
 		if err == nil && id < 0 {
 			// -1 lets the kernel choose; it fails when somebody gave one in between, which is as good.
-			if err = h.SetNetNsIdByFd(int(n.fd), -1); err == nil || err == unix.EEXIST {
-				id, err = h.GetNetNsIdByFd(int(n.fd))
+			err = m.host.do(unix.RTM_NEWNSID, 0, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(n.fd))),
+				nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(math.MaxUint32)))
+			if err == nil || errors.Is(err, unix.EEXIST) {
+				id, err = m.host.idOf(n)
 			}
 		}
 		if err == nil {
@@ -98,6 +99,18 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (left []st
 	return left
 }
 
+// rtgen is an empty struct rtgenmsg.
+var rtgen = rawMessage{0, 0, 0, 0}
+
+// idOf is the id that a namespace knows another by, -1 when it has none.
+func (n *Namespace) idOf(other *Namespace) (int, error) {
+	raw, err := n.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))))
+	if err != nil {
+		return 0, err
+	}
+	return int(int32(attrNumber(raw, len(rtgen), unix.NETNSA_NSID))), nil
+}
+
 func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
 	if id := attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {
 		delete(v.wait, int(int32(binary.NativeEndian.Uint32(id))))
@@ -107,13 +120,7 @@ func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
 // recheck asks for every id that is waited for: an event can be lost.
 func (v *Vanishing) recheck() {
 	for id := range v.wait {
-		r, err := v.m.host.request(unix.RTM_GETNSID, 0)
-		if err != nil {
-			return
-		}
-		r.AddData(rawMessage{0, 0, 0, 0})
-		r.AddData(nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
-		if _, err := r.Execute(unix.NETLINK_ROUTE, 0); gone(err) {
+		if _, err := v.m.host.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id)))); gone(err) {
 			delete(v.wait, id)
 		}
 	}

@@ -1,0 +1,188 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// replyTimeout bounds the wait for the kernel's answer to one request.
+const replyTimeout = 5 * time.Second
+
+// dumpTries bounds how often a dump is asked for again that the kernel says was interrupted (NLM_F_DUMP_INTR).
+const dumpTries = 50
+
+// maxReply is more than the kernel puts into one message (32 KiB, net/netlink/af_netlink.c).
+const maxReply = 64 << 10
+
+// A conn is one rtnetlink(7) socket, in the namespace that it was opened in. One goroutine uses it.
+//
+// It blocks, with a deadline, and Go's poller does not know it: the kernel has answered by the time that it has taken
+// the request, and to wake the poller for every answer would cost more than the answer.
+type conn struct {
+	fd  int
+	seq uint32
+}
+
+// dial opens a socket in the namespace that the calling thread is in.
+func dial() (*conn, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	tv := unix.NsecToTimeval(replyTimeout.Nanoseconds())
+	err = errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv),
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1),
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1),
+		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1))
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &conn{fd: fd}, nil
+}
+
+func (c *conn) close() {
+	if c != nil {
+		unix.Close(c.fd)
+	}
+}
+
+// errInterrupted is what a dump ends with that changed while it was made.
+var errInterrupted = errors.New("the kernel's table changed during the dump")
+
+// execute sends one request and reads its answer to the end: the bodies of the messages in it. buf is where they are
+// received, and free again afterwards. An errno in the answer is the kernel's refusal, with its own words.
+func (c *conn) execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestData) (bodies [][]byte, err error) {
+	c.seq++
+	r := nl.NetlinkRequest{NlMsghdr: unix.NlMsghdr{Len: unix.SizeofNlMsghdr, Type: uint16(kind),
+		Flags: unix.NLM_F_REQUEST | uint16(flags), Seq: c.seq}, Data: parts}
+	to := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	if err := again(func() error { return unix.Sendto(c.fd, r.Serialize(), 0, &to) }); err != nil {
+		return nil, err
+	}
+	interrupted := false
+	for {
+		msgs, err := c.receive(buf)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range msgs {
+			if m.Header.Seq != c.seq {
+				continue // of an earlier request whose answer was not waited for
+			}
+			interrupted = interrupted || m.Header.Flags&unix.NLM_F_DUMP_INTR != 0
+			switch m.Header.Type {
+			case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+				if err = verdict(m); err == nil && interrupted {
+					err = errInterrupted
+				}
+				return bodies, err
+			}
+			bodies = append(bodies, slices.Clone(m.Data))
+			if m.Header.Flags&unix.NLM_F_MULTI == 0 && flags&unix.NLM_F_ACK == 0 {
+				return bodies, nil
+			}
+		}
+	}
+}
+
+// receive reads what the kernel has sent, and from nobody else.
+func (c *conn) receive(buf []byte) ([]syscall.NetlinkMessage, error) {
+	for {
+		var n int
+		var from unix.Sockaddr
+		err := again(func() (err error) {
+			n, from, err = unix.Recvfrom(c.fd, buf, unix.MSG_TRUNC)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if n > len(buf) {
+			return nil, fmt.Errorf("the kernel sent a message of %d bytes: %w", n, unix.EMSGSIZE)
+		}
+		if a, ok := from.(*unix.SockaddrNetlink); ok && a.Pid == 0 {
+			return syscall.ParseNetlinkMessage(buf[:n])
+		}
+	}
+}
+
+// again repeats a system call that a signal interrupted: with a timeout on the socket the kernel does not (signal(7)).
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// verdict is what an NLMSG_ERROR or NLMSG_DONE says: nil, or an errno with the kernel's text for it.
+func verdict(m syscall.NetlinkMessage) error {
+	if len(m.Data) < 4 {
+		return nil // NLMSG_DONE need not say anything
+	}
+	errno := int32(binary.NativeEndian.Uint32(m.Data))
+	if errno == 0 {
+		return nil
+	}
+	attrs := 4
+	if m.Header.Type == unix.NLMSG_ERROR {
+		attrs += unix.SizeofNlMsghdr // of the request, without its body: NETLINK_CAP_ACK
+	}
+	if m.Header.Flags&unix.NLM_F_ACK_TLVS != 0 {
+		if text := attr(m.Data, attrs, nl.NLMSGERR_ATTR_MSG); text != nil {
+			return fmt.Errorf("%w: %s", unix.Errno(-errno), unix.ByteSliceToString(text))
+		}
+	}
+	return unix.Errno(-errno)
+}
+
+// request opens the namespace's socket when it has none, and executes one request on it.
+func (n *Namespace) request(kind, flags int, parts ...nl.NetlinkRequestData) ([][]byte, error) {
+	if n.conn == nil {
+		err := n.Do(func() (err error) {
+			n.conn, err = dial()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return n.conn.execute(n.m.buf, kind, flags, parts...)
+}
+
+// do makes one request that changes something and waits for its acknowledgement.
+func (n *Namespace) do(kind, flags int, parts ...nl.NetlinkRequestData) error {
+	_, err := n.request(kind, flags|unix.NLM_F_ACK, parts...)
+	return err
+}
+
+// get asks for one object and returns its message.
+func (n *Namespace) get(kind int, parts ...nl.NetlinkRequestData) ([]byte, error) {
+	bodies, err := n.request(kind, 0, parts...)
+	if err == nil && len(bodies) != 1 {
+		err = fmt.Errorf("the kernel sent %d messages, not one: %w", len(bodies), unix.EBADMSG)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bodies[0], nil
+}
+
+// dump asks for all objects of a kind until one answer is whole, and returns each one's message.
+func (n *Namespace) dump(kind int, header nl.NetlinkRequestData) (all [][]byte, err error) {
+	for range dumpTries {
+		if all, err = n.request(kind, unix.NLM_F_DUMP, header); !errors.Is(err, errInterrupted) {
+			return all, err
+		}
+	}
+	return nil, fmt.Errorf("%w, %d times: %w", errInterrupted, dumpTries, unix.EAGAIN)
+}
