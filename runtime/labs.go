@@ -103,19 +103,51 @@ func (l *Labs) Recover() ([]Recovery, error) {
 	}
 	var all []Recovery
 	for _, e := range entries {
-		if e.Live || e.Kept && e.Err == nil {
+		if e.Live && !e.Dropped || e.Kept && e.Err == nil {
 			continue
 		}
 		r := Recovery{Name: e.Name}
 		if r.Err = e.Err; r.Err == nil {
-			r.Undoing, r.Err = l.undo(e.Name, false)
+			r.Undoing, r.Err = l.afterOthers(e.Name)
 		}
-		if errors.Is(r.Err, journal.ErrLive) || errors.Is(r.Err, os.ErrNotExist) {
-			continue // another nsscript is at it
+		if !errors.Is(r.Err, os.ErrNotExist) { // another nsscript did it
+			all = append(all, r)
 		}
-		all = append(all, r)
 	}
 	return all, nil
+}
+
+// afterOthers undoes a dead run, once whoever is at it already has ended.
+func (l *Labs) afterOthers(name string) (Undoing, error) {
+	for {
+		u, err := l.undo(name, false)
+		if !errors.Is(err, journal.ErrLive) {
+			return u, err
+		}
+		if err := l.dir.Await(name); err != nil {
+			return u, err
+		}
+	}
+}
+
+// Watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
+// say. It is for a process of its own, which the run ends when it has ended well.
+func (l *Labs) Watch(name string) (*Recovery, error) {
+	err := l.dir.Await(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	e, ok, err := l.dir.Find(name)
+	if err != nil || !ok || e.Live || e.Kept {
+		return nil, err
+	}
+	r := &Recovery{Name: name}
+	if r.Undoing, r.Err = l.undo(name, false); errors.Is(r.Err, os.ErrNotExist) || errors.Is(r.Err, journal.ErrLive) {
+		return nil, nil // another nsscript was faster
+	}
+	return r, nil
 }
 
 // Down takes a lab down: all that it changed is undone.
@@ -156,7 +188,8 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if err != nil {
 		return fail(err)
 	}
-	if e.Kept {
+	// From here on others who find the run wait for this process, and undo it when this one dies.
+	if !e.Dropped {
 		if err := log.Drop(); err != nil {
 			return fail(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
@@ -146,12 +147,14 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 				}
 			}
 			if !moot(c.op, ours) {
+				failpoint.Hit("change: before it is undone")
 				if err := c.op.Undo(m); err != nil {
 					failed, reasons = append(failed, c), append(reasons, err)
 					continue
 				}
 			}
 			u.Undone++
+			failpoint.Hit("change: after it was undone")
 			write = errors.Join(write, log.Undone(c.seq))
 		}
 		return failed, reasons

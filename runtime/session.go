@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -27,6 +28,9 @@ type Options struct {
 	Root       string      // folder that load() may not leave; the script's own when empty
 	Stdout     io.Writer   // what the script prints; os.Stdout when nil
 	Observe    func(Event) // told of every change, before it is made; may be nil
+	// Watcher is a command that, given the lab's name as one more argument, calls Labs.Watch: it undoes the run as soon
+	// as its process was killed. Without one that waits for the next who calls Labs.Recover.
+	Watcher []string
 }
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
@@ -57,6 +61,7 @@ type Session struct {
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
 	frames  []int                 // where in changes each transaction that is running began
 	exits   []func(*starlark.Thread) error
+	watcher *kernel.Process
 	left    []Leftover // of transactions inside the script that could not be undone
 	ended   bool
 }
@@ -79,6 +84,13 @@ func NewSession(o Options) (*Session, error) {
 	if err != nil {
 		m.Close()
 		return nil, privileged(err)
+	}
+	if len(o.Watcher) > 0 {
+		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Watcher), o.Lab)); err != nil {
+			err = errors.Join(err, s.log.Remove())
+			m.Close()
+			return nil, err
+		}
 	}
 	s.globals = o.Vocabulary.globals(s)
 	args := make([]starlark.Value, len(o.Args))
@@ -221,17 +233,32 @@ func (s *Session) forget(begin int) {
 // Changes is how many changes are there to undo.
 func (s *Session) Changes() int { return len(s.changes) }
 
-// Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep.
+// Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep. When it
+// fails, Rollback is still to be called.
 func (s *Session) Keep() error {
 	if len(s.changes) == 0 {
 		s.ended = true
-		return s.log.Remove()
+		return errors.Join(s.unwatched(), s.log.Remove())
 	}
 	if err := s.m.Settle(); err != nil {
 		return err
 	}
+	if err := s.log.Keep(); err != nil {
+		return err
+	}
 	s.ended = true
-	return errors.Join(s.log.Keep(), s.log.Close())
+	return errors.Join(s.unwatched(), s.log.Close())
+}
+
+// unwatched ends the watcher: what happens to the run is decided. It would find nothing to do, but it would hold the
+// journal for a moment, and nobody could take the lab down in that moment.
+func (s *Session) unwatched() error {
+	if s.watcher == nil {
+		return nil
+	}
+	err := s.watcher.Kill()
+	s.watcher = nil
+	return err
 }
 
 // Rollback undoes all that the run changed.
@@ -240,16 +267,16 @@ func (s *Session) Rollback() (Undoing, error) {
 	u.Left = append(s.left, u.Left...)
 	s.changes, s.ended = nil, true
 	if len(u.Left) > 0 || err != nil {
-		return u, errors.Join(err, s.log.Close())
+		return u, errors.Join(err, s.unwatched(), s.log.Close())
 	}
-	return u, s.log.Remove()
+	return u, errors.Join(s.log.Remove(), s.unwatched())
 }
 
 // Close releases the machine. A run that was neither kept nor rolled back is left to `nsscript recover`.
 func (s *Session) Close() error {
 	s.m.Close()
 	if !s.ended {
-		return s.log.Close()
+		return errors.Join(s.unwatched(), s.log.Close())
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -70,7 +71,10 @@ func (tx *Tx) Apply(op Op) error {
 	if s.o.Observe != nil {
 		s.o.Observe(Event{Event: "change", Seq: seq, Kind: op.Kind(), Command: op.Command(), Pos: pos})
 	}
-	if err := op.Do(s.m); err != nil {
+	failpoint.Hit("change: before it is made")
+	err = op.Do(s.m)
+	failpoint.Hit("change: after it was made")
+	if err != nil {
 		return errors.Join(err, s.log.Failed(seq))
 	}
 	s.remember(change{seq, op, pos})

@@ -48,7 +48,7 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	events := &events{o: o}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe})
+		Stdout: events.stdout(), Observe: events.observe, Watcher: []string{"/proc/self/exe", "watch"}})
 	var taken *journal.TakenError
 	if errors.As(err, &taken) {
 		fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; --lab NAME gives this one another name\n", err, lab)
@@ -72,10 +72,14 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.rm {
 		return undoneAfter(o, events, s, 0)
 	}
+	if err := s.Keep(); err != nil {
+		runtime.Report(os.Stderr, err, nil)
+		return undoneAfter(o, events, s, codeOf(err))
+	}
 	if n := s.Changes(); n > 0 && !o.quiet {
 		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", lab, n, lab)})
 	}
-	return s.Keep()
+	return nil
 }
 
 // undoneAfter rolls a session back and says how that went.
@@ -134,14 +138,31 @@ func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
 	}
 	var errs []error
 	for _, r := range found {
-		if r.Err != nil && len(r.Left) == 0 {
-			fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
-			errs = append(errs, exitError(exitLeftover))
-			continue
-		}
-		errs = append(errs, reportUndoing(e, fmt.Sprintf("the run of lab %s had died: ", r.Name), r.Undoing, r.Err))
+		errs = append(errs, reportRecovery(e, r))
 	}
 	return labs, errors.Join(errs...)
+}
+
+// reportRecovery says what was found of a run that died, and what became of it.
+func reportRecovery(e *events, r runtime.Recovery) error {
+	if r.Err != nil && len(r.Left) == 0 {
+		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
+		return exitError(exitLeftover)
+	}
+	return reportUndoing(e, fmt.Sprintf("the run of lab %s had died: ", r.Name), r.Undoing, r.Err)
+}
+
+// watchCommand is what a run starts beside itself: it undoes the run when that is killed. It is not for people.
+func watchCommand() *cobra.Command {
+	return &cobra.Command{Use: "watch LAB", Hidden: true, Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		// Signals are for the run; what asks this one to end would leave the run unwatched.
+		signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+		r, err := runtime.OpenLabs(vocabulary(), "").Watch(args[0])
+		if err != nil || r == nil {
+			return err
+		}
+		return reportRecovery(&events{}, *r)
+	}}
 }
 
 // interruptible is a context that ends at a signal or at the timeout. A second signal does not stop the undoing.

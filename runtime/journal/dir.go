@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // A Dir is the folder in which runs have their folders. A short lock on it makes claiming a name, listing and
@@ -37,6 +39,7 @@ type Entry struct {
 	Records []Record
 	Live    bool  // its process is running
 	Kept    bool  // it succeeded, and was not dropped since
+	Dropped bool  // it is to be undone, whatever it was before; when it is live too, that is being done
 	Err     error // the journal is damaged or could not be read
 }
 
@@ -51,6 +54,7 @@ func (d *Dir) lock(make bool) (unlock func(), err error) {
 			if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 				return nil, err
 			}
+			failpoint.Hit("journal: folder of all runs made")
 		}
 		f, err := os.OpenFile(d.path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 		if make && errors.Is(err, os.ErrNotExist) {
@@ -137,7 +141,9 @@ func (d *Dir) Create(h Header) (*Log, error) {
 	if err := os.Mkdir(filepath.Join(d.path, h.Name), 0o700); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("journal: folder of a run made")
 	f, err := d.open(h.Name, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND)
+	failpoint.Hit("journal: file made")
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name))
 	}
@@ -220,7 +226,8 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	if err == nil && good == 0 {
 		return e, d.discard(name) != nil
 	}
-	e.Header, e.Records, e.Kept, e.Err = h, records, kept(records), named(err, f.Name())
+	e.Header, e.Records, e.Err = h, records, named(err, f.Name())
+	e.Kept, e.Dropped = decided(records)
 	if err == nil && h.Name != name {
 		e.Err = &DamageError{File: f.Name(), Reason: fmt.Sprintf("it is of lab %q", h.Name)}
 	}
@@ -264,15 +271,21 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	if err != nil {
 		return nil, e, err
 	}
-	if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	// Whoever works on a run holds it for itself alone. A shared hold is one that waits in Await, and short.
+	if err := flock(f, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
 		f.Close()
 		return nil, e, ErrLive
+	}
+	if err := flock(f, syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, e, err
 	}
 	text, err := read(f)
 	good := 0
 	if err == nil {
 		e.Header, e.Records, good, err = Decode(text)
-		e.Kept, err = kept(e.Records), named(err, f.Name())
+		e.Kept, e.Dropped = decided(e.Records)
+		err = named(err, f.Name())
 	}
 	if err == nil && good < len(text) {
 		err = f.Truncate(int64(good))
@@ -288,12 +301,26 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	return l, e, nil
 }
 
+// Await returns when no process works on a run: its own has ended, or who undid it has.
+func (d *Dir) Await(name string) error {
+	if err := ValidName(name); err != nil {
+		return err
+	}
+	f, err := d.open(name, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return flock(f, syscall.LOCK_SH)
+}
+
 // discard removes a run's journal and folder, and nothing else that may be in it.
 func (d *Dir) discard(name string) error {
 	dir := filepath.Join(d.path, name)
 	if err := os.Remove(filepath.Join(dir, "journal")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	failpoint.Hit("journal: file removed")
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -301,4 +328,7 @@ func (d *Dir) discard(name string) error {
 }
 
 // leave removes the folder itself when no run is in it; the caller holds its lock.
-func (d *Dir) leave() { _ = os.Remove(d.path) }
+func (d *Dir) leave() {
+	failpoint.Hit("journal: folder of a run removed")
+	_ = os.Remove(d.path)
+}

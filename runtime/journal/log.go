@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // A Log is a run's journal in the hands of the process that holds its lock.
@@ -52,7 +54,9 @@ func (l *Log) write(v any) (err error) {
 	if l.buf, err = encode(l.buf[:0], v); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
+	failpoint.Hit("journal: before a record")
 	n, err := l.file.Write(l.buf)
+	failpoint.Hit("journal: after a record")
 	if err != nil {
 		if n > 0 {
 			err = errors.Join(err, l.file.Truncate(l.size))

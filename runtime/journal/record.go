@@ -176,13 +176,12 @@ func Open(records []Record) []Record {
 	return open
 }
 
-// kept tells whether the run's last decision was to keep it.
-func kept(records []Record) bool {
-	k := false
+// decided tells what the run's last decision was, if there was one.
+func decided(records []Record) (kept, dropped bool) {
 	for _, r := range records {
 		if r.State == Kept || r.State == Dropped {
-			k = r.State == Kept
+			kept, dropped = r.State == Kept, r.State == Dropped
 		}
 	}
-	return k
+	return kept, dropped
 }

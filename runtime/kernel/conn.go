@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // replyTimeout bounds the wait for the kernel's answer to one request.
@@ -161,7 +163,9 @@ func (n *Namespace) request(kind, flags int, parts ...nl.NetlinkRequestData) ([]
 
 // do makes one request that changes something and waits for its acknowledgement.
 func (n *Namespace) do(kind, flags int, parts ...nl.NetlinkRequestData) error {
+	failpoint.Hit("netlink: before a request")
 	_, err := n.request(kind, flags|unix.NLM_F_ACK, parts...)
+	failpoint.Hit("netlink: after a request")
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // pinDir is where a deleted namespace is held as long as its deletion can be undone.
@@ -24,7 +26,9 @@ func (m *Machine) Pin(ref NSRef) error {
 	if err := os.MkdirAll(pinDir, 0o700); err != nil {
 		return fail(err, "pin namespace", ref.Name, nil)
 	}
+	failpoint.Hit("pin: folder made")
 	f, err := os.OpenFile(pinPath(ref), os.O_CREATE|os.O_WRONLY, 0o400)
+	failpoint.Hit("pin: file made")
 	if err == nil {
 		err = errors.Join(f.Close(), bindNS(n, pinPath(ref)))
 	}
@@ -44,9 +48,11 @@ func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 	if err := unix.Unmount(pinPath(ref), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !gone(err) && !errors.Is(err, unix.EINVAL) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
+	failpoint.Hit("pin: mount taken away")
 	if err := os.Remove(pinPath(ref)); err != nil && !gone(err) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
+	failpoint.Hit("pin: file removed")
 	if os.Remove(pinDir) == nil { // only the last one finds it empty
 		_ = os.Remove(filepath.Dir(pinDir))
 	}
@@ -93,6 +99,7 @@ func (m *Machine) Republish(ref NSRef) error {
 	} else if err != nil {
 		return err
 	}
+	failpoint.Hit("pin: name given back")
 	_, err := m.Unpin(ref)
 	return err
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // netnsDir is where ip-netns(8) keeps the names of namespaces: a file a name, with the namespace mounted on it.
@@ -29,6 +31,7 @@ func (m *Machine) Publish(n *Namespace) error {
 		}
 		return err
 	}
+	failpoint.Hit("namespace: file made")
 	if err := bindNS(n, n.ref.Path); err != nil {
 		return fail(errors.Join(err, os.Remove(n.ref.Path)), "add namespace", name, nil)
 	}
@@ -59,9 +62,11 @@ func (m *Machine) Unpublish(ref NSRef) error {
 		case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
 			return fail(ErrDiverged, "delete namespace", ref.Name, nil)
 		case !mounted:
+			failpoint.Hit("namespace: before the file is removed")
 			// Removing the file also detaches the copies of the mount in other mount namespaces.
 			return fail(unix.Unlink(ref.Path), "delete namespace", ref.Name, nil)
 		}
+		failpoint.Hit("namespace: before a mount is taken away")
 		if err := unix.Unmount(ref.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return fail(err, "delete namespace", ref.Name, nil)
 		}
@@ -124,9 +129,11 @@ func (m *Machine) netnsFolder() error {
 	if err := unix.Flock(dir, unix.LOCK_EX); err != nil {
 		return err
 	}
+	failpoint.Hit("namespace: before /run/netns is shared")
 	err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 	if errors.Is(err, unix.EINVAL) { // not a mount point yet
 		if err = unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			failpoint.Hit("namespace: /run/netns made a mount point")
 			err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 		}
 	}

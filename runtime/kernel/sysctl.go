@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 const sysctlRoot = "/proc/sys/"
@@ -83,7 +85,9 @@ func writeSysctl(path, value string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	failpoint.Hit("sysctl: before it is written")
 	_, err = unix.Write(fd, []byte(value+"\n"))
+	failpoint.Hit("sysctl: after it was written")
 	return err
 }
 
