@@ -26,6 +26,7 @@ func Detach(argv []string) (*Process, error) {
 		return nil, fail(err, "start", argv[0], nil)
 	}
 	failpoint.Follow(cmd.Process.Pid)
+	failpoint.Hit("watcher: started")
 	return &Process{cmd}, nil
 }
 

@@ -49,17 +49,25 @@ func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: mount taken away")
-	if err := os.Remove(pinPath(ref)); err != nil && !gone(err) {
-		return n, fail(err, "unpin namespace", ref.Name, nil)
-	}
-	failpoint.Hit("pin: file removed")
-	if os.Remove(pinDir) == nil { // only the last one finds it empty
-		_ = os.Remove(filepath.Dir(pinDir))
+	if err := removePin(ref); err != nil {
+		return n, err
 	}
 	if n == nil {
 		return nil, fail(fmt.Errorf("no pin: %w", ErrGone), "unpin namespace", ref.Name, nil)
 	}
 	return n, nil
+}
+
+// removePin removes what a pin was mounted on, or was to be.
+func removePin(ref NSRef) error {
+	if err := os.Remove(pinPath(ref)); err != nil && !gone(err) {
+		return fail(err, "unpin namespace", ref.Name, nil)
+	}
+	failpoint.Hit("pin: file removed")
+	if os.Remove(pinDir) == nil { // only the last one finds it empty
+		_ = os.Remove(filepath.Dir(pinDir))
+	}
+	return nil
 }
 
 // IndexFree reports whether no link of the namespace has the index.
@@ -80,7 +88,7 @@ func (m *Machine) Republish(ref NSRef) error {
 	if n == nil {
 		fd, err := openNS(pinPath(ref))
 		if err != nil {
-			return nil
+			return removePin(ref)
 		}
 		n = &Namespace{m: m, fd: fd, ref: ref}
 		m.open[ref.Cookie] = n

@@ -167,6 +167,7 @@ func Dump(t testing.TB) string {
 			lines = append(lines, f[3]+" "+f[4]+" "+f[5])
 		}
 	}
+	sort.Strings(lines) // a name that was taken away and given back is the last one mounted
 	section(&b, "mounts", lines)
 	var files []string
 	err = filepath.WalkDir("/run", func(path string, _ os.DirEntry, err error) error {

@@ -1,0 +1,427 @@
+//go:build failpoint
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+var (
+	shard  = flag.String("shard", "0/1", "I/N: take every Nth kill, from the Ith on, so that several processes share the work")
+	random = flag.Int("random", 50, "how many kills at random times")
+)
+
+// mine tells whether a kill is this shard's.
+func mine(t *testing.T, k int) bool {
+	t.Helper()
+	var i, n int
+	if _, err := fmt.Sscanf(*shard, "%d/%d", &i, &n); err != nil || n < 1 {
+		t.Fatalf("-shard %s: want I/N", *shard)
+	}
+	return k%n == i
+}
+
+// crashWorld is what was there before, with names like those that the scenarios give: what they touch, and decoys.
+const crashWorld = `
+link add pre0 type veth peer name pre1
+link add pre2 type veth peer name pre3
+link add up9 type veth peer name decoy0
+link add prebr address 02:00:00:00:00:b0 type bridge
+link set pre0 addrgenmode none
+link set pre1 addrgenmode none
+link set pre2 addrgenmode none
+link set pre3 addrgenmode none
+link set up9 addrgenmode none
+link set decoy0 addrgenmode none
+link set prebr addrgenmode none
+link set pre2 master prebr
+link set prebr up
+link set pre1 up
+link set pre0 up
+link set pre3 up
+link set pre2 up
+link set up9 up
+link set decoy0 up
+addr add 10.9.0.1/24 dev pre0
+addr add 10.9.0.2/24 dev pre0
+addr add fd09::1/64 dev pre0 nodad
+addr add 10.80.1.1/24 dev up9
+route add 10.99.0.0/16 via 10.9.0.77
+route add fd99::/64 via fd09::77
+route add 10.82.0.0/16 via 10.80.1.2
+neigh add 10.9.0.77 lladdr 02:00:00:00:00:77 dev pre0 nud permanent
+netns add decoy-old
+netns add ns11
+netns add t
+`
+
+func settledWorld(t *testing.T) {
+	t.Helper()
+	nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "up9", "decoy0"}, []string{"fd09::1"})
+}
+
+// makeWorld makes the world; the test ends it.
+func makeWorld(t *testing.T) (before string) {
+	t.Helper()
+	batch := exec.Command("ip", "-batch", "-")
+	batch.Stdin = strings.NewReader(strings.TrimSpace(crashWorld) + "\n")
+	if out, err := batch.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "up9"}, {"link", "del", "prebr"},
+			{"netns", "del", "decoy-old"}, {"netns", "del", "ns11"}, {"netns", "del", "t"}} {
+			nstest.TryIP(t, args...)
+		}
+	})
+	settledWorld(t)
+	return nstest.Dump(t)
+}
+
+// A crash is one process that is killed at one of its failpoints, or, with at 0, one that ends by itself.
+type crash struct {
+	args []string
+	at   int
+	all  bool // its watcher dies with it
+	log  string
+}
+
+// run runs the process and returns what it said, and whether it was killed.
+func (c crash) run(t *testing.T) (out string, killed bool) {
+	t.Helper()
+	cmd := nsscript(c.args...)
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", failpoint.KillAt, c.at))
+	if c.all {
+		cmd.Env = append(cmd.Env, failpoint.KillAll+"=1")
+	}
+	if c.log != "" {
+		cmd.Env = append(cmd.Env, failpoint.LogFile+"="+c.log)
+	}
+	var buf bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &buf, &buf
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if st := exit.Sys().(syscall.WaitStatus); st.Signaled() {
+			if st.Signal() != syscall.SIGKILL {
+				t.Fatalf("%v ended by %s: %s", c.args, st.Signal(), buf.String())
+			}
+			killed = true
+		}
+	}
+	return buf.String(), killed
+}
+
+// orphans waits for the processes that the killed ones left behind: the test is the first process of its sandbox, and
+// so their parent now.
+func orphans(t *testing.T) {
+	t.Helper()
+	alarm := time.AfterFunc(30*time.Second, func() { panic("a watcher goes on for ever") })
+	defer alarm.Stop()
+	for {
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
+			return
+		} else if err != nil && err != syscall.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bare takes away the mount point /run/netns, which stays when labs go: the tutorial is run on machines without it.
+func bare(t *testing.T) {
+	t.Helper()
+	for syscall.Unmount("/run/netns", syscall.MNT_DETACH) == nil {
+	}
+	if err := os.Remove("/run/netns"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+func labNames(t *testing.T) []string {
+	t.Helper()
+	dirs, err := filepath.Glob("/run/nsscript/[a-z0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+// cleaned fails when something is left of a crash.
+func cleaned(t *testing.T, before string, c crash, out string) {
+	t.Helper()
+	if strings.Contains(before, "pre0") {
+		settledWorld(t)
+	}
+	if after := nstest.Dump(t); after != before {
+		t.Fatalf("%v killed at failpoint %d (all: %v):\n%s\nit said: %s", c.args, c.at, c.all, nstest.Diff(before, after), out)
+	}
+}
+
+// down takes down what a crash after the decision to keep has left up, as its user would.
+func down(t *testing.T) {
+	t.Helper()
+	for _, dir := range labNames(t) {
+		if out, err := nsscript("down", filepath.Base(dir)).CombinedOutput(); err != nil {
+			t.Fatalf("down %s: %v: %s", dir, err, out)
+		}
+	}
+}
+
+func recovering(t *testing.T) {
+	t.Helper()
+	if out, err := nsscript("recover").CombinedOutput(); err != nil {
+		t.Fatalf("recover: %v: %s", err, out)
+	}
+}
+
+func scenarios(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/crash/*.star")
+	if err != nil || len(files) < 12 {
+		t.Fatalf("%d scenarios: %v", len(files), err)
+	}
+	return files
+}
+
+// hits runs a command to its end and counts the failpoints that it passes.
+func hits(t *testing.T, log string, args ...string) int {
+	t.Helper()
+	c := crash{args: args, log: log}
+	if out, killed := c.run(t); killed || strings.Contains(out, "are left") {
+		t.Fatalf("%v: %s", args, out)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(text, []byte("\n"))
+}
+
+// hitsBefore counts the failpoints that a run passed before the first of a name.
+func hitsBefore(t *testing.T, log, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until, _, found := strings.Cut(string(text), name+"\n")
+	if !found {
+		t.Fatalf("no failpoint %q was hit", name)
+	}
+	return strings.Count(until, "\n")
+}
+
+// TestCrash kills runs of every scenario at every failpoint: the process alone, whose watcher then does the work; the
+// process and its watcher, so that the next command does; and `down` of what was kept. Nothing is ever left, and
+// nothing else is touched.
+func TestCrash(t *testing.T) {
+	kills := 0
+	for _, file := range scenarios(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			before, prepare := "", func() {}
+			if filepath.Base(file) == "01_tutorial.star" {
+				prepare = func() { bare(t) }
+				prepare()
+				before = nstest.Dump(t)
+			} else {
+				before = makeWorld(t)
+			}
+			log := filepath.Join(t.TempDir(), "hits")
+			points := hits(t, log, file)
+			watched := hitsBefore(t, log, "watcher: started")
+			kept := len(labNames(t)) > 0
+			down(t)
+			cleaned(t, before, crash{args: []string{file}}, "")
+			for k := 1; k <= points; k++ {
+				if !mine(t, k) {
+					continue
+				}
+				prepare()
+				c := crash{args: []string{file}, at: k, all: k/2%2 == 0}
+				out, killed := c.run(t)
+				if !killed {
+					t.Errorf("failpoint %d of %d was not reached: %s", k, points, out)
+				}
+				orphans(t)
+				if c.all || k <= watched {
+					recovering(t)
+				}
+				down(t)
+				cleaned(t, before, c, out)
+				kills++
+			}
+			if !kept {
+				return
+			}
+			lab := strings.TrimSuffix(filepath.Base(file), ".star")
+			up := func() {
+				if out, err := nsscript(file).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			up()
+			points = hits(t, log+"2", "down", lab)
+			for k := 1; k <= points; k++ {
+				if !mine(t, k) {
+					continue
+				}
+				up()
+				c := crash{args: []string{"down", lab}, at: k}
+				out, killed := c.run(t)
+				if !killed {
+					t.Errorf("failpoint %d of %d of down was not reached: %s", k, points, out)
+				}
+				recovering(t)
+				down(t) // killed before it had decided anything, it left the lab up
+				cleaned(t, before, c, out)
+				kills++
+			}
+		})
+	}
+	t.Logf("%d kills", kills)
+}
+
+// TestCrashTwice kills the recovery of a crash at every failpoint that it has, and recovers again.
+func TestCrashTwice(t *testing.T) {
+	kills := 0
+	for _, name := range []string{"01_tutorial", "06_delete_link", "11_namespaces"} {
+		t.Run(name, func(t *testing.T) {
+			before := makeWorld(t)
+			file := "testdata/crash/" + name + ".star"
+			log := filepath.Join(t.TempDir(), "hits")
+			points := hits(t, log, "--rm", file)
+			// Just before the first undoing, everything is there.
+			first := 1 + hitsBefore(t, log, "change: before it is undone")
+			if first >= points {
+				t.Fatalf("it undid nothing in %d failpoints", points)
+			}
+			crash := crash{args: []string{"--rm", file}, at: first, all: true}
+			crash.run(t)
+			orphans(t)
+			points = hits(t, log+"2", "recover")
+			cleaned(t, before, crash, "")
+			for k := 1; k <= points; k++ {
+				if !mine(t, k) {
+					continue
+				}
+				crash.run(t)
+				orphans(t)
+				again := crash
+				again.args, again.at = []string{"recover"}, k
+				out, killed := again.run(t)
+				if !killed {
+					t.Errorf("failpoint %d of %d of recover was not reached: %s", k, points, out)
+				}
+				recovering(t)
+				cleaned(t, before, again, out)
+				kills++
+			}
+		})
+	}
+	t.Logf("%d kills", kills)
+}
+
+// TestCrashAnyTime kills at random times: the process, its watcher, or all at once.
+func TestCrashAnyTime(t *testing.T) {
+	before := makeWorld(t)
+	files := scenarios(t)
+	for i := range *random {
+		file := files[i%len(files)]
+		cmd := nsscript("-q", file)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The moments are spread over the length of a run, in an order without a pattern.
+		wait := time.Duration(i*7919%120) * time.Millisecond
+		if i%3 == 0 {
+			// Everything in this pid namespace but its first process: the run, its watcher, what it started.
+			time.AfterFunc(wait, func() { _ = syscall.Kill(-1, syscall.SIGKILL) })
+		} else {
+			time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
+		}
+		_ = cmd.Wait() // it was killed, or had ended before
+		orphans(t)
+		recovering(t)
+		down(t)
+		cleaned(t, before, crash{args: []string{file}, at: -int(wait / time.Millisecond)}, "")
+	}
+}
+
+// TestFailpointsHit finds the failpoints in the source, and fails for one that no scenario reaches.
+func TestFailpointsHit(t *testing.T) {
+	bare(t)
+	log := filepath.Join(t.TempDir(), "hits")
+	hits(t, log, "--rm", "testdata/crash/01_tutorial.star")
+	before := makeWorld(t)
+	for _, file := range scenarios(t) {
+		hits(t, log, file)
+		for _, dir := range labNames(t) {
+			hits(t, log, "down", filepath.Base(dir))
+		}
+	}
+	cleaned(t, before, crash{}, "")
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hit := map[string]bool{}
+	for _, name := range strings.Split(string(text), "\n") {
+		hit[name] = true
+	}
+	for _, name := range failpoints(t) {
+		if !hit[name] {
+			t.Errorf("failpoint %q is never hit", name)
+		}
+	}
+}
+
+// failpoints are the names that the source gives to failpoint.Hit.
+func failpoints(t *testing.T) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 1 {
+				return true
+			}
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Hit" {
+				if lit, ok := call.Args[0].(*ast.BasicLit); ok {
+					if name, err := strconv.Unquote(lit.Value); err == nil {
+						names = append(names, name)
+					}
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%d failpoints: %v", len(names), err)
+	}
+	return names
+}
