@@ -1,8 +1,9 @@
-# make run   builds nsscript and runs the first lab
-# make test  passes all tests
-# Both install what a new machine lacks, once and quietly.
+# make run    builds nsscript and runs the first lab
+# make test   passes all tests
+# make crash  kills nsscript at every point at which it can die, and looks for what is left
+# All install what a new machine lacks, once and quietly.
 
-.PHONY: run test setup build
+.PHONY: run test crash setup build
 
 run: build
 	./bin/nsscript --replace scripts/two_ns.star
@@ -12,6 +13,9 @@ build:
 
 test: setup
 	./.ci/test
+
+crash: setup
+	./.ci/crash
 
 setup:
 	@./.ci/setup

@@ -250,12 +250,13 @@ func TestCrash(t *testing.T) {
 			kept := len(labNames(t)) > 0
 			down(t)
 			cleaned(t, before, crash{args: []string{file}}, "")
-			for k := 1; k <= points; k++ {
-				if !mine(t, k) {
+			for i := range 2 * points {
+				if !mine(t, i) {
 					continue
 				}
 				prepare()
-				c := crash{args: []string{file}, at: k, all: k/2%2 == 0}
+				k := i/2 + 1
+				c := crash{args: []string{file}, at: k, all: i%2 == 0}
 				out, killed := c.run(t)
 				if !killed {
 					t.Errorf("failpoint %d of %d was not reached: %s", k, points, out)

@@ -23,7 +23,7 @@ func (m *Machine) Publish(n *Namespace) error {
 	if err := m.netnsFolder(); err != nil {
 		return fail(err, "add namespace", name, nil)
 	}
-	if err := m.linkToken(n.ref.Path); err != nil {
+	if err := m.linkToken(n.ref); err != nil {
 		err = fail(err, "add namespace", name, nil)
 		if errors.Is(err, unix.EEXIST) {
 			err.(*Error).Machine = true
@@ -86,24 +86,42 @@ func (m *Machine) whose(fd int, ref NSRef) (ours, mounted bool, err error) {
 
 func content(token string) string { return "nsscript " + token + "\n" }
 
-// linkToken gives the file with the process's token the namespace's name: another link(2) to the one file, which costs
-// a third of making a file for each.
-func (m *Machine) linkToken(path string) (err error) {
+// linkToken makes the file that a namespace is mounted on. All those of one process are links to one file with the
+// process's token, which costs a third of making a file for each.
+func (m *Machine) linkToken(ref NSRef) (err error) {
+	if ref.Token != m.token { // another process made the namespace, and it gets its name back
+		fd, err := tokenFile(ref.Token)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return linkFile(fd, ref.Path)
+	}
 	if m.tokenFile >= 0 {
-		err = linkFile(m.tokenFile, path)
+		err = linkFile(m.tokenFile, ref.Path)
 		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EMLINK) {
 			return err
 		}
 		// Its last name was removed, and it cannot get another; or it has as many as it can have.
 		unix.Close(m.tokenFile)
 	}
-	if m.tokenFile, err = unix.Open(netnsDir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o444); err != nil {
+	if m.tokenFile, err = tokenFile(m.token); err != nil {
 		return err
 	}
-	if _, err := unix.Write(m.tokenFile, []byte(content(m.token))); err != nil {
-		return err
+	return linkFile(m.tokenFile, ref.Path)
+}
+
+// tokenFile makes a file without a name. A namespace that no nsscript made has no token, and its file is empty.
+func tokenFile(token string) (fd int, err error) {
+	fd, err = unix.Open(netnsDir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
+	if err != nil || token == "" {
+		return fd, err
 	}
-	return linkFile(m.tokenFile, path)
+	if _, err := unix.Write(fd, []byte(content(token))); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 // linkFile gives an open file a name. It fails when the name is taken.

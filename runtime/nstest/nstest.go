@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The first thread stays out of namespaces: see cmd/nsscript.
@@ -183,19 +185,43 @@ func Dump(t testing.TB) string {
 	return stable(b.String())
 }
 
-// sysctls reads every key below net in a namespace.
+// sysctls reads every setting of links and neighbours and of ip itself in a namespace, on a thread that ends with it.
 func sysctls(t testing.TB, b *strings.Builder, ns string) {
-	args := []string{"sysctl", "-e", "-a", "-r", `^net\.(ipv4|ipv6)\.(conf|neigh)|^net\.ipv4\.ip_`}
-	if ns != "" {
-		args = append([]string{"ip", "netns", "exec", ns}, args...)
+	t.Helper()
+	var lines []string
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread is in the namespace
+		if ns != "" {
+			f, err := os.Open("/run/netns/" + ns)
+			if err != nil {
+				done <- err
+				return
+			}
+			defer f.Close()
+			if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+				done <- err
+				return
+			}
+		}
+		for _, pattern := range []string{"ipv[46]/conf/*/*", "ipv[46]/neigh/*/*", "ipv4/ip_*"} {
+			files, err := filepath.Glob("/proc/sys/net/" + pattern)
+			if err != nil || len(files) == 0 {
+				done <- fmt.Errorf("no sysctls %s: %w", pattern, err)
+				return
+			}
+			for _, f := range files {
+				if v, err := os.ReadFile(f); err == nil { // some can only be written
+					lines = append(lines, f+" "+string(bytes.TrimSpace(v)))
+				}
+			}
+		}
+		done <- nil
+	}()
+	if err := <-done; err != nil {
+		t.Fatalf("sysctls of %q: %v", ns, err)
 	}
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/sbin:/usr/sbin")
-	out, err := cmd.Output()
-	if len(out) == 0 {
-		t.Fatalf("%s: no sysctls: %v", strings.Join(args, " "), err)
-	}
-	section(b, "sysctl "+ns, strings.Split(strings.TrimSpace(string(out)), "\n"))
+	section(b, "sysctl "+ns, lines)
 }
 
 func show(b *strings.Builder, ns string, args ...string) {
