@@ -352,13 +352,24 @@ func TestCrashAnyTime(t *testing.T) {
 		}
 		// The moments are spread over the length of a run, in an order without a pattern.
 		wait := time.Duration(i*7919%120) * time.Millisecond
-		if i%3 == 0 {
-			// Everything in this pid namespace but its first process: the run, its watcher, what it started.
-			time.AfterFunc(wait, func() { _ = syscall.Kill(-1, syscall.SIGKILL) })
-		} else {
-			time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
-		}
-		_ = cmd.Wait() // it was killed, or had ended before
+		ended := make(chan struct{})
+		killed := make(chan struct{})
+		go func() {
+			defer close(killed)
+			select {
+			case <-ended:
+			case <-time.After(wait):
+				if i%3 == 0 {
+					// Everything in this pid namespace but its first process: the run, its watcher, what it started.
+					_ = syscall.Kill(-1, syscall.SIGKILL)
+				} else {
+					_ = cmd.Process.Kill()
+				}
+			}
+		}()
+		_ = cmd.Wait() // it was killed, or has ended before
+		close(ended)
+		<-killed
 		orphans(t)
 		recovering(t)
 		down(t)
