@@ -130,21 +130,6 @@ func (c crash) run(t *testing.T) (out string, killed bool) {
 	return buf.String(), killed
 }
 
-// orphans waits for the processes that the killed ones left behind: the test is the first process of its sandbox, and
-// so their parent now.
-func orphans(t *testing.T) {
-	t.Helper()
-	alarm := time.AfterFunc(30*time.Second, func() { panic("a watcher goes on for ever") })
-	defer alarm.Stop()
-	for {
-		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
-			return
-		} else if err != nil && err != syscall.EINTR {
-			t.Fatal(err)
-		}
-	}
-}
-
 // bare takes away the mount point /run/netns, which stays when labs go: the tutorial is run on machines without it.
 func bare(t *testing.T) {
 	t.Helper()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -90,6 +91,7 @@ func start(t *testing.T) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd.Stderr = new(bytes.Buffer)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +132,58 @@ func TestTimeout(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestKill kills a run: the next command says what it found and undoes it.
+// orphans waits for the processes that the killed ones left behind: the test is the first process of its sandbox, and
+// so their parent now.
+func orphans(t *testing.T) {
+	t.Helper()
+	alarm := time.AfterFunc(30*time.Second, func() { panic("a watcher goes on for ever") })
+	defer alarm.Stop()
+	for {
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err == syscall.ECHILD {
+			return
+		} else if err != nil && err != syscall.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestWatcher kills a run: its watcher undoes it at once, and says so where the run would have.
+func TestWatcher(t *testing.T) {
+	before := nstest.Dump(t)
+	cmd := start(t)
+	said := cmd.Stderr.(*bytes.Buffer)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed; its output ends with the watcher's
+	orphans(t)
+	nstest.Same(t, before)
+	if !strings.Contains(said.String(), "the run of lab busy had died: rolled back") {
+		t.Errorf("it said %q", said)
+	}
+}
+
+// TestWatcherEnds checks that a run that ends well takes its watcher with it.
+func TestWatcherEnds(t *testing.T) {
+	for _, args := range [][]string{{"--rm", "-c", "netns('n1')"}, {"-c", "print(1)"}, {"-c", "fail('x')"}, {"-c", "netns('n1')"}, {"down", "command"}} {
+		_ = nsscript(args...).Run() // one of them is to fail
+		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
+			t.Errorf("%v left process %d: %v", args, pid, err)
+		}
+	}
+}
+
+// TestKill kills a run and its watcher: the next command says what it found and undoes it.
 func TestKill(t *testing.T) {
 	for _, next := range [][]string{{"recover"}, {"ls"}, {"-c", "print(1)"}} {
 		before := nstest.Dump(t)
 		cmd := start(t)
-		if err := cmd.Process.Kill(); err != nil {
+		// Everything in this pid namespace but the test, which is its first process.
+		if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait() // it was killed
+		orphans(t)
 		if nstest.Dump(t) == before {
 			t.Fatal("the killed run had changed nothing")
 		}
