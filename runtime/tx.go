@@ -74,7 +74,11 @@ func (tx *Tx) Apply(op Op) error {
 	failpoint.Hit("change: before it is made")
 	err = op.Do(s.m)
 	failpoint.Hit("change: after it was made")
-	if err != nil {
+	if errors.Is(err, kernel.ErrLost) {
+		// It stays among the changes: undoing it does the right thing whether it was made or not.
+		s.remember(change{seq, op, pos})
+		return err
+	} else if err != nil {
 		return errors.Join(err, s.log.Failed(seq))
 	}
 	s.remember(change{seq, op, pos})

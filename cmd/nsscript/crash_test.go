@@ -102,15 +102,27 @@ type crash struct {
 	at   int
 	all  bool // its watcher dies with it
 	log  string
+	// Instead of a kill: which request fails, and how (see failpoint.Fault).
+	fault string
 }
 
 // run runs the process and returns what it said, and whether it was killed.
 func (c crash) run(t *testing.T) (out string, killed bool) {
 	t.Helper()
+	out, code := c.end(t)
+	return out, code == 128+int(syscall.SIGKILL)
+}
+
+// end runs the process and returns what it said, and its exit code as a shell would.
+func (c crash) end(t *testing.T) (out string, code int) {
+	t.Helper()
 	cmd := nsscript(c.args...)
 	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", failpoint.KillAt, c.at))
 	if c.all {
 		cmd.Env = append(cmd.Env, failpoint.KillAll+"=1")
+	}
+	if c.fault != "" {
+		cmd.Env = append(cmd.Env, failpoint.Fault+"="+c.fault)
 	}
 	if c.log != "" {
 		cmd.Env = append(cmd.Env, failpoint.LogFile+"="+c.log)
@@ -120,14 +132,18 @@ func (c crash) run(t *testing.T) (out string, killed bool) {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		if st := exit.Sys().(syscall.WaitStatus); st.Signaled() {
-			if st.Signal() != syscall.SIGKILL {
-				t.Fatalf("%v ended by %s: %s", c.args, st.Signal(), buf.String())
-			}
-			killed = true
+		st := exit.Sys().(syscall.WaitStatus)
+		if !st.Signaled() {
+			return buf.String(), st.ExitStatus()
 		}
+		if st.Signal() != syscall.SIGKILL {
+			t.Fatalf("%v ended by %s: %s", c.args, st.Signal(), buf.String())
+		}
+		code = 128 + int(st.Signal())
+	} else if err != nil {
+		t.Fatal(err)
 	}
-	return buf.String(), killed
+	return buf.String(), code
 }
 
 // bare takes away the mount point /run/netns, which stays when labs go: the tutorial is run on machines without it.
@@ -156,7 +172,7 @@ func cleaned(t *testing.T, before string, c crash, out string) {
 		settledWorld(t)
 	}
 	if after := nstest.Dump(t); after != before {
-		t.Fatalf("%v killed at failpoint %d (all: %v):\n%s\nit said: %s", c.args, c.at, c.all, nstest.Diff(before, after), out)
+		t.Fatalf("%v killed at failpoint %d (all: %v, fault: %s):\n%s\nit said: %s", c.args, c.at, c.all, c.fault, nstest.Diff(before, after), out)
 	}
 }
 
@@ -197,7 +213,7 @@ func hits(t *testing.T, log string, args ...string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Count(text, []byte("\n"))
+	return bytes.Count(text, []byte("\n")) - bytes.Count(text, []byte(failpoint.ARequest+"\n"))
 }
 
 // hitsBefore counts the failpoints that a run passed before the first of a name.
@@ -211,7 +227,7 @@ func hitsBefore(t *testing.T, log, name string) int {
 	if !found {
 		t.Fatalf("no failpoint %q was hit", name)
 	}
-	return strings.Count(until, "\n")
+	return strings.Count(until, "\n") - strings.Count(until, failpoint.ARequest+"\n")
 }
 
 // TestCrash kills runs of every scenario at every failpoint: the process alone, whose watcher then does the work; the
@@ -360,6 +376,48 @@ func TestCrashAnyTime(t *testing.T) {
 		down(t)
 		cleaned(t, before, crash{args: []string{file}, at: -int(wait / time.Millisecond)}, "")
 	}
+}
+
+// TestFaults lets every request that changes something fail in every way, once or from then on. Either all is undone at
+// once, or nsscript says what is left, and `recover` undoes that when requests work again.
+func TestFaults(t *testing.T) {
+	ways := []string{"before", "after"}
+	for _, errno := range []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBUSY, syscall.EEXIST, syscall.ENODEV, syscall.EPERM} {
+		ways = append(ways, strconv.Itoa(int(errno)))
+	}
+	faults := 0
+	for _, file := range scenarios(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			before := makeWorld(t)
+			log := filepath.Join(t.TempDir(), "hits")
+			hits(t, log, "--rm", file)
+			text, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			requests := bytes.Count(text, []byte(failpoint.ARequest+"\n"))
+			i := 0
+			for n := range requests {
+				for _, how := range ways {
+					for _, often := range []string{"once", "ever"} {
+						if i++; !mine(t, i) {
+							continue
+						}
+						c := crash{args: []string{"--rm", file}, fault: fmt.Sprintf("%d %s %s", n+1, often, how)}
+						out, code := c.end(t)
+						if code == exitLeftover {
+							recovering(t)
+						} else if strings.Contains(out, "goroutine ") || code > exitMachine {
+							t.Errorf("%+v: exit code %d: %s", c, code, out)
+						}
+						cleaned(t, before, c, out)
+						faults++
+					}
+				}
+			}
+		})
+	}
+	t.Logf("%d faults", faults)
 }
 
 // TestFailpointsHit finds the failpoints in the source, and fails for one that no scenario reaches.

@@ -15,6 +15,9 @@ const (
 	KillAt  = "NSSCRIPT_FAILPOINT_KILL"
 	KillAll = "NSSCRIPT_FAILPOINT_ALL"
 	LogFile = "NSSCRIPT_FAILPOINT_LOG"
+	// Fault is "N once|ever ERRNO" or "N once|ever before|after": the Nth request, or it and all that follow, fail with
+	// a number, or their answer is lost before the kernel got them or after it did them.
+	Fault = "NSSCRIPT_FAILPOINT_FAULT"
 )
 
 var state = struct {
@@ -23,6 +26,8 @@ var state = struct {
 	others       []int
 	all          bool
 	log          *os.File
+	requests     int
+	fault        *fault
 }{}
 
 func init() {
@@ -34,7 +39,12 @@ func init() {
 	}
 	state.all = os.Getenv(KillAll) != ""
 	path := os.Getenv(LogFile)
-	for _, name := range []string{KillAt, KillAll, LogFile} {
+	if text := os.Getenv(Fault); text != "" {
+		if state.fault, err = parse(text); err != nil {
+			panic(err)
+		}
+	}
+	for _, name := range []string{KillAt, KillAll, LogFile, Fault} {
 		_ = os.Unsetenv(name) // they are for this process, not for those that it starts
 	}
 	if path != "" {
@@ -61,6 +71,67 @@ func Hit(name string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
+}
+
+// A fault is what happens to a request.
+type fault struct {
+	at    int
+	ever  bool
+	errno syscall.Errno // 0: the answer is lost
+	after bool
+}
+
+func parse(text string) (*fault, error) {
+	var f fault
+	var often, how string
+	if _, err := fmt.Sscanf(text, "%d %s %s", &f.at, &often, &how); err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", Fault, text, err)
+	}
+	f.ever, f.after = often == "ever", how == "after"
+	if how != "before" && how != "after" {
+		number, err := strconv.Atoi(how)
+		if err != nil {
+			return nil, err
+		}
+		f.errno = syscall.Errno(number)
+	}
+	return &f, nil
+}
+
+// ARequest is what LogFile says of a request.
+const ARequest = "request"
+
+// Lost is the error of a request whose answer did not come.
+const Lost = syscall.EAGAIN
+
+// Call makes a system call, or lets it fail as the test says. Its answer cannot be lost.
+func Call(call func() error) error { return attempt(call, false) }
+
+// Request makes a netlink request, or lets it fail as the test says.
+func Request(send func() error) error { return attempt(send, true) }
+
+func attempt(send func() error, loses bool) error {
+	state.Lock()
+	state.requests++
+	f := state.fault
+	hit := f != nil && (loses || f.errno != 0) && (state.requests == f.at || f.ever && state.requests > f.at)
+	if state.log != nil {
+		if _, err := fmt.Fprintln(state.log, ARequest); err != nil {
+			panic(err)
+		}
+	}
+	state.Unlock()
+	switch {
+	case !hit:
+		return send()
+	case f.errno != 0:
+		return f.errno
+	case f.after:
+		if err := send(); err != nil {
+			return err
+		}
+	}
+	return Lost
 }
 
 // Follow names a process that is to die with this one, when the test says so.

@@ -163,9 +163,21 @@ func (n *Namespace) request(kind, flags int, parts ...nl.NetlinkRequestData) ([]
 
 // do makes one request that changes something and waits for its acknowledgement.
 func (n *Namespace) do(kind, flags int, parts ...nl.NetlinkRequestData) error {
+	return change(func() error {
+		_, err := n.request(kind, flags|unix.NLM_F_ACK, parts...)
+		return err
+	})
+}
+
+// change makes a request that changes something.
+func change(send func() error) error {
 	failpoint.Hit("netlink: before a request")
-	_, err := n.request(kind, flags|unix.NLM_F_ACK, parts...)
+	err := failpoint.Request(send)
 	failpoint.Hit("netlink: after a request")
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
+		// The kernel does not refuse with these: its answer did not come in time, or did not fit.
+		err = fmt.Errorf("%w: %w", ErrLost, err)
+	}
 	return err
 }
 

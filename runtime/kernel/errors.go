@@ -61,6 +61,9 @@ var ErrGone = errors.New("it is gone")
 // ErrDiverged means that an object is not what the change left behind: somebody else changed it, so it was let be.
 var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is")
 
+// ErrLost means that a request was made and its answer did not come: nobody knows whether it was done.
+var ErrLost = errors.New("the kernel's answer was lost")
+
 // fail wraps a cause that is not nil, and adds the hint and the blame that the errno is known for.
 func fail(err error, op, object string, ns *Namespace) error {
 	if err == nil {

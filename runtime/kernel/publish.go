@@ -40,7 +40,9 @@ func (m *Machine) Publish(n *Namespace) error {
 
 // bindNS mounts a namespace on a file, which keeps it alive.
 func bindNS(n *Namespace, path string) error {
-	return unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), path, "none", unix.MS_BIND, "")
+	return failpoint.Call(func() error {
+		return unix.Mount("/proc/self/fd/"+strconv.Itoa(int(n.fd)), path, "none", unix.MS_BIND, "")
+	})
 }
 
 // Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
@@ -64,10 +66,10 @@ func (m *Machine) Unpublish(ref NSRef) error {
 		case !mounted:
 			failpoint.Hit("namespace: before the file is removed")
 			// Removing the file also detaches the copies of the mount in other mount namespaces.
-			return fail(unix.Unlink(ref.Path), "delete namespace", ref.Name, nil)
+			return fail(failpoint.Call(func() error { return unix.Unlink(ref.Path) }), "delete namespace", ref.Name, nil)
 		}
 		failpoint.Hit("namespace: before a mount is taken away")
-		if err := unix.Unmount(ref.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+		if err := failpoint.Call(func() error { return unix.Unmount(ref.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) }); err != nil {
 			return fail(err, "delete namespace", ref.Name, nil)
 		}
 	}
@@ -126,7 +128,9 @@ func tokenFile(token string) (fd int, err error) {
 
 // linkFile gives an open file a name. It fails when the name is taken.
 func linkFile(fd int, path string) error {
-	return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	return failpoint.Call(func() error {
+		return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	})
 }
 
 // netnsFolder makes /run/netns what ip-netns(8) makes of it: a mount point that shares its mounts with other mount

@@ -63,7 +63,7 @@ func (m *Machine) AddRoute(r Route) error {
 	}
 	h, err := n.handle()
 	if err == nil {
-		err = h.RouteAdd(route)
+		err = change(func() error { return h.RouteAdd(route) })
 	}
 	err = fail(err, "add route", r.String(), n)
 	switch {
@@ -85,7 +85,7 @@ func (m *Machine) DelRoute(r Route) error {
 	}
 	h, err := n.handle()
 	if err == nil {
-		err = h.RouteDel(route)
+		err = change(func() error { return h.RouteDel(route) })
 	}
 	return goneOr(err, "delete route", r.String(), n)
 }

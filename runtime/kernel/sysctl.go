@@ -86,7 +86,10 @@ func writeSysctl(path, value string) error {
 	}
 	defer unix.Close(fd)
 	failpoint.Hit("sysctl: before it is written")
-	_, err = unix.Write(fd, []byte(value+"\n"))
+	err = failpoint.Call(func() error {
+		_, err := unix.Write(fd, []byte(value+"\n"))
+		return err
+	})
 	failpoint.Hit("sysctl: after it was written")
 	return err
 }
