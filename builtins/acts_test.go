@@ -1,0 +1,181 @@
+package builtins
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// An env is where acts find what they work on: the run's machine, and the world's two namespaces in it.
+type env struct {
+	m        *kernel.Machine
+	in, away *kernel.Namespace
+}
+
+// An act makes an op for a world that has been built. What to do was drawn with the world; nil when the world has
+// nothing to do it to.
+type act func(e *env) runtime.Op
+
+// acts draw an op of each kind. A kind of All's that is missing here fails the test.
+var acts = map[string]func(w *madeWorld) act{
+	"netns add": func(w *madeWorld) act {
+		return func(e *env) runtime.Op { return &addNetns{Name: "n" + e.in.Name()} }
+	},
+	"netns del": func(w *madeWorld) act {
+		return func(e *env) runtime.Op { return &delNetns{NS: e.away.Ref()} }
+	},
+	"link add veth": func(w *madeWorld) act {
+		name, mac := w.pick("new0", "m0"), w.maybe(2, "02:00:00:00:00:42")
+		far, up := w.chance(3), w.chance(2)
+		return func(e *env) runtime.Op {
+			b := e.in
+			if far {
+				b = e.away
+			}
+			return &addVeth{A: e.spec(e.in, name, mac, up), B: e.spec(b, "new1", "", false)}
+		}
+	},
+	"link add bridge": func(w *madeWorld) act {
+		name, mac := w.pick("new0", "b0"), w.maybe(2, "02:00:00:00:00:42")
+		return func(e *env) runtime.Op { return &addBridge{e.spec(e.in, name, mac, true)} }
+	},
+	"link del": func(w *madeWorld) act {
+		name := w.pick(w.links...)
+		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op { return &delLink{Link: l} })
+	},
+	"link set": func(w *madeWorld) act {
+		name, attr := w.pick(w.links...), w.pick("up", "up", "mtu", "mtu", "mac", "name", "alias", "txqlen", "group", "master", "master")
+		value := map[string]string{"up": w.pick("on", "off", "off"), "mtu": w.pick("68", "1279", "1280", "1500", "5000", "9000"),
+			"mac": w.pick("02:00:00:00:00:42", "02:00:00:00:02:01", "01:00:00:00:00:00"), "name": w.pick("renamed", "s0"), "alias": w.pick("", "x", "an alias"),
+			"txqlen": w.pick("0", "17"), "group": w.pick("0", "5"), "master": w.pick("", "b0", "b0")}[attr]
+		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op {
+			if attr == "master" {
+				index := 0
+				if br, err := e.in.Link(value); err == nil {
+					index = br.Index
+				}
+				return &setLink{Link: l, Attr: attr, Value: itoa(index)}
+			}
+			return &setLink{Link: l, Attr: attr, Value: value}
+		})
+	},
+	"link set netns": func(w *madeWorld) act {
+		name, back := w.pick(w.links...), w.chance(4)
+		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op {
+			to := e.away
+			if back {
+				to = e.in
+			}
+			return &moveLink{From: l, To: kernel.LinkRef{NS: to.Ref()}}
+		})
+	},
+	"addr add": func(w *madeWorld) act {
+		a := addrOf(w.pick(w.links...), w.pick("10.1.0.7/24", "10.1.0.8/24", "10.8.0.1/24", "10.1.0.9/32", "fd01::7/64", "fd08::8/64", "fd01::1/128"), "")
+		if w.chance(5) {
+			a = addrOf(a.Link.Name, "10.3.0.1/32", w.pick("10.3.0.9/32", "10.3.0.0/24"))
+		}
+		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) runtime.Op {
+			a.Link = l
+			return &addAddr{a}
+		})
+	},
+	"addr del": func(w *madeWorld) act {
+		if len(w.addrs) == 0 {
+			w.addrs = append(w.addrs, addrOf(w.links[0], "10.1.0.1/24", ""))
+		}
+		a := w.addrs[w.rand.IntN(len(w.addrs))]
+		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) runtime.Op {
+			a.Link = l
+			return &delAddr{Addr: a}
+		})
+	},
+	"route add": func(w *madeWorld) act {
+		r := w.route()
+		return func(e *env) runtime.Op { return &addRoute{e.route(r)} }
+	},
+	"route del": func(w *madeWorld) act {
+		r := w.route()
+		return func(e *env) runtime.Op { return &delRoute{e.route(r)} }
+	},
+	"sysctl": func(w *madeWorld) act {
+		s := w.setting(w.pick(w.pick(w.links...), "all", "all", "default", "lo"))
+		if w.chance(4) {
+			s = [2]string{"net.ipv4.ip_forward", w.pick("0", "1")}
+		}
+		return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: s[0], Value: s[1]} }
+	},
+}
+
+func onLink(name string, make func(e *env, l kernel.LinkRef) runtime.Op) act {
+	return func(e *env) runtime.Op {
+		for _, n := range []*kernel.Namespace{e.in, e.away} {
+			if l, err := n.Link(name); err == nil {
+				return make(e, l.LinkRef)
+			}
+		}
+		return nil
+	}
+}
+
+func (e *env) spec(n *kernel.Namespace, name, mac string, up bool) kernel.LinkSpec {
+	index, err := n.FreeIndex()
+	if err != nil {
+		panic(err)
+	}
+	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: n.Ref(), Index: index, Name: name}, MAC: mac, Up: up}
+}
+
+func addrOf(link, prefix, peer string) kernel.Addr {
+	a := kernel.Addr{Link: kernel.LinkRef{Name: link}, Prefix: netip.MustParsePrefix(prefix)}
+	if peer != "" {
+		a.Peer = netip.MustParsePrefix(peer)
+	}
+	return a
+}
+
+// route is a route to places that the world has routes to and to others. Its links have names only.
+func (w *madeWorld) route() kernel.Route {
+	r := kernel.Route{Dst: netip.MustParsePrefix(w.pick("10.50.0.0/24", "10.51.0.0/16", "0.0.0.0/0", "10.90.0.0/16", "10.91.0.1/32"))}
+	via := []string{"10.1.0.200", "10.1.0.201"}
+	if w.chance(2) {
+		r.Dst, via = netip.MustParsePrefix(w.pick("fd50::/64", "fd51::/48", "::/0", "fd90::/64")), []string{"fd01::200", "fd01::201"}
+	}
+	if w.chance(3) {
+		r.Metric = 5
+	}
+	if w.chance(4) {
+		r.Table = 100
+	}
+	dev := &kernel.LinkRef{Name: w.links[0]}
+	switch w.rand.IntN(5) {
+	case 0:
+		r.Type = "blackhole"
+	case 1:
+		r.Nexthops = []kernel.Nexthop{{Dev: dev}}
+	case 2:
+		for _, v := range via {
+			r.Nexthops = append(r.Nexthops, kernel.Nexthop{Via: netip.MustParseAddr(v), Dev: dev})
+		}
+	default:
+		r.Nexthops = []kernel.Nexthop{{Via: netip.MustParseAddr(via[0])}}
+	}
+	if w.chance(4) && r.Dst.Addr().Is4() {
+		r.Src = netip.MustParseAddr(fmt.Sprintf("10.1.0.%d", 1+w.rand.IntN(9)))
+	}
+	return r
+}
+
+func (e *env) route(r kernel.Route) kernel.Route {
+	r.NS = e.in.Ref()
+	for i, hop := range r.Nexthops {
+		if hop.Dev != nil {
+			if l, err := e.in.Link(hop.Dev.Name); err == nil {
+				r.Nexthops = append([]kernel.Nexthop(nil), r.Nexthops...)
+				r.Nexthops[i].Dev = &l.LinkRef
+			}
+		}
+	}
+	return r
+}

@@ -1,0 +1,256 @@
+package builtins
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+var (
+	rounds   = flag.Int("rounds", 300, "worlds that TestProperty makes, from seed 1 on")
+	oneSeed  = flag.Uint64("seed", 0, "the one seed that TestProperty takes")
+	failures = flag.Int64("failures", 5, "failing seeds after which TestProperty stops")
+)
+
+// workers is how many worlds are tried at once: most of a round is waiting for the kernel to delete links.
+const workers = 4
+
+// A trial is a world, and what is done in it.
+type trial struct {
+	world *madeWorld
+	kinds []string
+	acts  []act
+	twice bool // undo everything twice
+}
+
+func newTrial(seed uint64, kind string) *trial {
+	tr := &trial{world: newWorld(seed)}
+	w := tr.world
+	n := 1
+	if kind == "" && w.chance(3) {
+		n = 2 + w.rand.IntN(4)
+	}
+	tr.twice = n == 1 && w.chance(4)
+	for range n {
+		k := kind
+		if k == "" {
+			ops := All().Ops
+			k = ops[w.rand.IntN(len(ops))].Kind()
+			if w.chance(3) {
+				k = "link set"
+			}
+		}
+		tr.kinds, tr.acts = append(tr.kinds, k), append(tr.acts, acts[k](w))
+	}
+	return tr
+}
+
+// A finding is how a trial broke the promise that undoing leaves nothing.
+type finding struct {
+	commands []string
+	text     string
+}
+
+// run makes the world, does the acts as a run would, undoes them newest first as another process would that has only
+// their records, and compares. name makes the names of namespaces this run's own.
+func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Machine) error) (f *finding, done int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	god, err := kernel.Open()
+	must(err)
+	defer god.Close()
+	spaces := []string{name, name + "a"}
+	var refs []kernel.NSRef
+	var made []*kernel.Namespace
+	for _, s := range spaces {
+		n, err := god.Make(s)
+		must(err)
+		must(god.Publish(n))
+		refs, made = append(refs, n.Ref()), append(made, n)
+	}
+	defer func() {
+		for _, ref := range refs {
+			must(god.Unpublish(ref))
+		}
+	}()
+	tr.world.build(t, made[0], made[1])
+	nstest.Quiet(t, spaces...)
+	before := nstest.Snapshot(t, spaces...)
+
+	f = &finding{}
+	records, movers, err := tr.do(f, spaces)
+	must(err)
+	if err := undoAll(records, movers, tr.twice, undo); err != nil {
+		f.text = "undo: " + err.Error() + "\n"
+	}
+	if _, err := os.Lstat("/run/netns/n" + name); err == nil {
+		f.text += "namespace n" + name + " is there still\n"
+		_ = god.Unpublish(kernel.NSRef{Path: "/run/netns/n" + name})
+	}
+	var after string
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		nstest.Quiet(t, spaces...)
+		if after = nstest.Snapshot(t, spaces...); after == before || time.Now().After(deadline) {
+			break
+		}
+	}
+	if after != before {
+		f.text += nstest.Diff(before, after)
+	}
+	if f.text == "" {
+		return nil, len(records)
+	}
+	return f, len(records)
+}
+
+// do applies the acts as a run does, and returns the records of those that were not refused.
+func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []runtime.Op, err error) {
+	m, err := kernel.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.Close()
+	e := &env{m: m}
+	if e.in, err = m.OpenName(spaces[0]); err != nil {
+		return nil, nil, err
+	}
+	if e.away, err = m.OpenName(spaces[1]); err != nil {
+		return nil, nil, err
+	}
+	for _, a := range tr.acts {
+		op := a(e)
+		if op == nil {
+			continue
+		}
+		if err := op.Check(m, false); err != nil {
+			f.commands = append(f.commands, op.Command()+"   # refused: "+err.Error())
+			continue
+		}
+		record, err := json.Marshal(op)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := op.Do(m); err != nil {
+			f.commands = append(f.commands, op.Command()+"   # failed: "+err.Error())
+			continue
+		}
+		f.commands = append(f.commands, op.Command())
+		records, ops = append(records, record), append(ops, op)
+	}
+	return records, ops, nil
+}
+
+// undoAll undoes records newest first on a machine that knows nothing but them, as package runtime does.
+func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.Op, *kernel.Machine) error) error {
+	m, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	var read []runtime.Op
+	for i, r := range records {
+		op := reflect.New(reflect.TypeOf(ops[i]).Elem()).Interface().(runtime.Op)
+		if err := json.Unmarshal(r, op); err != nil {
+			return err
+		}
+		read = append(read, op)
+		if mover, ok := op.(runtime.Mover); ok {
+			if from, to := mover.Moves(); m.At(to) || i < len(records)-1 {
+				m.Moved(from.Object(), to.Object())
+			}
+		}
+	}
+	slices.Reverse(read)
+	var errs []error
+	for _, op := range read {
+		errs = append(errs, undo(op, m))
+		if _, ok := op.(*addNetns); twice && !ok {
+			errs = append(errs, undo(op, m))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func honest(op runtime.Op, m *kernel.Machine) error { return op.Undo(m) }
+
+// shrink drops commands of the world, and acts, one by one, while what is left still fails.
+func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
+	deadline := time.Now().Add(10 * time.Second)
+	for again := true; again; {
+		again = false
+		for i := len(tr.acts) - 1; i >= 0 && len(tr.acts) > 1; i-- {
+			less := *tr
+			less.acts = slices.Delete(slices.Clone(tr.acts), i, i+1)
+			if g, _ := less.run(t, name, honest); g != nil {
+				*tr, f, again = less, g, true
+			}
+		}
+		for i := len(tr.world.parts) - 1; i >= 0 && time.Now().Before(deadline); i-- {
+			less := *tr
+			w := *tr.world
+			w.parts = slices.Delete(slices.Clone(w.parts), i, i+1)
+			less.world = &w
+			if g, _ := less.run(t, name, honest); g != nil {
+				*tr, f, again = less, g, true
+			}
+		}
+	}
+	return f
+}
+
+// TestProperty makes links that were there before a run, with all that a link can have, does to them what ops do, and
+// holds the state after the undoing against the state before.
+func TestProperty(t *testing.T) {
+	for _, op := range All().Ops {
+		if acts[op.Kind()] == nil {
+			t.Errorf("op %q is not in the table of acts", op.Kind())
+		}
+	}
+	from, to := uint64(1), uint64(*rounds)
+	if *oneSeed != 0 {
+		from, to = *oneSeed, *oneSeed
+	}
+	var next, done, failed atomic.Int64
+	next.Store(int64(from) - 1)
+	start := time.Now()
+	t.Run("worlds", func(t *testing.T) {
+		for i := range workers {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				for seed := next.Add(1); uint64(seed) <= to && failed.Load() < *failures; seed = next.Add(1) {
+					name := fmt.Sprintf("w%d", i)
+					tr := newTrial(uint64(seed), "")
+					f, n := tr.run(t, name, honest)
+					done.Add(int64(n))
+					if f != nil {
+						failed.Add(1)
+						f = tr.shrink(t, name, f)
+						t.Errorf("go test ./builtins -run TestProperty -seed %d\nthe world:\n%sthe ops:\n  %s\nthe difference:\n%s",
+							seed, tr.world, strings.Join(f.commands, "\n  "), f.text)
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%d worlds, %d ops done and undone, %d differ, in %v", to-from+1, done.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
+	if _, err := os.Lstat("/run/nsscript"); err == nil {
+		t.Error("/run/nsscript is there still")
+	}
+}

@@ -1,0 +1,273 @@
+package nstest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+)
+
+// A table says how one kind of object is dumped and printed: a line each, with what the kernel counts, times or draws
+// by lot left out.
+type table struct {
+	name   string
+	kind   int    // RTM_GET...
+	ask    []byte // the request's header
+	header int    // length of the answer's fixed header
+	names  map[int]string
+	mask   string // attributes not to print, by number, " 7 23 "
+	sorted bool   // the order says nothing
+	keep   func(msg []byte) bool
+}
+
+// Numbers of linux/rtnetlink.h and its neighbours that package syscall does not name.
+const (
+	rtmGetNexthop = 106
+	afBridge      = 7
+	nudNoarp      = 0x40
+	nudPermanent  = 0x80
+)
+
+var tables = []table{
+	{"link", syscall.RTM_GETLINK, make([]byte, 16), 16,
+		map[int]string{1: "mac", 3: "name", 4: "mtu", 5: "peer", 6: "qdisc", 10: "master", 13: "txqlen", 16: "operstate", 20: "alias", 27: "group", 33: "carrier", 37: "peernsid"},
+		" 7 14 23 35 45 47 48 54 ", false, nil},
+	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8, map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"}, " 6 ", false, nil},
+	{"route", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET}, make([]byte, 11)...), 12, routeNames, " 12 ", false, notCloned},
+	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, " 12 ", true, notCloned},
+	{"rule", syscall.RTM_GETRULE, make([]byte, 12), 12, nil, "", false, nil},
+	{"neigh", syscall.RTM_GETNEIGH, make([]byte, 12), 12, map[int]string{1: "dst", 2: "lladdr"}, " 3 4 ", true, permanent},
+	{"proxy", syscall.RTM_GETNEIGH, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, 12, map[int]string{1: "dst"}, " 3 4 ", true, nil}, // NTF_PROXY
+	{"fdb", syscall.RTM_GETNEIGH, append([]byte{afBridge}, make([]byte, 11)...), 12, map[int]string{2: "lladdr", 9: "master"}, " 3 ", true, permanent},
+	{"neightbl", syscall.RTM_GETNEIGHTBL, make([]byte, 4), 4, map[int]string{1: "name"}, " 5 7 8 9 ", true, nil},
+	{"nexthop", rtmGetNexthop, make([]byte, 8), 8, nil, "", false, nil},
+}
+
+var routeNames = map[int]string{1: "dst", 4: "oif", 5: "gateway", 6: "metric", 7: "src", 9: "multipath", 15: "table", 18: "via", 20: "pref"}
+
+func notCloned(msg []byte) bool { return number(msg[8:])&0x200 == 0 } // RTM_F_CLONED
+
+func permanent(msg []byte) bool {
+	return binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 || msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
+}
+
+// Snapshot is the state of namespaces, "" for the sandbox's own, as the kernel itself dumps it: links with their
+// settings, addresses, routes, rules, neighbours, nexthops, and the settings of all links and of links to come. It sees
+// what Dump sees, in milliseconds.
+func Snapshot(t testing.TB, namespaces ...string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, ns := range namespaces {
+		if err := within(ns, func() error { return snapshot(&b, ns) }); err != nil {
+			t.Fatalf("snapshot of namespace %q: %v", ns, err)
+		}
+	}
+	return b.String()
+}
+
+func snapshot(b *strings.Builder, ns string) error {
+	c, err := dial()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	for _, tab := range tables {
+		all, err := c.dump(tab.kind, tab.ask)
+		if err != nil {
+			return fmt.Errorf("dump of %s: %w", tab.name, err)
+		}
+		var lines []string
+		for _, msg := range all {
+			if tab.keep == nil || tab.keep(msg) {
+				lines = append(lines, tab.line(ns, msg))
+			}
+		}
+		if tab.sorted {
+			sort.Strings(lines)
+		}
+		for _, l := range lines {
+			b.WriteString(l)
+		}
+	}
+	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*", "net/ipv6/conf/all/*", "net/ipv6/conf/default/*"} {
+		files, _ := filepath.Glob("/proc/sys/" + pattern)
+		for _, f := range files {
+			if v, err := os.ReadFile(f); err == nil {
+				fmt.Fprintf(b, "%s sysctl %s=%s\n", ns, strings.TrimPrefix(f, "/proc/sys/"), strings.TrimSpace(string(v)))
+			}
+		}
+	}
+	return nil
+}
+
+// line prints a message: its header, and its attributes by name where they have one. A link's settings and those of a
+// neighbour table get a line each, so that a difference is short.
+func (tab table) line(ns string, msg []byte) string {
+	var b, more strings.Builder
+	head := append([]byte(nil), msg[:min(tab.header, len(msg))]...)
+	prefix := ns + " " + tab.name
+	switch tab.name {
+	case "link":
+		prefix += " " + strconv.Itoa(int(number(head[4:])))
+		clear(head[12:]) // ifi_change
+	case "addr":
+		prefix += " " + strconv.Itoa(int(number(head[4:])))
+	}
+	fmt.Fprintf(&b, "%s %x", prefix, head)
+	for _, a := range attributes(msg, tab.header) {
+		if strings.Contains(tab.mask, " "+strconv.Itoa(a.typ)+" ") {
+			continue
+		}
+		name := tab.names[a.typ]
+		if name == "" {
+			name = strconv.Itoa(a.typ)
+		}
+		switch {
+		case tab.name == "link" && a.typ == 26: // IFLA_AF_SPEC
+			settings(&more, prefix, a.value)
+		case tab.name == "link" && a.typ == 18: // IFLA_LINKINFO
+			linkInfo(&more, prefix, a.value)
+		case tab.name == "link" && a.typ == 6 && text(a.value) == "noop":
+			b.WriteString(" qdisc=noqueue") // a link that was never up
+		case tab.name == "neightbl" && a.typ == 6: // NDTA_PARMS
+			for _, p := range attributes(a.value, 0) {
+				if p.typ != 2 && p.typ != 3 { // NDTPA_REFCNT; NDTPA_REACHABLE_TIME, which is drawn by lot
+					fmt.Fprintf(&more, "%s %x parameter %d=%s\n", prefix, find(a.value, 0, 1), p.typ, text(p.value))
+				}
+			}
+		default:
+			fmt.Fprintf(&b, " %s=%s", name, text(a.value))
+		}
+	}
+	return b.String() + "\n" + more.String()
+}
+
+// settings prints IFLA_AF_SPEC: conf/LINK of both families, by the numbers of linux/ip.h and linux/ipv6.h.
+func settings(b *strings.Builder, prefix string, spec []byte) {
+	for _, family := range attributes(spec, 0) {
+		for _, a := range attributes(family.value, 0) {
+			switch {
+			case family.typ == syscall.AF_INET && a.typ == 1, family.typ == syscall.AF_INET6 && a.typ == 2: // ..._CONF
+				for i := 0; i+4 <= len(a.value); i += 4 {
+					fmt.Fprintf(b, "%s conf of family %d: %d=%d\n", prefix, family.typ, i/4, number(a.value[i:]))
+				}
+			case family.typ == syscall.AF_INET6 && (a.typ == 1 || a.typ == 7 || a.typ == 8): // flags, token, address generation
+				fmt.Fprintf(b, "%s family %d: %d=%s\n", prefix, family.typ, a.typ, text(a.value))
+			}
+		}
+	}
+}
+
+// linkInfo prints IFLA_LINKINFO without timers, counters and the numbers that ports get in the order of their joining.
+func linkInfo(b *strings.Builder, prefix string, info []byte) {
+	for _, a := range attributes(info, 0) {
+		mask := ""
+		switch a.typ {
+		case 2: // IFLA_INFO_DATA, of a bridge
+			mask = " 16 17 18 19 47 48 "
+		case 5: // IFLA_INFO_SLAVE_DATA, of a port
+			mask = " 14 15 17 18 19 21 22 23 24 37 38 41 "
+		case 3: // IFLA_INFO_XSTATS
+			continue
+		default:
+			fmt.Fprintf(b, "%s info %d=%s\n", prefix, a.typ, text(a.value))
+			continue
+		}
+		for _, d := range attributes(a.value, 0) {
+			if !strings.Contains(mask, " "+strconv.Itoa(d.typ)+" ") {
+				fmt.Fprintf(b, "%s info %d %d=%s\n", prefix, a.typ, d.typ, text(d.value))
+			}
+		}
+	}
+}
+
+func text(v []byte) string {
+	s := strings.TrimRight(string(v), "\x00")
+	if len(s) > 1 && strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) < 0 {
+		return s
+	}
+	return fmt.Sprintf("%x", v)
+}
+
+// Quiet waits until the kernel has done what it does later: turned carriers into states, and made IPv6 addresses usable.
+func Quiet(t testing.TB, namespaces ...string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for _, ns := range namespaces {
+		for start := time.Now(); ; {
+			waiting, idle := "", false
+			err := within(ns, func() (err error) {
+				waiting, idle, err = unquiet()
+				return err
+			})
+			if err != nil {
+				t.Fatalf("wait for namespace %q: %v", ns, err)
+			}
+			// An address that was kept when its link went down waits for the link, and looks like one just added.
+			if waiting == "" || idle && time.Since(start) > 50*time.Millisecond {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("namespace %q: still waiting for %s", ns, waiting)
+			}
+			time.Sleep(200 * time.Microsecond)
+		}
+	}
+}
+
+// unquiet names something that is still to happen in the thread's namespace; idle says that it is about links only that
+// do not run.
+func unquiet() (waiting string, idle bool, err error) {
+	c, err := dial()
+	if err != nil {
+		return "", false, err
+	}
+	defer c.close()
+	running := map[uint32]bool{}
+	// Asking for a single link makes its carrier known at once; a port's is then its bridge's: so ask twice.
+	for range 2 {
+		links, err := c.dump(syscall.RTM_GETLINK, make([]byte, 16))
+		if err != nil {
+			return "", false, err
+		}
+		for _, l := range links {
+			ask := make([]byte, 16)
+			copy(ask[4:8], l[4:8])
+			if one, err := c.ask(syscall.RTM_GETLINK, 0, ask); err == nil && len(one) == 1 {
+				running[number(l[4:])] = number(one[0][8:])&(syscall.IFF_UP|syscall.IFF_RUNNING) == syscall.IFF_UP|syscall.IFF_RUNNING
+			}
+		}
+	}
+	addrs, err := c.dump(syscall.RTM_GETADDR, append([]byte{syscall.AF_INET6}, make([]byte, 7)...))
+	if err != nil {
+		return "", false, err
+	}
+	routes, err := c.dump(syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...))
+	if err != nil {
+		return "", false, err
+	}
+	local := map[string]bool{}
+	for _, r := range routes {
+		if r[7] == syscall.RTN_LOCAL {
+			local[string(find(r, 12, syscall.RTA_DST))] = true
+		}
+	}
+	for _, a := range addrs {
+		ip := find(a, 8, syscall.IFA_LOCAL)
+		if ip == nil {
+			ip = find(a, 8, syscall.IFA_ADDRESS)
+		}
+		if flags := number(find(a, 8, 8)); flags&0x08 == 0 && (flags&0x40 != 0 || !local[string(ip)]) { // IFA_F_DADFAILED, IFA_F_TENTATIVE
+			idle = !running[number(a[4:])] && (idle || waiting == "")
+			waiting = fmt.Sprintf("address %x of link %d", ip, number(a[4:]))
+		}
+	}
+	return waiting, idle, nil
+}
