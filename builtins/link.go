@@ -138,6 +138,7 @@ type delLink struct {
 	Link  kernel.LinkRef `json:"link"`
 	Image *kernel.Image  `json:"image,omitempty"`
 	Peer  *kernel.Image  `json:"peer,omitempty"`
+	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
 }
 
 func (o *delLink) Kind() string             { return "link del" }
@@ -157,6 +158,9 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 			Err:  fmt.Errorf("a link of kind %s could not be made again if this is undone", l.Kind),
 			Hint: "only veth and bridge links that this lab did not make can be deleted"}
 	}
+	if o.Other, err = bridgeOf(m, l, "", "master"); err != nil {
+		return err
+	}
 	if l.Kind == "veth" {
 		peer, err := m.Peer(l)
 		if err != nil {
@@ -171,7 +175,13 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 
 func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }
 
-func (o *delLink) Undo(m *kernel.Machine) error { return m.Recreate(o.Image, o.Peer) }
+func (o *delLink) Undo(m *kernel.Machine) error {
+	err := m.Recreate(o.Image, o.Peer)
+	if o.Other != nil && err == nil {
+		err = m.Restore(o.Other)
+	}
+	return err
+}
 
 var setDecl = runtime.Change("link.set", "link",
 	"Changes the link, in the words of `ip link set`, in this order: down, ns, name, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
@@ -266,18 +276,30 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	o.Old = l.Attr(o.Attr)
-	if o.Image, err = m.Image(o.Link); err != nil || o.Attr != "master" {
+	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	// A bridge takes its own MAC from its ports.
-	for _, index := range []string{o.Value, o.Old} {
-		if index != "0" && o.Other == nil {
-			if o.Other, err = m.Image(kernel.LinkRef{NS: o.Link.NS, Index: atoi(index)}); err != nil {
-				return err
-			}
+	o.Other, err = bridgeOf(m, l, o.Value, o.Attr)
+	return err
+}
+
+// bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac and mtu from its ports,
+// and loses its IPv6 with an mtu that is too small for that.
+func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Image, error) {
+	index := l.Master
+	switch attr {
+	case "master":
+		if index == 0 {
+			index = atoi(value)
 		}
+	case "mtu", "mac":
+	default:
+		return nil, nil
 	}
-	return nil
+	if index == 0 {
+		return nil, nil
+	}
+	return m.Image(kernel.LinkRef{NS: l.NS, Index: index})
 }
 
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
@@ -305,6 +327,7 @@ type moveLink struct {
 	From  kernel.LinkRef `json:"from"`
 	To    kernel.LinkRef `json:"to"`
 	Image *kernel.Image  `json:"image,omitempty"`
+	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
 }
 
 func (o *moveLink) Kind() string { return "link set netns" }
@@ -315,7 +338,8 @@ func (o *moveLink) Touches() []kernel.Object         { return []kernel.Object{o.
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 
 func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
-	if _, err := m.Read(o.From); err != nil {
+	l, err := m.Read(o.From)
+	if err != nil {
 		return err
 	}
 	dst, err := m.Namespace(o.To.NS)
@@ -328,9 +352,13 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 			return err
 		}
 	}
-	if !fresh {
-		o.Image, err = m.Image(o.From)
+	if fresh {
+		return nil
 	}
+	if o.Image, err = m.Image(o.From); err != nil {
+		return err
+	}
+	o.Other, err = bridgeOf(m, l, "", "master")
 	return err
 }
 
@@ -346,6 +374,9 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		}
 	}
 	err := m.Restore(o.Image)
+	if o.Other != nil && err == nil {
+		err = m.Restore(o.Other)
+	}
 	if errors.Is(err, kernel.ErrGone) {
 		return nil
 	}

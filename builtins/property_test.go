@@ -105,7 +105,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 		_ = god.Unpublish(kernel.NSRef{Path: "/run/netns/n" + name})
 	}
 	var after string
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(300 * time.Millisecond); ; time.Sleep(time.Millisecond) {
 		nstest.Quiet(t, spaces...)
 		if after = nstest.Snapshot(t, spaces...); after == before || time.Now().After(deadline) {
 			break
@@ -192,7 +192,7 @@ func honest(op runtime.Op, m *kernel.Machine) error { return op.Undo(m) }
 
 // shrink drops commands of the world, and acts, one by one, while what is left still fails.
 func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(5 * time.Second)
 	for again := true; again; {
 		again = false
 		for i := len(tr.acts) - 1; i >= 0 && len(tr.acts) > 1; i-- {

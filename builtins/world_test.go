@@ -192,7 +192,9 @@ func (w *madeWorld) routes6(l string) {
 	}
 }
 
-func (w *madeWorld) remember(l, prefix, peer string) { w.addrs = append(w.addrs, addrOf(l, prefix, peer)) }
+func (w *madeWorld) remember(l, prefix, peer string) {
+	w.addrs = append(w.addrs, addrOf(l, prefix, peer))
+}
 
 func (w *madeWorld) sysctl(l string) {
 	s := w.setting(l)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
@@ -23,12 +22,13 @@ type Image struct {
 	Routes  [][]byte          `json:"routes,omitempty"`
 	Neighs  [][]byte          `json:"neighs,omitempty"`
 	Sysctls map[string]string `json:"sysctls,omitempty"` // by "net/ipv4/conf//KEY", the link's name left out
-	Ports   []LinkRef         `json:"ports,omitempty"`   // of a bridge
+	Ports   []Port            `json:"ports,omitempty"`   // of a bridge
+	Port    *Port             `json:"port,omitempty"`    // what it is itself as a bridge's port
 	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
 }
 
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
-var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "master"}
+var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "flags", "master"}
 
 // Image saves a link.
 func (m *Machine) Image(ref LinkRef) (*Image, error) {
@@ -55,32 +55,10 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err == nil && l.Kind == "bridge" {
 		err = n.bridgeImage(img, index)
 	}
+	if err == nil && l.Master != 0 {
+		img.Port, err = n.portImage(l.LinkRef)
+	}
 	return img, fail(err, "save link", l.Name, n)
-}
-
-func (n *Namespace) bridgeImage(img *Image, index int) error {
-	links, err := n.Links()
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Master == index {
-			img.Ports = append(img.Ports, l.LinkRef)
-		}
-	}
-	img.Info, err = n.linkInfo(index)
-	return err
-}
-
-// linkInfo is a link's IFLA_INFO_DATA: what its kind can be set to, as the kernel shows it.
-func (n *Namespace) linkInfo(index int) ([]byte, error) {
-	all, err := n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
-	for _, raw := range all {
-		if int(nl.DeserializeIfInfomsg(raw).Index) == index {
-			return attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA), nil
-		}
-	}
-	return nil, err
 }
 
 // Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their
@@ -96,16 +74,18 @@ func (m *Machine) Restore(img *Image) error {
 	}
 	var errs []error
 	for _, a := range attrOrder {
-		if cur.Attr(a) != img.Attrs[a] {
+		// A bridge takes its mac and mtu from its ports unless it is given them: so it gets its ports first.
+		if cur.Attr(a) != img.Attrs[a] && (img.Kind != "bridge" || a != "mac" && a != "mtu") {
 			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
 		}
 	}
+	if img.Port != nil {
+		errs = append(errs, m.restorePort(*img.Port, img.Attrs["master"]))
+	}
 	name := img.Attrs["name"]
 	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
-	for _, p := range img.Ports {
-		if l, err := m.Read(p); err == nil && l.Master != index {
-			errs = append(errs, m.SetLink(p, "master", strconv.Itoa(index)))
-		}
+	if img.Kind == "bridge" {
+		errs = append(errs, m.restoreBridge(img, index))
 	}
 	if img.Attrs["up"] != cur.Attr("up") {
 		errs = append(errs, m.SetLink(img.Link, "up", img.Attrs["up"]))
@@ -132,13 +112,33 @@ func restoreSysctls(link string, want map[string]string) error {
 	return errors.Join(errs...)
 }
 
-// restoreAddrs puts the addresses back. Where the order differs, which makes another one the primary, all of the
+// restoreAddrs puts the addresses back. Where a family's order differs, which makes another one the primary, all of the
 // family are added anew.
 func (n *Namespace) restoreAddrs(index int, want [][]byte) error {
 	have, err := n.linkAddrs(index)
 	if err != nil {
 		return err
 	}
+	have4, have6 := byFamily(have)
+	want4, want6 := byFamily(want)
+	// The kernel puts a new IPv6 address before the others of its scope.
+	slices.Reverse(have6)
+	slices.Reverse(want6)
+	return errors.Join(n.replaceAddrs(have4, want4), n.replaceAddrs(have6, want6))
+}
+
+func byFamily(all [][]byte) (v4, v6 [][]byte) {
+	for _, msg := range all {
+		if nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET {
+			v4 = append(v4, msg)
+		} else {
+			v6 = append(v6, msg)
+		}
+	}
+	return v4, v6
+}
+
+func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 	if slices.EqualFunc(have, want, sameAddr) {
 		return nil
 	}

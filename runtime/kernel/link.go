@@ -195,6 +195,7 @@ type Link struct {
 	Group  int
 	Alias  string
 	Master int // index of the bridge it is a port of, 0 when of none
+	flags  int // those of userFlags that it has
 	peer   int // IFLA_LINK
 	peerNS int // IFLA_LINK_NETNSID, -1 in the same namespace
 	Stats  netlink.LinkStatistics64
@@ -278,7 +279,7 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 	link := &Link{
 		LinkRef: LinkRef{NS: n.ref, Index: a.Index, Name: a.Name},
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
-		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, peer: a.ParentIndex, peerNS: a.NetNsID,
+		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	if a.Flags&net.FlagLoopback != 0 {
 		link.Kind = "loopback"

@@ -9,8 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// userFlags are the flags of a link that are set apart from all else: `ip link set LINK arp off promisc on` and so on.
+const userFlags = unix.IFF_NOARP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_MULTICAST | unix.IFF_DYNAMIC | unix.IFF_DEBUG | unix.IFF_NOTRAILERS
+
 // SetLink sets one attribute of a link, in `ip link set`'s words: name, mtu, mac, txqlen, alias, group, up ("on" or
-// "off") or master (an interface index, 0 for none). One attribute is one request: it happens wholly or not at all.
+// "off"), master (an interface index, 0 for none) or flags (a number, of userFlags). One attribute is one request: it
+// happens wholly or not at all.
 func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	n, index, err := m.find(ref)
 	if err != nil {
@@ -19,12 +23,19 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	parts := []nl.NetlinkRequestData{msg}
-	if attr == "up" {
+	switch attr {
+	case "up":
 		msg.Change = unix.IFF_UP
 		if value == "on" {
 			msg.Flags = unix.IFF_UP
 		}
-	} else {
+	case "flags":
+		flags, err := strconv.ParseUint(value, 10, 32)
+		if err != nil {
+			return fail(err, "set "+attr+" of link", ref.Name, n)
+		}
+		msg.Change, msg.Flags = userFlags, uint32(flags)
+	default:
 		a, err := linkAttr(attr, value)
 		if err != nil {
 			return fail(err, "set "+attr+" of link", ref.Name, n)
@@ -77,6 +88,8 @@ func (l *Link) Attr(attr string) string {
 		return strconv.Itoa(l.Group)
 	case "master":
 		return strconv.Itoa(l.Master)
+	case "flags":
+		return strconv.Itoa(l.flags)
 	}
 	if l.Up {
 		return "on"

@@ -1,12 +1,9 @@
 package kernel
 
 import (
-	"bytes"
 	"errors"
-	"slices"
 	"strconv"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,39 +47,9 @@ func (m *Machine) restoreBoth(img, peer *Image) error {
 
 func (img *Image) spec() LinkSpec {
 	mtu, _ := strconv.Atoi(img.Attrs["mtu"])
+	if img.Kind == "bridge" && len(img.Ports) > 0 {
+		// Restore gives it its own mtu and mac where it does not get them from its ports.
+		return LinkSpec{LinkRef: img.Link}
+	}
 	return LinkSpec{LinkRef: img.Link, MAC: img.Attrs["mac"], MTU: mtu}
-}
-
-// shown are the parts of a bridge's IFLA_INFO_DATA that the kernel only shows: ids, timers and counters (if_link.h).
-var shown = []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
-	nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER, nl.IFLA_BR_TCN_TIMER,
-	nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */}
-
-// restoreInfo sets what a new bridge has other than its image: only that, since a kernel shows settings that it was
-// built without and refuses to be given them.
-func (m *Machine) restoreInfo(img *Image) error {
-	n, index, err := m.find(img.Link)
-	if err != nil {
-		return fail(err, "restore link", img.Link.Name, n)
-	}
-	have, err := n.linkInfo(index)
-	if err != nil {
-		return fail(err, "restore link", img.Link.Name, n)
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	data := info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil)
-	differ := false
-	for _, typ := range attrsOf(img.Info, 0) {
-		if want := attr(img.Info, 0, typ); !slices.Contains(shown, typ) && !bytes.Equal(want, attr(have, 0, typ)) {
-			data.AddRtAttr(typ, want)
-			differ = true
-		}
-	}
-	if !differ {
-		return nil
-	}
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	return fail(n.do(unix.RTM_NEWLINK, 0, msg, info), "restore link", img.Link.Name, n)
 }
