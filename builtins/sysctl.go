@@ -1,9 +1,12 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -53,6 +56,7 @@ type setSysctl struct {
 	Value  string            `json:"value"`
 	Old    string            `json:"old"`
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
+	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 }
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
@@ -73,7 +77,17 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
 		return err
 	}
-	o.Shadow, err = n.SysctlShadow(o.Key)
+	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
+		return err
+	}
+	links, err := n.SysctlStrips(o.Key)
+	for _, l := range links {
+		img, err := m.Image(l)
+		if err != nil {
+			return err
+		}
+		o.Images = append(o.Images, img)
+	}
 	return err
 }
 
@@ -93,20 +107,39 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 		return err
 	}
 	now, err := n.Sysctl(o.Key)
-	if err != nil || now == o.Old {
+	if err != nil {
 		return err
 	}
-	errs := []error{n.SetSysctl(o.Key, o.Old)}
-	keys := make([]string, 0, len(o.Shadow))
-	for k := range o.Shadow {
-		keys = append(keys, k)
+	var errs []error
+	if now != o.Old {
+		errs = append(errs, n.SetSysctl(o.Key, o.Old))
 	}
-	slices.Sort(keys)
-	for _, k := range keys {
+	// A key of all can be written with the value that it has, and change those of the links.
+	for _, k := range shadowOrder(o.Shadow) {
 		// A link that has gone since took its settings with it.
 		if now, err := n.Sysctl(k); err == nil && now != o.Shadow[k] {
 			errs = append(errs, n.SetSysctl(k, o.Shadow[k]))
 		}
 	}
+	for _, img := range o.Images {
+		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// shadowOrder puts all before default before the links: each rewrites those after it.
+func shadowOrder(shadow map[string]string) []string {
+	rank := func(key string) int {
+		for i, word := range []string{"/all/", "/default/"} {
+			if strings.Contains(key, word) {
+				return i
+			}
+		}
+		return 2
+	}
+	return slices.SortedFunc(maps.Keys(shadow), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
 }

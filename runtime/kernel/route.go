@@ -1,15 +1,12 @@
 package kernel
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -220,105 +217,6 @@ func routeLine(r netlink.Route, names map[int]string) string {
 		fmt.Fprintf(&b, " table %d", r.Table)
 	}
 	return b.String()
-}
-
-// linkRoutes are the raw messages of the routes that go over a link or use one of its addresses as their source.
-func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err error) {
-	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
-		msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(fam)}}
-		all, err := n.dump(unix.RTM_GETROUTE, msg)
-		if err != nil {
-			return nil, err
-		}
-		for _, raw := range all {
-			if routeOver(raw, index, addrs) {
-				mine = append(mine, raw)
-			}
-		}
-	}
-	return mine, nil
-}
-
-func routeOver(raw []byte, index int, addrs [][]byte) bool {
-	if len(raw) < unix.SizeofRtMsg || nl.DeserializeRtMsg(raw).Flags&unix.RTM_F_CLONED != 0 {
-		return false
-	}
-	switch nl.DeserializeRtMsg(raw).Type {
-	case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
-		return false // the kernel's own, which come back with the address, some of them a moment later
-	}
-	if attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
-		return true
-	}
-	for hop := attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH); len(hop) >= unix.SizeofRtNexthop; {
-		next := nl.DeserializeRtNexthop(hop)
-		if int(next.RtNexthop.Ifindex) == index {
-			return true
-		}
-		hop = hop[min(max(int(next.RtNexthop.Len+3)&^3, unix.SizeofRtNexthop), len(hop)):]
-	}
-	src := attr(raw, unix.SizeofRtMsg, unix.RTA_PREFSRC)
-	return src != nil && slices.ContainsFunc(addrs, func(a []byte) bool {
-		return bytes.Equal(src, attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL))
-	})
-}
-
-// restoreRoutes adds the routes that are missing, again and again while that gets further: a route through a gateway
-// needs the one to the gateway first.
-func (n *Namespace) restoreRoutes(index int, img *Image) error {
-	for {
-		have, err := n.linkRoutes(index, img.Addrs)
-		if err != nil {
-			return err
-		}
-		var errs []error
-		added := 0
-		for _, want := range img.Routes {
-			if slices.ContainsFunc(have, func(r []byte) bool { return sameRoute(r, want) }) {
-				continue
-			}
-			again := withoutAttr(want, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
-			clear(again[8:12]) // rtm_flags: dead, linkdown, offload are the kernel's to say
-			if err := n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(again)); err != nil && !errors.Is(err, unix.EEXIST) {
-				errs = append(errs, err)
-			} else if err == nil {
-				added++
-			}
-		}
-		if added == 0 {
-			return errors.Join(errs...)
-		}
-	}
-}
-
-func sameRoute(a, b []byte) bool {
-	x, y := withoutAttr(a, unix.SizeofRtMsg, unix.RTA_CACHEINFO), withoutAttr(b, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
-	clear(x[8:12])
-	clear(y[8:12])
-	return bytes.Equal(x, y)
-}
-
-// linkNeighs are the raw messages of a link's permanent neighbours; the others the kernel learns by itself.
-func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
-	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
-	for _, raw := range all {
-		var msg netlink.Ndmsg
-		if len(raw) >= msg.Len() {
-			if at := neighHead(raw); at.index == index && at.state&unix.NUD_PERMANENT != 0 {
-				mine = append(mine, raw)
-			}
-		}
-	}
-	return mine, err
-}
-
-func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
-	var errs []error
-	for _, msg := range want {
-		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
-	}
-	return errors.Join(errs...)
 }
 
 // CheckRoute is EEXIST when the namespace has a route to the same destination with the same metric in the same table.

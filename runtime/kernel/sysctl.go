@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -95,33 +96,61 @@ func writeSysctl(path, value string) error {
 }
 
 // SysctlShadow reads what writing a key changes besides itself: ip_forward and conf/all rewrite the same setting of
-// every link and of conf/default (Documentation/networking/ip-sysctl.rst). The values are by key, in slashes.
+// every link and of conf/default, and conf/default that of the links that were never told otherwise
+// (Documentation/networking/ip-sysctl.rst). The values are by key, in slashes.
 func (n *Namespace) SysctlShadow(key string) (map[string]string, error) {
 	path, err := SysctlPath(key)
 	if err != nil {
 		return nil, err
 	}
-	pattern := ""
-	switch parts := strings.Split(path, "/"); {
-	case path == "net/ipv4/ip_forward":
-		pattern = "net/ipv4/conf/*/forwarding"
-	case len(parts) == 5 && parts[2] == "conf" && parts[3] == "all":
-		pattern = strings.Join([]string{"net", parts[1], "conf", "*", parts[4]}, "/")
-	default:
+	var patterns []string
+	parts := strings.Split(path, "/")
+	switch {
+	case path == "net/ipv4/ip_forward", path == "net/ipv4/conf/all/forwarding":
+		patterns = []string{"net/ipv4/conf/*/forwarding", "net/ipv4/conf/all/accept_redirects"}
+	case len(parts) == 5 && (parts[3] == "all" || parts[3] == "default"):
+		patterns = []string{strings.Join([]string{"net", parts[1], parts[2], "*", parts[4]}, "/")}
+	}
+	if patterns == nil {
 		return nil, nil
 	}
 	shadow := map[string]string{}
 	err = n.Do(func() error {
-		files, err := filepath.Glob(sysctlRoot + pattern)
-		for _, f := range files {
-			f = strings.TrimPrefix(f, sysctlRoot)
-			if shadow[f], err = readSysctl(f); err != nil {
+		for _, p := range patterns {
+			files, err := filepath.Glob(sysctlRoot + p)
+			if err != nil {
 				return err
 			}
+			for _, f := range files {
+				f = strings.TrimPrefix(f, sysctlRoot)
+				if v, err := readSysctl(f); err == nil { // stable_secret cannot be read before it is set
+					shadow[f] = v
+				}
+			}
 		}
-		return err
+		return nil
 	})
-	return shadow, n.sysctlError(err, "read sysctls", pattern)
+	return shadow, n.sysctlError(err, "read sysctls", path)
+}
+
+// SysctlStrips names the links that lose addresses or routes when a key is written: all of them, one, or none.
+func (n *Namespace) SysctlStrips(key string) ([]LinkRef, error) {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) != 5 || parts[1] != "ipv6" || parts[2] != "conf" || !slices.Contains([]string{"disable_ipv6", "addr_gen_mode", "stable_secret"}, parts[4]) {
+		return nil, nil
+	}
+	links, err := n.Links()
+	var refs []LinkRef
+	for _, l := range links {
+		if parts[3] == "all" || parts[3] == l.Name {
+			refs = append(refs, l.LinkRef)
+		}
+	}
+	return refs, err
 }
 
 // sysctlsBelow reads the settings of one link in all four of its folders; must run inside the namespace.

@@ -158,7 +158,7 @@ func settings(b *strings.Builder, prefix string, spec []byte) {
 				for i := 0; i+4 <= len(a.value); i += 4 {
 					fmt.Fprintf(b, "%s conf of family %d: %d=%d\n", prefix, family.typ, i/4, number(a.value[i:]))
 				}
-			case family.typ == syscall.AF_INET6 && (a.typ == 1 || a.typ == 7 || a.typ == 8): // flags, token, address generation
+			case family.typ == syscall.AF_INET6 && (a.typ == 7 || a.typ == 8): // token, address generation
 				fmt.Fprintf(b, "%s family %d: %d=%s\n", prefix, family.typ, a.typ, text(a.value))
 			}
 		}

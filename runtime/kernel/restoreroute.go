@@ -1,0 +1,236 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// linkRoutes are the raw messages of the routes that go over a link or use one of its addresses as their source, and of
+// those that stand in one place with them: which one the kernel takes there is a matter of their order.
+func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err error) {
+	all, err := n.routes46()
+	if err != nil {
+		return nil, err
+	}
+	places := map[place]bool{}
+	for _, raw := range all {
+		if routeOver(raw, index, addrs) {
+			places[placeOf(raw)] = true
+		}
+	}
+	for _, raw := range all {
+		if places[placeOf(raw)] {
+			mine = append(mine, raw)
+		}
+	}
+	return mine, nil
+}
+
+// routes46 are the raw messages of all routes but the kernel's own, which come back with the address, some of them a
+// moment later.
+func (n *Namespace) routes46() (mine [][]byte, err error) {
+	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
+		all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(fam)}})
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range all {
+			if len(raw) < unix.SizeofRtMsg || nl.DeserializeRtMsg(raw).Flags&unix.RTM_F_CLONED != 0 {
+				continue
+			}
+			switch nl.DeserializeRtMsg(raw).Type {
+			case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
+				if nl.DeserializeRtMsg(raw).Protocol == unix.RTPROT_KERNEL {
+					continue
+				}
+			}
+			mine = append(mine, raw)
+		}
+	}
+	return mine, nil
+}
+
+// A place is what routes compete for: a destination in a table, with a type of service and a metric.
+type place struct {
+	family, bits, tos byte
+	table, metric     int
+	dst               string
+}
+
+func placeOf(raw []byte) place {
+	head := nl.DeserializeRtMsg(raw)
+	return place{head.Family, head.Dst_len, head.Tos, attrNumber(raw, unix.SizeofRtMsg, unix.RTA_TABLE),
+		attrNumber(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY), string(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))}
+}
+
+func routeOver(raw []byte, index int, addrs [][]byte) bool {
+	if attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
+		return true
+	}
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		if int(int32(binary.NativeEndian.Uint32(hop[4:]))) == index {
+			return true
+		}
+	}
+	src := attr(raw, unix.SizeofRtMsg, unix.RTA_PREFSRC)
+	return src != nil && slices.ContainsFunc(addrs, func(a []byte) bool {
+		return bytes.Equal(src, attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL)) || bytes.Equal(src, attr(a, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
+	})
+}
+
+// hopsOf walks the nexthops in RTA_MULTIPATH. They alias it.
+func hopsOf(path []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(path) >= unix.SizeofRtNexthop {
+			size := max(int(binary.NativeEndian.Uint16(path)), unix.SizeofRtNexthop)
+			if !yield(path[:min(size, len(path))]) {
+				return
+			}
+			path = path[min((size+3)&^3, len(path)):]
+		}
+	}
+}
+
+// restoreRoutes adds the routes that are missing, again and again while that gets further: a route through a gateway
+// needs the one to the gateway first.
+func (n *Namespace) restoreRoutes(index int, img *Image) error {
+	for {
+		have, err := n.routes46()
+		if err != nil {
+			return err
+		}
+		at := map[place][][]byte{}
+		for _, r := range have {
+			at[placeOf(r)] = append(at[placeOf(r)], r)
+		}
+		var errs []error
+		added := 0
+		for i, want := range img.Routes {
+			where := placeOf(want)
+			if slices.ContainsFunc(img.Routes[:i], func(r []byte) bool { return placeOf(r) == where }) {
+				continue // with the first one of the place
+			}
+			var all [][]byte
+			for _, r := range img.Routes[i:] {
+				if placeOf(r) == where {
+					all = append(all, r)
+				}
+			}
+			n, err := n.restorePlace(at[where], all)
+			added += n
+			errs = append(errs, err)
+		}
+		if added == 0 {
+			return errors.Join(errs...)
+		}
+	}
+}
+
+// restorePlace makes the routes of one place what they were, in their order. It says how many more of those are there
+// now. What was not there before and is not what is left of one of them is somebody else's, and stays.
+func (n *Namespace) restorePlace(have, want [][]byte) (added int, err error) {
+	had := 0
+	var ours, rest [][]byte
+	for _, h := range have {
+		switch {
+		case slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(w, h) }):
+			ours = append(ours, h)
+			had++
+		case slices.ContainsFunc(want, func(w []byte) bool { return remains(h, w) }):
+			rest = append(rest, h)
+		}
+	}
+	if slices.EqualFunc(ours, want, sameRoute) && rest == nil {
+		return 0, nil
+	}
+	// What stands in order at the beginning can stay.
+	stay := 0
+	for rest == nil && stay < len(ours) && stay < len(want) && sameRoute(ours[stay], want[stay]) {
+		stay++
+	}
+	var errs []error
+	for _, h := range append(rest, ours[stay:]...) {
+		if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+			errs = append(errs, err)
+		}
+	}
+	there := stay
+	for _, w := range want[stay:] {
+		if err := n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(w))); err == nil {
+			there++
+		} else if !errors.Is(err, unix.EEXIST) {
+			errs = append(errs, err)
+		}
+	}
+	return max(there-had, 0), errors.Join(errs...)
+}
+
+// remains reports whether a route is what is left of an IPv6 one of several ways, of which the kernel drops each by
+// itself.
+func remains(have, want []byte) bool {
+	ways := map[string]bool{}
+	for hop := range hopsOf(attr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		ways[string(hop[4:8])+string(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] = true
+	}
+	if have[0] != unix.AF_INET6 || len(ways) == 0 {
+		return false
+	}
+	path := attr(have, unix.SizeofRtMsg, unix.RTA_MULTIPATH)
+	for hop := range hopsOf(path) {
+		if !ways[string(hop[4:8])+string(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] {
+			return false
+		}
+	}
+	return path != nil || ways[string(attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
+}
+
+// settable are the flags of a route or nexthop that it is given; the others, such as dead and linkdown, are the
+// kernel's to say.
+const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE
+
+// plainRoute is a copy of a route's message without what the kernel says of its state.
+func plainRoute(raw []byte) []byte {
+	raw = withoutAttr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
+	binary.NativeEndian.PutUint32(raw[8:], binary.NativeEndian.Uint32(raw[8:])&settable)
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		hop[2] &= settable
+	}
+	return raw
+}
+
+func sameRoute(a, b []byte) bool { return bytes.Equal(plainRoute(a), plainRoute(b)) }
+
+// linkNeighs are the raw messages of a link's permanent neighbours and of those it answers for; the others the kernel learns by itself.
+func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
+	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
+	for _, raw := range all {
+		if at := neighHead(raw); at.index == index && at.state&unix.NUD_PERMANENT != 0 {
+			mine = append(mine, raw)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err = n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Flags: netlink.NTF_PROXY})
+	for _, raw := range all {
+		if neighHead(raw).index == index {
+			mine = append(mine, raw)
+		}
+	}
+	return mine, err
+}
+
+func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
+	var errs []error
+	for _, msg := range want {
+		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
+		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
+	}
+	return errors.Join(errs...)
+}
