@@ -78,7 +78,7 @@ var acts = map[string]func(w *madeWorld) act{
 		}
 		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) runtime.Op {
 			a.Link = l
-			return &addAddr{a}
+			return &addAddr{Addr: a}
 		})
 	},
 	"addr del": func(w *madeWorld) act {

@@ -36,11 +36,14 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{addr})
+	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{Addr: addr})
 }
 
-// addAddr adds an address.
-type addAddr struct{ kernel.Addr }
+// addAddr adds an address. With an IPv6 one the kernel adds more than it takes away with it.
+type addAddr struct {
+	kernel.Addr
+	Image *kernel.Image `json:"image,omitempty"`
+}
 
 func (o *addAddr) Kind() string             { return "addr add" }
 func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
@@ -65,6 +68,9 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	if err == nil && there {
 		err = &kernel.Error{Op: "add address", Object: o.String(), NS: o.Link.NS.String(), Err: unix.EEXIST, Hint: "the link has this address already"}
 	}
+	if err == nil && o.Prefix.Addr().Is6() {
+		o.Image, err = m.Image(o.Link)
+	}
 	return err
 }
 
@@ -78,10 +84,14 @@ func (o *addAddr) there(m *kernel.Machine) (bool, error) {
 func (o *addAddr) Do(m *kernel.Machine) error { return m.AddAddr(o.Addr) }
 
 func (o *addAddr) Undo(m *kernel.Machine) error {
-	if err := m.DelAddr(o.Addr); err != nil && !errors.Is(err, kernel.ErrGone) {
-		return err
+	err := m.DelAddr(o.Addr)
+	if o.Image != nil && (err == nil || errors.Is(err, kernel.ErrGone)) {
+		err = m.Restore(o.Image)
 	}
-	return nil
+	if errors.Is(err, kernel.ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // addrValue is an address in a script.

@@ -66,10 +66,10 @@ func laws() []law {
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref()}}
 		}},
 		{"addr add", func(t *testing.T, m *kernel.Machine) runtime.Op {
-			return &addAddr{kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
+			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
 		}},
 		{"addr add v6", func(t *testing.T, m *kernel.Machine) runtime.Op {
-			return &addAddr{kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("fd08::8/64")}}
+			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("fd08::8/64")}}
 		}},
 		{"addr del", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}

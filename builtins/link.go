@@ -245,7 +245,8 @@ type setLink struct {
 	Value string         `json:"value"`
 	Old   string         `json:"old"`
 	Image *kernel.Image  `json:"image,omitempty"` // of the link as it was
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it leaves or joins
+	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is, was or will be a port of
+	Peer  *kernel.Image  `json:"peer,omitempty"`  // of the other end, that gets a carrier with it
 }
 
 func (o *setLink) Kind() string             { return "link set" }
@@ -279,12 +280,17 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	o.Other, err = bridgeOf(m, l, o.Value, o.Attr)
+	if o.Other, err = bridgeOf(m, l, o.Value, o.Attr); err != nil || o.Attr != "up" {
+		return err
+	}
+	if peer, e := m.Peer(l); e == nil {
+		o.Peer, err = m.Image(peer)
+	}
 	return err
 }
 
-// bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac and mtu from its ports,
-// and loses its IPv6 with an mtu that is too small for that.
+// bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac, mtu and carrier from
+// its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first carrier.
 func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Image, error) {
 	index := l.Master
 	switch attr {
@@ -292,7 +298,7 @@ func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Im
 		if index == 0 {
 			index = atoi(value)
 		}
-	case "mtu", "mac":
+	case "mtu", "mac", "up":
 	default:
 		return nil, nil
 	}
@@ -315,11 +321,15 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
 	}
-	err = m.Restore(o.Image)
-	if o.Other != nil && err == nil {
-		err = m.Restore(o.Other)
+	errs := []error{m.Restore(o.Image)}
+	for _, img := range []*kernel.Image{o.Other, o.Peer} {
+		if img != nil {
+			if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
+				errs = append(errs, err)
+			}
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // moveLink moves a link to another namespace.

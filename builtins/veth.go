@@ -56,7 +56,7 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 	}
 	for i, p := range a.Addrs {
-		if err := tx.Apply(&addAddr{kernel.Addr{Link: []kernel.LinkRef{first, second}[i], Prefix: p.Prefix}}); err != nil {
+		if err := tx.Apply(&addAddr{Addr: kernel.Addr{Link: []kernel.LinkRef{first, second}[i], Prefix: p.Prefix}}); err != nil {
 			return nil, err
 		}
 	}
@@ -166,7 +166,7 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 	}
 	for _, p := range a.Addrs {
-		if err := tx.Apply(&addAddr{kernel.Addr{Link: ref, Prefix: p.Prefix}}); err != nil {
+		if err := tx.Apply(&addAddr{Addr: kernel.Addr{Link: ref, Prefix: p.Prefix}}); err != nil {
 			return nil, err
 		}
 	}

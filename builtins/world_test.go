@@ -38,6 +38,7 @@ func newWorld(seed uint64) *madeWorld {
 			w.attrs(p)
 			w.in("link set %s master b0", p)
 			w.in("link set q%d up", i)
+			w.in("link set %s %s", p, w.pick("up", "up", "up", "down"))
 			w.port(p)
 		}
 		w.in("link set b0 %s", w.pick("up", "up", "up", "down"))

@@ -40,6 +40,9 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.nexthopUser(n, l); err != nil {
+		return nil, err
+	}
 	img := &Image{Link: l.LinkRef, Kind: l.Kind, Attrs: map[string]string{"up": l.Attr("up")}}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
@@ -82,15 +85,22 @@ func (m *Machine) Restore(img *Image) error {
 	if img.Port != nil {
 		errs = append(errs, m.restorePort(*img.Port, img.Attrs["master"]))
 	}
-	name := img.Attrs["name"]
-	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
 	if img.Kind == "bridge" {
 		errs = append(errs, m.restoreBridge(img, index))
 	}
+	name := img.Attrs["name"]
+	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
 	if img.Attrs["up"] != cur.Attr("up") {
 		errs = append(errs, m.SetLink(img.Link, "up", img.Attrs["up"]))
 	}
-	errs = append(errs, n.restoreAddrs(index, img.Addrs), n.restoreNeighs(index, img.Neighs), n.restoreRoutes(index, img))
+	errs = append(errs, n.restoreAddrs(index, img.Addrs), n.restoreNeighs(index, img.Neighs))
+	err = n.restoreRoutes(index, img)
+	if errors.Is(err, unix.EACCES) {
+		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6, which is put back below.
+		_ = n.SetSysctl("net/ipv6/conf/"+name+"/disable_ipv6", "0")
+		err = n.restoreRoutes(index, img)
+	}
+	errs = append(errs, err)
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
 	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
 	return fail(errors.Join(errs...), "restore link", name, n)

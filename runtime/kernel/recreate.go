@@ -36,13 +36,12 @@ func (m *Machine) Recreate(img, peer *Image) error {
 func (img *Image) Recreatable() bool { return img.Kind == "veth" || img.Kind == "bridge" }
 
 func (m *Machine) restoreBoth(img, peer *Image) error {
-	errs := []error{m.Restore(img)}
+	err := m.Restore(img)
 	if peer != nil {
-		errs = append(errs, m.Restore(peer))
 		// Routes over one end may have needed the carrier that only the other end's going up gave.
-		errs = append(errs, m.Restore(img))
+		err = errors.Join(m.Restore(peer), m.Restore(img))
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 func (img *Image) spec() LinkSpec {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +24,8 @@ func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err er
 		}
 	}
 	for _, raw := range all {
-		if places[placeOf(raw)] {
+		// IPv6 routes of one place that are no nexthops of each other have no order that counts.
+		if raw[0] == unix.AF_INET && places[placeOf(raw)] || routeOver(raw, index, addrs) {
 			mine = append(mine, raw)
 		}
 	}
@@ -45,7 +45,7 @@ func (n *Namespace) routes46() (mine [][]byte, err error) {
 				continue
 			}
 			switch nl.DeserializeRtMsg(raw).Type {
-			case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST, unix.RTN_MULTICAST:
+			case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST:
 				if nl.DeserializeRtMsg(raw).Protocol == unix.RTPROT_KERNEL {
 					continue
 				}
@@ -127,9 +127,24 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			errs = append(errs, err)
 		}
 		if added == 0 {
-			return errors.Join(errs...)
+			return errors.Join(append(errs, n.dropMulticast(index, have, img.Routes))...)
 		}
 	}
+}
+
+// dropMulticast deletes the route to all IPv6 multicast that a link did not have: the kernel gives one to a link without
+// multicast too, when the link gets an address, and leaves it when the address goes.
+func (n *Namespace) dropMulticast(index int, have, want [][]byte) error {
+	for _, h := range have {
+		head := nl.DeserializeRtMsg(h)
+		if head.Type == unix.RTN_MULTICAST && head.Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
+			!slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(h, w) }) {
+			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // restorePlace makes the routes of one place what they were, in their order. It says how many more of those are there
@@ -205,32 +220,3 @@ func plainRoute(raw []byte) []byte {
 }
 
 func sameRoute(a, b []byte) bool { return bytes.Equal(plainRoute(a), plainRoute(b)) }
-
-// linkNeighs are the raw messages of a link's permanent neighbours and of those it answers for; the others the kernel learns by itself.
-func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
-	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
-	for _, raw := range all {
-		if at := neighHead(raw); at.index == index && at.state&unix.NUD_PERMANENT != 0 {
-			mine = append(mine, raw)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	all, err = n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Flags: netlink.NTF_PROXY})
-	for _, raw := range all {
-		if neighHead(raw).index == index {
-			mine = append(mine, raw)
-		}
-	}
-	return mine, err
-}
-
-func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
-	var errs []error
-	for _, msg := range want {
-		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
-	}
-	return errors.Join(errs...)
-}

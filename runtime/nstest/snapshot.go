@@ -54,7 +54,11 @@ var routeNames = map[int]string{1: "dst", 4: "oif", 5: "gateway", 6: "metric", 7
 
 func notCloned(msg []byte) bool { return number(msg[8:])&0x200 == 0 } // RTM_F_CLONED
 
+// permanent leaves out what was learned, and the multicast groups that links listen to.
 func permanent(msg []byte) bool {
+	if lladdr := find(msg, 12, 2); msg[0] == afBridge && len(lladdr) > 0 && lladdr[0]&1 != 0 {
+		return false
+	}
 	return binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 || msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
 }
 
