@@ -3,7 +3,6 @@ package nstest
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -87,12 +86,19 @@ func snapshot(b *strings.Builder, ns string) error {
 		if err != nil {
 			return fmt.Errorf("dump of %s: %w", tab.name, err)
 		}
-		var lines []string
+		var lines, local []string
 		for _, msg := range all {
-			if tab.keep == nil || tab.keep(msg) {
+			switch {
+			case tab.keep != nil && !tab.keep(msg):
+			case tab.name == "route" && msg[7] == syscall.RTN_LOCAL:
+				// An address that a link has twice has two; their order follows the addresses' history, which is gone.
+				local = append(local, tab.line(ns, msg))
+			default:
 				lines = append(lines, tab.line(ns, msg))
 			}
 		}
+		sort.Strings(local)
+		lines = append(lines, local...)
 		if tab.sorted {
 			sort.Strings(lines)
 		}
@@ -103,8 +109,8 @@ func snapshot(b *strings.Builder, ns string) error {
 	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*", "net/ipv6/conf/all/*", "net/ipv6/conf/default/*"} {
 		files, _ := filepath.Glob("/proc/sys/" + pattern)
 		for _, f := range files {
-			if v, err := os.ReadFile(f); err == nil {
-				fmt.Fprintf(b, "%s sysctl %s=%s\n", ns, strings.TrimPrefix(f, "/proc/sys/"), strings.TrimSpace(string(v)))
+			if v, err := c.read(f); err == nil {
+				fmt.Fprintf(b, "%s sysctl %s=%s\n", ns, strings.TrimPrefix(f, "/proc/sys/"), v)
 			}
 		}
 	}
