@@ -39,7 +39,8 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{Addr: addr})
 }
 
-// addAddr adds an address. With an IPv6 one the kernel adds more than it takes away with it.
+// addAddr adds an address. Removing it again is not all: with an IPv6 one the kernel may have added more, and with a link's
+// last IPv4 address it removes its IPv4 routes, also those that were there when it had none.
 type addAddr struct {
 	kernel.Addr
 	Image *kernel.Image `json:"image,omitempty"`
@@ -68,8 +69,11 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	if err == nil && there {
 		err = &kernel.Error{Op: "add address", Object: o.String(), NS: o.Link.NS.String(), Err: unix.EEXIST, Hint: "the link has this address already"}
 	}
-	if err == nil && o.Prefix.Addr().Is6() {
-		o.Image, err = m.Image(o.Link)
+	if err != nil {
+		return err
+	}
+	if o.Image, err = m.Image(o.Link); err == nil {
+		err = o.Image.Whole()
 	}
 	return err
 }
@@ -145,8 +149,11 @@ func (o *delAddr) Command() string {
 }
 
 func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
-	if !fresh {
-		o.Image, err = m.Image(o.Link)
+	if fresh {
+		return nil
+	}
+	if o.Image, err = m.Image(o.Link); err == nil {
+		err = o.Image.Whole()
 	}
 	return err
 }

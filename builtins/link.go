@@ -158,6 +158,9 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 			Err:  fmt.Errorf("a link of kind %s could not be made again if this is undone", l.Kind),
 			Hint: "only veth and bridge links that this lab did not make can be deleted"}
 	}
+	if err := o.Image.Whole(); err != nil {
+		return err
+	}
 	if o.Other, err = bridgeOf(m, l, "", "master"); err != nil {
 		return err
 	}
@@ -169,6 +172,7 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 		if o.Peer, err = m.Image(peer); err != nil {
 			return err
 		}
+		return o.Peer.Whole()
 	}
 	return nil
 }
@@ -283,6 +287,9 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Other, err = bridgeOf(m, l, o.Value, o.Attr); err != nil || o.Attr != "up" {
 		return err
 	}
+	if err := o.Image.Whole(); err != nil && o.Value == "off" {
+		return err
+	}
 	if peer, e := m.Peer(l); e == nil {
 		o.Peer, err = m.Image(peer)
 	}
@@ -366,6 +373,9 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 		return nil
 	}
 	if o.Image, err = m.Image(o.From); err != nil {
+		return err
+	}
+	if err := o.Image.Whole(); err != nil {
 		return err
 	}
 	o.Other, err = bridgeOf(m, l, "", "master")

@@ -178,13 +178,20 @@ func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.O
 		}
 	}
 	slices.Reverse(read)
-	var errs []error
-	for _, op := range read {
-		errs = append(errs, undo(op, m))
-		if _, ok := op.(*addNetns); twice && !ok {
-			errs = append(errs, undo(op, m))
+	pass := func(todo []runtime.Op) (failed []runtime.Op, errs []error) {
+		for _, op := range todo {
+			err := undo(op, m)
+			if _, ok := op.(*addNetns); err == nil && twice && !ok {
+				err = undo(op, m)
+			}
+			if err != nil {
+				failed, errs = append(failed, op), append(errs, err)
+			}
 		}
+		return failed, errs
 	}
+	failed, _ := pass(read)
+	_, errs := pass(failed)
 	return errors.Join(errs...)
 }
 

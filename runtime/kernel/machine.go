@@ -109,7 +109,8 @@ func (m *Machine) Moved(from, to Object) {
 	delete(m.moved, to)
 }
 
-// Namespace finds the namespace that a reference means. The error is ErrGone when there is none with that cookie.
+// Namespace finds the namespace that a reference means: by its path, or by the pin that holds a deleted one. The error is
+// ErrGone when there is none with that cookie.
 func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
 	if n := m.open[ref.Cookie]; n != nil {
 		return n, nil
@@ -118,11 +119,16 @@ func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
 		return nil, ErrGone
 	}
 	n, err := m.OpenPath(ref.Path)
+	if err == nil && n.ref.Cookie == ref.Cookie {
+		return n, nil
+	}
+	if fd, e := openNS(pinPath(ref)); e == nil {
+		pinned := &Namespace{m: m, fd: fd, ref: ref}
+		m.open[ref.Cookie] = pinned
+		return pinned, nil
+	}
 	if err != nil {
 		return nil, ErrGone
 	}
-	if n.ref.Cookie != ref.Cookie {
-		return nil, fmt.Errorf("namespace %s is another one now: %w", ref, ErrGone)
-	}
-	return n, nil
+	return nil, fmt.Errorf("namespace %s is another one now: %w", ref, ErrGone)
 }

@@ -205,6 +205,21 @@ func remains(have, want []byte) bool {
 	return path != nil || ways[string(attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
 }
 
+// Whole is an error when a route of the image goes several ways of which one is dead: once it is lost, the kernel takes
+// it only when all its links are up. To be asked before what can lose routes.
+func (img *Image) Whole() error {
+	for _, raw := range img.Routes {
+		for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+			if hop[2]&unix.RTNH_F_DEAD != 0 {
+				return &Error{Op: "save link", Object: img.Link.Name, NS: img.Link.NS.String(),
+					Err:  errors.New("a route over it has a nexthop whose link is down, and could not be restored"),
+					Hint: "`ip route` shows the nexthop as dead: set its link up first, or delete the route"}
+			}
+		}
+	}
+	return nil
+}
+
 // settable are the flags of a route or nexthop that it is given; the others, such as dead and linkdown, are the
 // kernel's to say.
 const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE

@@ -37,7 +37,7 @@ const (
 var tables = []table{
 	{"link", syscall.RTM_GETLINK, make([]byte, 16), 16,
 		map[int]string{1: "mac", 3: "name", 4: "mtu", 5: "peer", 6: "qdisc", 10: "master", 13: "txqlen", 16: "operstate", 20: "alias", 27: "group", 33: "carrier", 37: "peernsid"},
-		" 7 14 23 35 45 47 48 54 ", false, nil},
+		" 7 14 23 35 45 47 48 54 59 60 ", false, nil},
 	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8, map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"}, " 6 ", false, nil},
 	{"route", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET}, make([]byte, 11)...), 12, routeNames, " 12 ", false, notCloned},
 	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, " 12 ", true, notCloned},
@@ -127,6 +127,10 @@ func (tab table) line(ns string, msg []byte) string {
 	case "link":
 		prefix += " " + strconv.Itoa(int(number(head[4:])))
 		clear(head[12:]) // ifi_change
+	case "route":
+		if find(msg, tab.header, 18) != nil {
+			head[8] &^= 0x10 // RTNH_F_LINKDOWN, which the kernel forgets when such a route is added, until the link changes
+		}
 	case "addr":
 		prefix += " " + strconv.Itoa(int(number(head[4:])))
 	}
