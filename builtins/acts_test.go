@@ -3,6 +3,7 @@ package builtins
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -97,6 +98,9 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"route del": func(w *madeWorld) act {
 		r := w.route()
+		if !w.chance(3) {
+			w.in("%s proto 94", strings.TrimPrefix(routeCommand("add", r), "ip ")) // as if the run had added it
+		}
 		return func(e *env) runtime.Op { return &delRoute{e.route(r)} }
 	},
 	"sysctl": func(w *madeWorld) act {

@@ -249,8 +249,8 @@ type setLink struct {
 	Value string         `json:"value"`
 	Old   string         `json:"old"`
 	Image *kernel.Image  `json:"image,omitempty"` // of the link as it was
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is, was or will be a port of
-	Peer  *kernel.Image  `json:"peer,omitempty"`  // of the other end, that gets a carrier with it
+	// Of the bridge that it is, was or will be a port of; of the other end, that gets a carrier with it, and its bridge.
+	Others []*kernel.Image `json:"others,omitempty"`
 }
 
 func (o *setLink) Kind() string             { return "link set" }
@@ -284,14 +284,28 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	if o.Other, err = bridgeOf(m, l, o.Value, o.Attr); err != nil || o.Attr != "up" {
+	if o.Attr == "up" && o.Value == "off" {
+		if err := o.Image.Whole(); err != nil {
+			return err
+		}
+	}
+	if err := o.save(bridgeOf(m, l, o.Value, o.Attr)); err != nil || o.Attr != "up" {
 		return err
 	}
-	if err := o.Image.Whole(); err != nil && o.Value == "off" {
+	ref, err := m.Peer(l)
+	if err != nil {
+		return nil // it has none, or in a namespace that this run knows nothing of
+	}
+	peer, err := m.Read(ref)
+	if err != nil {
 		return err
 	}
-	if peer, e := m.Peer(l); e == nil {
-		o.Peer, err = m.Image(peer)
+	return errors.Join(o.save(m.Image(ref)), o.save(bridgeOf(m, peer, "", "up")))
+}
+
+func (o *setLink) save(img *kernel.Image, err error) error {
+	if img != nil && err == nil {
+		o.Others = append(o.Others, img)
 	}
 	return err
 }
@@ -329,11 +343,9 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
 	}
 	errs := []error{m.Restore(o.Image)}
-	for _, img := range []*kernel.Image{o.Other, o.Peer} {
-		if img != nil {
-			if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
-				errs = append(errs, err)
-			}
+	for _, img := range o.Others {
+		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

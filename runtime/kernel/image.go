@@ -92,6 +92,8 @@ func (m *Machine) Restore(img *Image) error {
 	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
 	if img.Attrs["up"] != cur.Attr("up") {
 		errs = append(errs, m.SetLink(img.Link, "up", img.Attrs["up"]))
+		// A carrier that became known later would have the kernel write some of the settings below once more.
+		errs = append(errs, n.settle(index))
 	}
 	errs = append(errs, n.restoreAddrs(index, img.Addrs), n.restoreNeighs(index, img.Neighs))
 	err = n.restoreRoutes(index, img)

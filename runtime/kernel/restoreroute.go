@@ -100,7 +100,7 @@ func hopsOf(path []byte) func(yield func([]byte) bool) {
 // restoreRoutes adds the routes that are missing, again and again while that gets further: a route through a gateway
 // needs the one to the gateway first.
 func (n *Namespace) restoreRoutes(index int, img *Image) error {
-	for {
+	for lost := false; ; {
 		have, err := n.routes46()
 		if err != nil {
 			return err
@@ -122,9 +122,13 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 					all = append(all, r)
 				}
 			}
-			n, err := n.restorePlace(at[where], all)
-			added += n
+			more, err := n.restorePlace(at[where], all, lost)
+			added += more
 			errs = append(errs, err)
+		}
+		if err := errors.Join(errs...); added == 0 && !lost && (errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH)) {
+			lost = true // there is no way to a gateway any more, as there was when the route was added
+			continue
 		}
 		if added == 0 {
 			return errors.Join(append(errs, n.dropMulticast(index, have, img.Routes))...)
@@ -149,7 +153,7 @@ func (n *Namespace) dropMulticast(index int, have, want [][]byte) error {
 
 // restorePlace makes the routes of one place what they were, in their order. It says how many more of those are there
 // now. What was not there before and is not what is left of one of them is somebody else's, and stays.
-func (n *Namespace) restorePlace(have, want [][]byte) (added int, err error) {
+func (n *Namespace) restorePlace(have, want [][]byte, lost bool) (added int, err error) {
 	had := 0
 	var ours, rest [][]byte
 	for _, h := range have {
@@ -177,13 +181,40 @@ func (n *Namespace) restorePlace(have, want [][]byte) (added int, err error) {
 	}
 	there := stay
 	for _, w := range want[stay:] {
-		if err := n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(w))); err == nil {
+		add := func() error {
+			return n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(w)))
+		}
+		err := add()
+		if err != nil && lost && w[0] == unix.AF_INET {
+			err = n.withWays(w, add)
+		}
+		if err == nil {
 			there++
 		} else if !errors.Is(err, unix.EEXIST) {
 			errs = append(errs, err)
 		}
 	}
 	return max(there-had, 0), errors.Join(errs...)
+}
+
+// withWays does something while there are ways to the gateways of an IPv4 route, over its links.
+func (n *Namespace) withWays(raw []byte, fn func() error) error {
+	way := func(oif, gateway []byte) {
+		if len(oif) < 4 || len(gateway) != 4 {
+			return
+		}
+		to := &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET, Dst_len: 32, Table: unix.RT_TABLE_MAIN, Protocol: protoForeign, Scope: unix.RT_SCOPE_LINK, Type: unix.RTN_UNICAST}}
+		parts := []nl.NetlinkRequestData{to, nl.NewRtAttr(unix.RTA_DST, gateway), nl.NewRtAttr(unix.RTA_OIF, oif), nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(1<<31))}
+		if n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, parts...) == nil {
+			add := fn
+			fn = func() error { return errors.Join(add(), n.do(unix.RTM_DELROUTE, 0, parts...)) }
+		}
+	}
+	way(attr(raw, unix.SizeofRtMsg, unix.RTA_OIF), attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		way(hop[4:8], attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
+	}
+	return fn()
 }
 
 // remains reports whether a route is what is left of an IPv6 one of several ways, of which the kernel drops each by

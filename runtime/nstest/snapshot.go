@@ -131,6 +131,8 @@ func (tab table) line(ns string, msg []byte) string {
 		if find(msg, tab.header, 18) != nil {
 			head[8] &^= 0x10 // RTNH_F_LINKDOWN, which the kernel forgets when such a route is added, until the link changes
 		}
+	case "neigh":
+		head[11] = 0 // ndm_type: what routes said of the address when the neighbour was added
 	case "addr":
 		prefix += " " + strconv.Itoa(int(number(head[4:])))
 	}
@@ -148,6 +150,8 @@ func (tab table) line(ns string, msg []byte) string {
 			settings(&more, prefix, a.value)
 		case tab.name == "link" && a.typ == 18: // IFLA_LINKINFO
 			linkInfo(&more, prefix, a.value)
+		case tab.name == "link" && a.typ == 16 && a.value[0] == 3:
+			b.WriteString(" operstate=02") // lower layer down: whether the peer had its carrier when this was last looked at
 		case tab.name == "link" && a.typ == 6 && text(a.value) == "noop":
 			b.WriteString(" qdisc=noqueue") // a link that was never up
 		case tab.name == "neightbl" && a.typ == 6: // NDTA_PARMS

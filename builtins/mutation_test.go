@@ -1,0 +1,25 @@
+package builtins
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// TestMutation checks the check: for every op, when its Undo does nothing, TestProperty's comparison notices.
+func TestMutation(t *testing.T) {
+	lazy := func(runtime.Op, *kernel.Machine) error { return nil }
+	for i, op := range All().Ops {
+		t.Run(op.Kind(), func(t *testing.T) {
+			for seed := range uint64(40) {
+				f, done := newTrial(1+seed, op.Kind()).run(t, fmt.Sprintf("mu%d", i), lazy)
+				if done > 0 && f != nil {
+					return
+				}
+			}
+			t.Errorf("nothing noticed in 40 worlds that %q was not undone", op.Kind())
+		})
+	}
+}
