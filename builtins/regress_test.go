@@ -1,0 +1,113 @@
+package builtins
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// pair, bridged and side are how the worlds of TestRegress begin.
+const (
+	pair    = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; "
+	bridged = "link add b0 address 02:00:00:00:00:b0 type bridge; link set b0 addrgenmode none up; " + pair + "link set m0 master b0; "
+	side    = "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; addr add fd77::1/64 dev s0 nodad; "
+)
+
+func settingOf(link, attr, value string) act {
+	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op { return &setLink{Link: l, Attr: attr, Value: value} })
+}
+
+func deletion(link string) act {
+	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op { return &delLink{Link: l} })
+}
+
+func addition(link, prefix string) act {
+	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op {
+		a := addrOf(link, prefix, "")
+		a.Link = l
+		return &addAddr{Addr: a}
+	})
+}
+
+func removal(link, prefix string) act {
+	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op {
+		a := addrOf(link, prefix, "")
+		a.Link = l
+		return &delAddr{Addr: a}
+	})
+}
+
+func move(e *env) runtime.Op {
+	return onLink("m0", func(e *env, l kernel.LinkRef) runtime.Op {
+		return &moveLink{From: l, To: kernel.LinkRef{NS: e.away.Ref()}}
+	})(e)
+}
+
+func writing(key, value string) act {
+	return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: key, Value: value} }
+}
+
+func forget(e *env) runtime.Op { return &delNetns{NS: e.away.Ref()} }
+
+// regressions are what TestProperty found, as small as it gets. A line with a "=" and no space is a sysctl.
+var regressions = []struct {
+	name, world string
+	acts        []act
+	refused     bool
+}{
+	{"settings of a port", bridged + "link set m0 type bridge_slave cost 50 priority 9 hairpin on learning off", []act{settingOf("m0", "master", "0")}, false},
+	{"settings of a deleted bridge's ports", bridged + "link set m0 type bridge_slave flood off guard on", []act{deletion("b0")}, false},
+	{"order of IPv6 addresses", pair + "addr add fd01::1/64 dev m0 nodad; addr add fd02::1/64 dev m0 nodad; addr add fd01::2/64 dev m0 nodad", []act{move}, false},
+	{"flags", pair + "link set m0 arp off promisc on; link set m1 multicast off allmulticast on", []act{deletion("m0")}, false},
+	{"onlink", pair + "route add 10.50.0.0/24 via 192.0.2.1 dev m0 onlink", []act{settingOf("m0", "up", "off")}, false},
+	{"local route that somebody added", pair + "route add local 10.63.0.0/16 dev m0 table 100", []act{deletion("m0")}, false},
+	{"order of routes to one place", pair + side + "addr add 10.1.0.1/24 dev m0; route add default via 10.1.0.2; route append default via 10.77.0.2", []act{settingOf("m0", "up", "off")}, false},
+	{"some ways of an IPv6 route", pair + side + "addr add fd01::1/64 dev m0 nodad; -6 route add default nexthop via fd01::2 dev m0 nexthop via fd77::2 dev s0", []act{settingOf("m0", "up", "off")}, false},
+	{"gateway that cannot be reached any more", pair + "addr add 10.1.0.1/24 dev m0; addr add 10.2.0.1/24 dev m0; route add 10.50.0.0/24 via 10.1.0.2; addr del 10.1.0.1/24 dev m0", []act{settingOf("m0", "up", "off")}, false},
+	{"IPv6 gateway on a link without IPv6", pair + "addr add 10.1.0.1/24 dev m0; route add 10.50.0.0/24 via inet6 fe80::1 dev m0; net/ipv6/conf/m0/disable_ipv6=1", []act{settingOf("m0", "up", "off")}, false},
+	{"neighbour answered for", pair + "neigh add proxy 10.9.9.9 dev m0", []act{settingOf("m0", "up", "off")}, false},
+	{"accept_redirects of all", "net/ipv4/conf/all/accept_redirects=0", []act{writing("net.ipv4.ip_forward", "1")}, false},
+	{"all written with what it has", pair + "addr add fd01::1/64 dev m0 nodad; net/ipv6/conf/m1/disable_ipv6=1", []act{writing("net.ipv6.conf.all.disable_ipv6", "0")}, false},
+	{"IPv6 of all links", pair + "addr add fd01::1/64 dev m0 nodad; -6 route add default via fd01::2", []act{writing("net.ipv6.conf.all.disable_ipv6", "1")}, false},
+	{"default, and a link that got an address after it", pair, []act{writing("net.ipv4.conf.default.rp_filter", "2"), addition("m0", "10.1.0.1/24")}, false},
+	{"bridge that loses IPv6 by a port's mtu", bridged + "addr add fd01::1/64 dev b0 nodad", []act{settingOf("m0", "mtu", "1279")}, false},
+	{"bridge that gets its IPv6 back late", bridged + "link set m1 down; link set b0 mtu 1300", []act{settingOf("b0", "mtu", "1279")}, false},
+	{"peer's first carrier", "link add m0 type veth peer name m1; link set m1 up", []act{settingOf("m0", "up", "on")}, false},
+	{"first carrier of the peer's bridge", bridged + "link set m1 down; link set b0 addrgenmode eui64", []act{settingOf("m1", "up", "on")}, false},
+	{"multicast route with the first IPv6 address", "link add b0 address 02:00:00:00:00:b0 type bridge; link set b0 multicast off addrgenmode none up", []act{addition("b0", "fd01::1/128")}, false},
+	{"IPv4 routes without addresses", pair + "route add 10.60.0.1/32 dev m0", []act{addition("m0", "10.1.0.8/24")}, false},
+	{"IPv6 mtu", pair + "net/ipv6/conf/m0/mtu=1300", []act{settingOf("m0", "up", "off")}, false},
+	{"change in a deleted namespace", strings.Replace(pair, "name m1", "name m1 netns AWAY", 1), []act{forget, addition("m1", "10.3.0.1/24")}, false},
+	{"dead nexthop", pair + side + "addr add 10.1.0.1/24 dev m0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", []act{settingOf("m0", "up", "off")}, true},
+	{"nexthop object", pair + "addr add 10.1.0.1/24 dev m0; nexthop add id 5 via 10.1.0.2 dev m0", []act{settingOf("m1", "up", "off")}, true},
+	{"last address of a subnet", pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/25 dev m0", []act{removal("m0", "10.1.0.1/24")}, false},
+}
+
+// TestRegress holds what was fixed.
+func TestRegress(t *testing.T) {
+	for _, r := range regressions {
+		t.Run(r.name, func(t *testing.T) {
+			w := &madeWorld{}
+			for _, line := range strings.Split(r.world, "; ") {
+				where := "in"
+				if strings.Contains(line, "=") && !strings.Contains(line, " ") {
+					where = "sysctl"
+				}
+				if line != "" {
+					w.parts = append(w.parts, part{where, line})
+				}
+			}
+			f, done := (&trial{world: w, acts: r.acts, twice: len(r.acts) == 1}).run(t, "rg", honest)
+			if want := len(r.acts); !r.refused && done != want {
+				t.Errorf("%d ops done, want %d", done, want)
+			} else if r.refused && done != 0 {
+				t.Error("it was not refused")
+			}
+			if f != nil {
+				t.Errorf("%s\n%s", strings.Join(f.commands, "\n"), f.text)
+			}
+		})
+	}
+}
