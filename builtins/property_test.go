@@ -196,8 +196,10 @@ func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.O
 		}
 		return failed, errs
 	}
-	failed, _ := pass(read)
-	_, errs := pass(failed)
+	failed, errs := pass(read)
+	if len(failed) > 0 {
+		_, errs = pass(read[slices.Index(read, failed[0]):])
+	}
 	return errors.Join(errs...)
 }
 

@@ -22,6 +22,7 @@ type madeWorld struct {
 	parts []part
 	links []string // that ops may work on
 	addrs []kernel.Addr
+	macs  int // given so far
 	rand  *rand.Rand
 }
 
@@ -110,8 +111,9 @@ func (w *madeWorld) maybe(oneIn int, s string) string {
 
 // attrs gives a link some of the attributes that a link can have.
 func (w *madeWorld) attrs(l string) {
+	w.macs++
 	w.in("link set %s addrgenmode %s", l, w.pick("none", "none", "eui64"))
-	for _, a := range []string{"mtu " + w.pick("68", "1000", "1279", "1280", "1400", "9000"), fmt.Sprintf("address 02:00:00:00:02:%02x", w.rand.IntN(256)),
+	for _, a := range []string{"mtu " + w.pick("68", "1000", "1279", "1280", "1400", "9000"), fmt.Sprintf("address 02:00:00:00:02:%02x", w.macs),
 		"txqlen " + w.pick("0", "7", "2000"), "group 7", "alias " + w.pick("one", "another.one"), "multicast off", "allmulticast on", "promisc on", "arp off"} {
 		if w.chance(5) {
 			w.in("link set %s %s", l, a)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
@@ -114,8 +115,8 @@ type Undoing struct {
 	Left   []Leftover `json:"left,omitempty"`
 }
 
-// undo undoes changes newest first. It goes on past failures and tries those once more at the end, since what blocked
-// one may have been undone after it.
+// undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
+// blocked it may have been undone after it.
 func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error) {
 	for i, c := range changes {
 		if mover, ok := c.op.(Mover); ok {
@@ -134,6 +135,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 	}
 	u := Undoing{}
 	var watch *kernel.Vanishing
+	undone := map[int]bool{}
 	var write error
 	pass := func(todo []change) (failed []change, reasons []error) {
 		for i := len(todo) - 1; i >= 0; i-- {
@@ -153,6 +155,10 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 					continue
 				}
 			}
+			if undone[c.seq] {
+				continue
+			}
+			undone[c.seq] = true
 			u.Undone++
 			failpoint.Hit("change: after it was undone")
 			write = errors.Join(write, log.Undone(c.seq))
@@ -161,7 +167,9 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 	}
 	failed, reasons := pass(changes)
 	if len(failed) > 0 {
-		failed, reasons = pass(reversed(failed))
+		// The older ones once more after it: what it puts back is how things were when they had been made.
+		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == failed[0].seq })
+		failed, reasons = pass(changes[:newest+1])
 	}
 	for i, c := range failed {
 		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, reasons[i].Error()})
@@ -172,12 +180,4 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 		}
 	}
 	return u, write
-}
-
-func reversed(changes []change) []change {
-	out := make([]change, 0, len(changes))
-	for i := len(changes) - 1; i >= 0; i-- {
-		out = append(out, changes[i])
-	}
-	return out
 }

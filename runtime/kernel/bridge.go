@@ -52,6 +52,9 @@ func (n *Namespace) portImage(ref LinkRef) (*Port, error) {
 	return p, err
 }
 
+// noMAC is what a bridge has for its mac that lost its last port. It cannot be set.
+const noMAC = ""
+
 // restoreBridge gives a bridge its ports, and then the mtu and mac that it has of itself.
 func (m *Machine) restoreBridge(img *Image, index int) error {
 	var errs []error
@@ -63,7 +66,7 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 		return errors.Join(append(errs, err)...)
 	}
 	for _, a := range []string{"mtu", "mac"} {
-		if cur.Attr(a) != img.Attrs[a] {
+		if cur.Attr(a) != img.Attrs[a] && img.Attrs[a] != noMAC {
 			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
 		}
 	}

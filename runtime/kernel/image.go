@@ -95,7 +95,7 @@ func (m *Machine) Restore(img *Image) error {
 		// A carrier that became known later would have the kernel write some of the settings below once more.
 		errs = append(errs, n.settle(index))
 	}
-	errs = append(errs, n.restoreAddrs(index, img.Addrs), n.restoreNeighs(index, img.Neighs))
+	errs = append(errs, n.restoreAddrs(index, img.Addrs, cur.Up && img.Attrs["up"] == "off"), n.restoreNeighs(index, img.Neighs))
 	err = n.restoreRoutes(index, img)
 	if errors.Is(err, unix.EACCES) {
 		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6, which is put back below.
@@ -125,8 +125,9 @@ func restoreSysctls(link string, want map[string]string) error {
 }
 
 // restoreAddrs puts the addresses back. Where a family's order differs, which makes another one the primary, all of the
-// family are added anew.
-func (n *Namespace) restoreAddrs(index int, want [][]byte) error {
+// family are added anew; and so are the IPv6 ones of a link that went down, which may have been kept but without their
+// local routes.
+func (n *Namespace) restoreAddrs(index int, want [][]byte, down bool) error {
 	have, err := n.linkAddrs(index)
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func (n *Namespace) restoreAddrs(index int, want [][]byte) error {
 	// The kernel puts a new IPv6 address before the others of its scope.
 	slices.Reverse(have6)
 	slices.Reverse(want6)
-	return errors.Join(n.replaceAddrs(have4, want4), n.replaceAddrs(have6, want6))
+	return errors.Join(n.replaceAddrs(have4, want4, false), n.replaceAddrs(have6, want6, down))
 }
 
 func byFamily(all [][]byte) (v4, v6 [][]byte) {
@@ -150,8 +151,8 @@ func byFamily(all [][]byte) (v4, v6 [][]byte) {
 	return v4, v6
 }
 
-func (n *Namespace) replaceAddrs(have, want [][]byte) error {
-	if slices.EqualFunc(have, want, sameAddr) {
+func (n *Namespace) replaceAddrs(have, want [][]byte, all bool) error {
+	if !all && slices.EqualFunc(have, want, sameAddr) {
 		return nil
 	}
 	var errs []error

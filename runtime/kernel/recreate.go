@@ -33,7 +33,9 @@ func (m *Machine) Recreate(img, peer *Image) error {
 }
 
 // Recreatable says whether a deleted link of this kind can be made again exactly.
-func (img *Image) Recreatable() bool { return img.Kind == "veth" || img.Kind == "bridge" }
+func (img *Image) Recreatable() bool {
+	return img.Kind == "veth" || img.Kind == "bridge" && img.Attrs["mac"] != noMAC
+}
 
 func (m *Machine) restoreBoth(img, peer *Image) error {
 	err := m.Restore(img)

@@ -131,17 +131,17 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			continue
 		}
 		if added == 0 {
-			return errors.Join(append(errs, n.dropMulticast(index, have, img.Routes))...)
+			return errors.Join(append(errs, n.dropKernels(index, have, img.Routes))...)
 		}
 	}
 }
 
-// dropMulticast deletes the route to all IPv6 multicast that a link did not have: the kernel gives one to a link without
-// multicast too, when the link gets an address, and leaves it when the address goes.
-func (n *Namespace) dropMulticast(index int, have, want [][]byte) error {
+// dropKernels deletes the IPv6 routes of the kernel's own that a link did not have: the kernel gives the route to all
+// multicast to a link without multicast too, when it gets an address, and leaves it when the address goes; and so it
+// does with the route of a prefix of which there is another address.
+func (n *Namespace) dropKernels(index int, have, want [][]byte) error {
 	for _, h := range have {
-		head := nl.DeserializeRtMsg(h)
-		if head.Type == unix.RTN_MULTICAST && head.Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
+		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
 			!slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
 				return err
@@ -236,16 +236,21 @@ func remains(have, want []byte) bool {
 	return path != nil || ways[string(attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
 }
 
-// Whole is an error when a route of the image goes several ways of which one is dead: once it is lost, the kernel takes
-// it only when all its links are up. To be asked before what can lose routes.
+// Whole is an error when the image has a route that the kernel would not take again as things are: one of several ways of
+// which one is dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. To be
+// asked before what can lose routes.
 func (img *Image) Whole() error {
+	refuse := func(why, hint string) error {
+		return &Error{Op: "save link", Object: img.Link.Name, NS: img.Link.NS.String(), Err: errors.New("a route over it " + why + ", and could not be restored"), Hint: hint}
+	}
 	for _, raw := range img.Routes {
 		for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 			if hop[2]&unix.RTNH_F_DEAD != 0 {
-				return &Error{Op: "save link", Object: img.Link.Name, NS: img.Link.NS.String(),
-					Err:  errors.New("a route over it has a nexthop whose link is down, and could not be restored"),
-					Hint: "`ip route` shows the nexthop as dead: set its link up first, or delete the route"}
+				return refuse("has a nexthop whose link is down", "`ip route` shows the nexthop as dead: set its link up first, or delete the route")
 			}
+		}
+		if _, ok := img.Sysctls["net/ipv6/conf//mtu"]; !ok && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index {
+			return refuse("goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least")
 		}
 	}
 	return nil
