@@ -224,10 +224,11 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	add(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
 	add(a.Alias != nil, "alias", func() string { return *a.Alias })
 	add(a.Group != nil, "group", func() string { return itoa(*a.Group) })
+	master := ""
 	if a.Master != nil {
 		index := 0
 		if br, ok := a.Master.(*linkValue); ok {
-			index = br.current().Index
+			index, master = br.current().Index, br.current().Name
 		} else if a.Master != starlark.False {
 			return nil, fmt.Errorf("link.set: parameter \"master\": %w", want("link or False", a.Master))
 		}
@@ -235,7 +236,7 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	add(a.Up != nil && *a.Up, "up", func() string { return "on" })
 	for _, s := range sets {
-		if err := tx.Apply(&setLink{Link: link.current(), Attr: s[0], Value: s[1]}); err != nil {
+		if err := tx.Apply(&setLink{Link: link.current(), Attr: s[0], Value: s[1], Master: master}); err != nil {
 			return nil, err
 		}
 	}
@@ -247,8 +248,10 @@ type setLink struct {
 	Link  kernel.LinkRef `json:"link"`
 	Attr  string         `json:"attr"`
 	Value string         `json:"value"`
-	Old   string         `json:"old"`
-	Image *kernel.Image  `json:"image,omitempty"` // of the link as it was
+	// The name of the bridge whose index is the value of master: for people.
+	Master string        `json:"master,omitempty"`
+	Old    string        `json:"old"`
+	Image  *kernel.Image `json:"image,omitempty"` // of the link as it was
 	// Of the bridge that it is, was or will be a port of; of the other end, that gets a carrier with it, and its bridge.
 	Others []*kernel.Image `json:"others,omitempty"`
 }
@@ -267,7 +270,7 @@ func (o *setLink) Command() string {
 		if o.Value == "0" {
 			return ip + "nomaster"
 		}
-		return ip + "master if" + o.Value
+		return ip + "master " + o.Master
 	}
 	return ip + o.Attr + " " + o.Value
 }

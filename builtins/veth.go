@@ -161,7 +161,7 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	for _, p := range a.Ports {
-		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index)}); err != nil {
+		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}); err != nil {
 			return nil, err
 		}
 	}
