@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -220,10 +221,53 @@ func TestKillAnywhere(t *testing.T) {
 // TestBackToBack runs the tutorial again and again without a pause: names are free as soon as a run has ended.
 func TestBackToBack(t *testing.T) {
 	before := nstest.Dump(t)
-	for i := range 30 {
+	for i := range 200 {
 		if out, err := nsscript("--rm", "../../scripts/two_ns.star").CombinedOutput(); err != nil {
 			t.Fatalf("run %d: %v\n%s", i, err, out)
 		}
+	}
+	nstest.Same(t, before)
+}
+
+// TestHeld takes a lab down while a foreign process is in its namespace: it is named, and what it holds is undone when
+// it has gone.
+func TestHeld(t *testing.T) {
+	before := nstest.Dump(t)
+	if out, err := nsscript("-q", "--lab", "held", "-c", `veth(host, netns("n1"), name = "held0")`).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cat := exec.Command("ip", "netns", "exec", "n1", "cat")
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cat.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write([]byte("there\n")); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "there\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	said, err := nsscript("down", "held").CombinedOutput()
+	var exit *exec.ExitError
+	want := fmt.Sprintf("namespace n1, held by process %d (cat)", cat.Process.Pid)
+	if !errors.As(err, &exit) || exit.ExitCode() != exitLeftover || !strings.Contains(string(said), want) {
+		t.Errorf("%v, want exit code %d and %q:\n%s", err, exitLeftover, want, said)
+	}
+	if err := exec.Command("ip", "link", "show", "held0").Run(); err == nil {
+		t.Error("the link in the host's namespace is still there")
+	}
+	if err := errors.Join(in.Close(), cat.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := nsscript("recover").CombinedOutput(); err != nil {
+		t.Errorf("recover: %v\n%s", err, said)
 	}
 	nstest.Same(t, before)
 }
