@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -48,12 +49,23 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	case local.Is4() && far.Bits() < 31 && !a.Peer.IsValid():
 		parts = append(parts, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(a.Prefix)))
 	}
+	if kind == unix.RTM_NEWADDR && local.Is6() && !a.DAD {
+		m.unused = append(m.unused, a)
+	}
 	err = n.do(kind, flags, parts...)
 	if kind == unix.RTM_DELADDR {
-		return goneOr(err, op, object, n)
+		return n.reallyGone(err, op, object, func() (bool, error) { return n.hasAddr(index, a) })
 	}
-	err = fail(err, op, object, n)
-	return err
+	return fail(err, op, object, n)
+}
+
+// hasAddr reports whether a link has an address.
+func (n *Namespace) hasAddr(index int, a Addr) (bool, error) {
+	msgs, err := n.linkAddrs(index)
+	return slices.ContainsFunc(msgs, func(msg []byte) bool {
+		have, ok := parseAddr(msg)
+		return ok && have.Prefix == a.Prefix && have.Peer == a.Peer
+	}), err
 }
 
 func family(a netip.Addr) int {

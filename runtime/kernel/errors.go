@@ -107,3 +107,24 @@ func gone(err error) bool {
 	}
 	return false
 }
+
+// unlessGone drops an error which says that the object was not there.
+func unlessGone(err error) error {
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// reallyGone is the error of a delete. When the kernel says that it found nothing, that is ErrGone, but only after a look:
+// the errno can be about something else, such as the link that an address is on, and what is taken for gone is forgotten.
+func (n *Namespace) reallyGone(err error, op, object string, look func() (there bool, err error)) error {
+	if gone(err) {
+		if there, e := look(); e != nil {
+			err = errors.Join(err, e)
+		} else if !there {
+			err = ErrGone
+		}
+	}
+	return fail(err, op, object, n)
+}

@@ -157,12 +157,16 @@ func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
 // DelLink deletes a link by its identity, wherever it was moved to. A link that is gone is ErrGone.
 func (m *Machine) DelLink(ref LinkRef) error {
 	n, index, err := m.find(ref)
-	if err == nil {
-		msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-		msg.Index = int32(index)
-		err = n.do(unix.RTM_DELLINK, 0, msg)
+	if err != nil {
+		return fail(err, "delete link", ref.Name, n)
 	}
-	return goneOr(err, "delete link", ref.Name, n)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	err = n.do(unix.RTM_DELLINK, 0, msg)
+	return n.reallyGone(err, "delete link", ref.Name, func() (bool, error) {
+		_, err := n.linkByIndex(index)
+		return !errors.Is(err, ErrGone), unlessGone(err)
+	})
 }
 
 // find is the namespace and index that a link is at now.
@@ -174,14 +178,6 @@ func (m *Machine) find(ref LinkRef) (*Namespace, int, error) {
 	}
 	n, err := m.Namespace(ns)
 	return n, at.Index, err
-}
-
-// goneOr is ErrGone when the cause says that the object was not there, and else the wrapped cause.
-func goneOr(err error, op, object string, n *Namespace) error {
-	if gone(err) {
-		err = ErrGone
-	}
-	return fail(err, op, object, n)
 }
 
 // A Link is a link as the kernel shows it at one moment.

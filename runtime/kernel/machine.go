@@ -20,6 +20,7 @@ type Machine struct {
 	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
 	renamed   map[Object]bool   // links whose name is another than their references say
 	restless  []LinkRef         // links that may have got a carrier since the last Settle
+	unused    []Addr            // IPv6 addresses that were added since then
 	buf       []byte            // where netlink messages are received
 	token     string            // what the files below this process's namespaces say
 	tokenFile int               // that file, -1 before there is one

@@ -77,14 +77,21 @@ func (m *Machine) AddRoute(r Route) error {
 // DelRoute deletes a route. One that is not there is ErrGone.
 func (m *Machine) DelRoute(r Route) error {
 	n, route, err := m.netlinkRoute(r)
+	if gone(err) {
+		err = ErrGone // with its namespace or its link
+	}
 	if err != nil {
-		return goneOr(err, "delete route", r.String(), n)
+		return fail(err, "delete route", r.String(), n)
 	}
 	h, err := n.handle()
-	if err == nil {
-		err = change(func() error { return h.RouteDel(route) })
+	if err != nil {
+		return fail(err, "delete route", r.String(), n)
 	}
-	return goneOr(err, "delete route", r.String(), n)
+	err = change(func() error { return h.RouteDel(route) })
+	return n.reallyGone(err, "delete route", r.String(), func() (bool, error) {
+		have, err := n.routesLike(route, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+		return len(have) > 0, err
+	})
 }
 
 func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
@@ -225,21 +232,28 @@ func (m *Machine) CheckRoute(r Route) error {
 	if err != nil {
 		return fail(err, "add route", r.String(), n)
 	}
-	h, err := n.handle()
-	if err != nil {
-		return fail(err, "add route", r.String(), n)
-	}
-	if want.Table == 0 {
-		want.Table = unix.RT_TABLE_MAIN
-	}
-	if want.Priority == 0 && want.Family == unix.AF_INET6 {
-		want.Priority = 1024
-	}
-	have, err := whole(func() ([]netlink.Route, error) {
-		return h.RouteListFiltered(want.Family, want, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_DST)
-	})
+	have, err := n.routesLike(want, 0)
 	if err == nil && len(have) > 0 {
 		err = unix.EEXIST
 	}
 	return hinted(fail(err, "add route", r.String(), n), "%s has a route to %s with this metric already; give another metric=", n.Name(), r)
+}
+
+// routesLike lists the routes to the same destination with the same metric in the same table, and with what else the
+// filter says.
+func (n *Namespace) routesLike(want *netlink.Route, filter uint64) ([]netlink.Route, error) {
+	h, err := n.handle()
+	if err != nil {
+		return nil, err
+	}
+	like := *want
+	if like.Table == 0 {
+		like.Table = unix.RT_TABLE_MAIN
+	}
+	if like.Priority == 0 && like.Family == unix.AF_INET6 {
+		like.Priority = 1024
+	}
+	return whole(func() ([]netlink.Route, error) {
+		return h.RouteListFiltered(like.Family, &like, filter|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_DST)
+	})
 }

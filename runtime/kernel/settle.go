@@ -1,6 +1,9 @@
 package kernel
 
 import (
+	"net/netip"
+	"time"
+
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +22,65 @@ func (m *Machine) Settle() error {
 		}
 	}
 	m.restless = m.restless[:0]
+	return m.settleAddrs()
+}
+
+// settleAddrs waits until the IPv6 addresses that were added are in use: the kernel joins the group that their neighbours
+// are asked for in, and adds their local routes, in a work of its own (addrconf_dad_work in net/ipv6/addrconf.c). A
+// question that comes before that gets no answer, and is asked again a second later.
+func (m *Machine) settleAddrs() error {
+	for deadline := time.Now().Add(replyTimeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
+		routed := map[*Namespace]map[netip.Addr]bool{}
+		var waiting []Addr
+		for _, a := range m.unused {
+			n, wait, err := m.unroutedYet(a, routed)
+			if err != nil {
+				return fail(err, "settle address", a.String(), n)
+			}
+			if wait && time.Now().After(deadline) {
+				return fail(unix.ETIMEDOUT, "settle address", a.String(), n)
+			}
+			if wait {
+				waiting = append(waiting, a)
+			}
+		}
+		m.unused = waiting
+	}
 	return nil
+}
+
+// unroutedYet reports whether the kernel is still to add an address's local route. It does not for an address that is
+// gone or whose link is down. routed are the namespaces' local addresses as far as they are known.
+func (m *Machine) unroutedYet(a Addr, routed map[*Namespace]map[netip.Addr]bool) (*Namespace, bool, error) {
+	n, index, err := m.find(a.Link)
+	if err == nil && routed[n] == nil {
+		routed[n], err = n.localAddrs()
+	}
+	if gone(err) || err == nil && routed[n][a.Prefix.Addr()] {
+		return n, false, nil
+	} else if err != nil {
+		return n, false, err
+	}
+	l, err := n.linkByIndex(index)
+	if gone(err) || err == nil && !l.Up {
+		return n, false, nil
+	} else if err != nil {
+		return n, false, err
+	}
+	there, err := n.hasAddr(index, a)
+	return n, there, err
+}
+
+// localAddrs are the IPv6 addresses that the namespace takes packets for.
+func (n *Namespace) localAddrs() (map[netip.Addr]bool, error) {
+	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}})
+	local := map[netip.Addr]bool{}
+	for _, raw := range all {
+		if a, ok := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
+			local[a] = true
+		}
+	}
+	return local, err
 }
 
 // skipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
