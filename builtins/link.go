@@ -407,6 +407,8 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
 			return err
 		}
+	} else {
+		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
 	err := m.Restore(o.Image)
 	if o.Other != nil && err == nil {

@@ -248,6 +248,7 @@ type delNetns struct {
 func (o *delNetns) Kind() string                              { return "netns del" }
 func (o *delNetns) Command() string                           { return "ip netns del " + o.NS.Name }
 func (o *delNetns) Touches() []kernel.Object                  { return nil }
+func (o *delNetns) Unpublishes() kernel.NSRef                 { return o.NS }
 func (o *delNetns) Check(m *kernel.Machine, fresh bool) error { return nil }
 
 func (o *delNetns) Do(m *kernel.Machine) error {
@@ -255,8 +256,7 @@ func (o *delNetns) Do(m *kernel.Machine) error {
 		return err
 	}
 	if err := m.Unpublish(o.NS); err != nil {
-		_, e := m.Unpin(o.NS)
-		return errors.Join(err, e)
+		return kernel.Partly(err)
 	}
 	return nil
 }

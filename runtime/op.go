@@ -44,6 +44,9 @@ type Mover interface {
 // A Publisher is an op whose undoing takes a namespace's name away; rollback waits until the kernel has destroyed it.
 type Publisher interface{ Publishes() kernel.NSRef }
 
+// An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
+type Unpublisher interface{ Unpublishes() kernel.NSRef }
+
 // A change is an op that was made in this run, or read back from a journal.
 type change struct {
 	seq int
@@ -126,58 +129,96 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 			}
 		}
 	}
-	var names []kernel.NSRef
-	ours := made(changes)
+	r := rollback{m: m, log: log, ours: made(changes), undone: map[int]bool{}, logged: map[int]bool{}}
 	for _, c := range changes {
 		if p, ok := c.op.(Publisher); ok {
-			names = append(names, p.Publishes())
+			r.names = append(r.names, p.Publishes())
 		}
 	}
-	u := Undoing{}
-	var watch *kernel.Vanishing
-	undone := map[int]bool{}
-	var write error
-	pass := func(todo []change) (failed []change, reasons []error) {
-		for i := len(todo) - 1; i >= 0; i-- {
-			c := todo[i]
-			if _, ok := c.op.(Publisher); ok && watch == nil {
-				// From the first name on there is nothing to do inside the namespaces any more.
-				var err error
-				if watch, err = m.Watch(names); err != nil {
-					failed, reasons = append(failed, c), append(reasons, err)
-					continue
-				}
-			}
-			if !moot(c.op, ours) {
-				failpoint.Hit("change: before it is undone")
-				if err := c.op.Undo(m); err != nil {
-					failed, reasons = append(failed, c), append(reasons, err)
-					continue
-				}
-			}
-			if undone[c.seq] {
-				continue
-			}
-			undone[c.seq] = true
-			u.Undone++
-			failpoint.Hit("change: after it was undone")
-			write = errors.Join(write, log.Undone(c.seq))
-		}
-		return failed, reasons
-	}
-	failed, reasons := pass(changes)
-	if len(failed) > 0 {
+	r.pass(changes)
+	if len(r.failed) > 0 {
 		// The older ones once more after it: what it puts back is how things were when they had been made.
-		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == failed[0].seq })
-		failed, reasons = pass(changes[:newest+1])
+		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
+		r.pass(changes[:newest+1])
 	}
-	for i, c := range failed {
-		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, reasons[i].Error()})
+	u := Undoing{Undone: len(r.undone)}
+	for i, c := range r.failed {
+		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
 	}
-	if watch != nil {
-		for _, left := range watch.Wait(context.Background(), patience) {
+	if r.watch != nil {
+		for _, left := range r.watch.Wait(context.Background(), patience) {
 			u.Left = append(u.Left, Leftover{Reason: left})
 		}
 	}
-	return u, write
+	return u, r.write
+}
+
+// A rollback is an undoing under way.
+type rollback struct {
+	m       *kernel.Machine
+	log     *journal.Log
+	ours    map[kernel.Object]bool // what the changes made
+	names   []kernel.NSRef         // the namespaces among that
+	watch   *kernel.Vanishing      // of these, from when the first loses its name
+	undone  map[int]bool
+	logged  map[int]bool // what the journal knows to be undone
+	failed  []change     // in the last pass
+	reasons []error
+	write   error // of the journal
+}
+
+// pass goes once through changes, newest first.
+func (r *rollback) pass(todo []change) {
+	r.failed, r.reasons = nil, nil
+	for i := len(todo) - 1; i >= 0; i-- {
+		c := todo[i]
+		if err := r.undo(c); err != nil {
+			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
+			continue
+		}
+		r.undone[c.seq] = true
+		// What is older than a failure is to be undone once more after that, by this process or by the next.
+		if len(r.failed) == 0 && !r.logged[c.seq] {
+			r.logged[c.seq] = true
+			failpoint.Hit("change: after it was undone")
+			r.write = errors.Join(r.write, r.log.Undone(c.seq))
+		}
+	}
+}
+
+func (r *rollback) undo(c change) error {
+	if p, ok := c.op.(Publisher); ok {
+		if err := r.unpublishing(p.Publishes()); err != nil {
+			return err
+		}
+	}
+	if u, ok := c.op.(Unpublisher); ok {
+		for _, c := range r.failed {
+			if p, ok := c.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+				return errors.New("its name is another namespace's still")
+			}
+		}
+	}
+	if moot(c.op, r.ours) {
+		return nil
+	}
+	failpoint.Hit("change: before it is undone")
+	return c.op.Undo(r.m)
+}
+
+// unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
+// with it.
+func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
+	for _, c := range r.failed {
+		if mover, ok := c.op.(Mover); ok {
+			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie {
+				return fmt.Errorf("link %s is still in it", from.Name)
+			}
+		}
+	}
+	if r.watch == nil {
+		// From the first name on there is nothing to do inside the namespaces any more.
+		r.watch, err = r.m.Watch(r.names)
+	}
+	return err
 }

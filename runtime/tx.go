@@ -74,7 +74,7 @@ func (tx *Tx) Apply(op Op) error {
 	failpoint.Hit("change: before it is made")
 	err = op.Do(s.m)
 	failpoint.Hit("change: after it was made")
-	if errors.Is(err, kernel.ErrLost) {
+	if kernel.Unsettled(err) {
 		// It stays among the changes: undoing it does the right thing whether it was made or not.
 		s.remember(change{seq, op, pos})
 		return err

@@ -168,12 +168,19 @@ func labNames(t *testing.T) []string {
 // cleaned fails when something is left of a crash.
 func cleaned(t *testing.T, before string, c crash, out string) {
 	t.Helper()
+	ok := false
+	defer func() { // settledWorld ends the test itself
+		if !ok {
+			t.Logf("%v killed at failpoint %d (all: %v, fault: %s) said: %s", c.args, c.at, c.all, c.fault, out)
+		}
+	}()
 	if strings.Contains(before, "pre0") {
 		settledWorld(t)
 	}
 	if after := nstest.Dump(t); after != before {
-		t.Fatalf("%v killed at failpoint %d (all: %v, fault: %s):\n%s\nit said: %s", c.args, c.at, c.all, c.fault, nstest.Diff(before, after), out)
+		t.Fatal(nstest.Diff(before, after))
 	}
+	ok = true
 }
 
 // down takes down what a crash after the decision to keep has left up, as its user would.

@@ -64,6 +64,20 @@ var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is"
 // ErrLost means that a request was made and its answer did not come: nobody knows whether it was done.
 var ErrLost = errors.New("the kernel's answer was lost")
 
+// errPartly marks what Partly was given.
+var errPartly = errors.New("done in part")
+
+// Partly marks the error of an act of several steps of which some were made.
+func Partly(err error) error { return &partly{err} }
+
+type partly struct{ error }
+
+func (p *partly) Unwrap() []error { return []error{p.error, errPartly} }
+
+// Unsettled reports whether the error of an act leaves open how much of it was done: it is to be undone like one that
+// was.
+func Unsettled(err error) bool { return errors.Is(err, ErrLost) || errors.Is(err, errPartly) }
+
 // fail wraps a cause that is not nil, and adds the hint and the blame that the errno is known for.
 func fail(err error, op, object string, ns *Namespace) error {
 	if err == nil {

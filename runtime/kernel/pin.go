@@ -32,7 +32,10 @@ func (m *Machine) Pin(ref NSRef) error {
 	if err == nil {
 		err = errors.Join(f.Close(), bindNS(n, pinPath(ref)))
 	}
-	return fail(err, "pin namespace", ref.Name, nil)
+	if err != nil {
+		return errors.Join(fail(err, "pin namespace", ref.Name, nil), removePin(ref))
+	}
+	return nil
 }
 
 // Unpin opens a pinned namespace under its old reference, and lets the pin go. ErrGone: it is not pinned.

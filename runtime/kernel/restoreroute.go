@@ -190,7 +190,7 @@ func (n *Namespace) restorePlace(have, want [][]byte, lost bool) (added int, err
 		}
 		if err == nil {
 			there++
-		} else if !errors.Is(err, unix.EEXIST) {
+		} else {
 			errs = append(errs, err)
 		}
 	}
