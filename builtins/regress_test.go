@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -49,6 +50,12 @@ func writing(key, value string) act {
 	return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: key, Value: value} }
 }
 
+func unroute(dst string, metric int) act {
+	return func(e *env) runtime.Op {
+		return &delRoute{kernel.Route{NS: e.in.Ref(), Dst: netip.MustParsePrefix(dst), Type: "blackhole", Metric: metric}}
+	}
+}
+
 func forget(e *env) runtime.Op { return &delNetns{NS: e.away.Ref()} }
 
 // regressions are what TestProperty found, as small as it gets. A line with a "=" and no space is a sysctl.
@@ -86,6 +93,9 @@ var regressions = []struct {
 	{"IPv6 prefix of an address without its route", pair + "addr add fd01::3/64 dev m0 nodad noprefixroute", []act{addition("m0", "fd01::7/64")}, false},
 	{"IPv6 gateway over a link too small for IPv6", pair + "route add 10.52.0.1 via inet6 fe80::1 dev m0", []act{settingOf("m0", "mtu", "1279"), settingOf("m0", "up", "off")}, true},
 	{"address kept on a link that is down", "link add m0 type veth peer name m1; link set m0 addrgenmode none; link set m1 addrgenmode none up; addr add fd01::2/64 dev m0 nodad; net/ipv6/conf/all/keep_addr_on_down=1", []act{settingOf("m0", "up", "on")}, false},
+	{"route beside one of another metric", pair + "route add 10.51.0.0/16 dev m0; route add blackhole 10.51.0.0/16 metric 5 proto 94", []act{unroute("10.51.0.0/16", 5)}, false},
+	{"IPv6 route of another type and metric", pair + "-6 route add fd51::/64 dev m0 metric 5 proto 94", []act{unroute("fd51::/64", 0)}, true},
+	{"IPv6 route with an mtu", pair + "addr add fd01::1/64 dev m0 nodad; -6 route add fd50::/64 via fd01::2 mtu 1400", []act{settingOf("m0", "mtu", "1280")}, false},
 	{"last address of a subnet", pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/25 dev m0", []act{removal("m0", "10.1.0.1/24")}, false},
 }
 

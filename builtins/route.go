@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -202,8 +203,11 @@ func (o *delRoute) Check(m *kernel.Machine, fresh bool) error { return nil }
 func (o *delRoute) Do(m *kernel.Machine) error                { return m.DelRoute(o.Route) }
 
 func (o *delRoute) Undo(m *kernel.Machine) error {
-	if err := m.CheckRoute(o.Route); err != nil {
-		return nil // it is there: the deletion did not happen
+	err := m.CheckRoute(o.Route)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, kernel.ErrGone) {
+		return nil // the deletion did not happen, or the route's namespace or link has gone since
+	} else if err != nil {
+		return err
 	}
 	return m.AddRoute(o.Route)
 }

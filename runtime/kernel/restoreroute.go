@@ -217,9 +217,12 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 	return fn()
 }
 
-// remains reports whether a route is what is left of an IPv6 one of several ways, of which the kernel drops each by
-// itself.
+// remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself, and
+// writes the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c).
 func remains(have, want []byte) bool {
+	if have[0] == unix.AF_INET6 && bytes.Equal(withoutAttr(plainRoute(have), unix.SizeofRtMsg, unix.RTA_METRICS), withoutAttr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_METRICS)) {
+		return true
+	}
 	ways := map[string]bool{}
 	for hop := range hopsOf(attr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 		ways[string(hop[4:8])+string(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] = true

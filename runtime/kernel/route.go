@@ -1,9 +1,11 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -83,15 +85,33 @@ func (m *Machine) DelRoute(r Route) error {
 	if err != nil {
 		return fail(err, "delete route", r.String(), n)
 	}
+	// The kernel takes a route of any type for it, and for an IPv6 one without a metric one of any metric.
+	there := func() (bool, error) {
+		have, err := n.routesLike(route, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+		return len(have) > 0, err
+	}
+	is, err := there()
+	if err == nil && !is {
+		err = ErrGone
+	}
+	if err != nil {
+		return fail(err, "delete route", r.String(), n)
+	}
 	h, err := n.handle()
 	if err != nil {
 		return fail(err, "delete route", r.String(), n)
 	}
+	route.Priority = metricOf(route)
 	err = change(func() error { return h.RouteDel(route) })
-	return n.reallyGone(err, "delete route", r.String(), func() (bool, error) {
-		have, err := n.routesLike(route, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
-		return len(have) > 0, err
-	})
+	return n.reallyGone(err, "delete route", r.String(), there)
+}
+
+// metricOf is a route's metric with the kernel's default for it.
+func metricOf(r *netlink.Route) int {
+	if r.Priority == 0 && r.Family == unix.AF_INET6 {
+		return 1024
+	}
+	return r.Priority
 }
 
 func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
@@ -100,7 +120,7 @@ func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
 		return nil, nil, err
 	}
 	route := &netlink.Route{Family: family(r.Dst.Addr()), Dst: ipNet(r.Dst), Table: r.Table, Priority: r.Metric,
-		Type: routeTypes[r.Type], Protocol: unix.RTPROT_STATIC}
+		Type: routeTypes[cmp.Or(r.Type, "unicast")], Protocol: unix.RTPROT_STATIC}
 	if n.next == 0 {
 		route.Protocol = protoForeign
 	}
@@ -250,10 +270,9 @@ func (n *Namespace) routesLike(want *netlink.Route, filter uint64) ([]netlink.Ro
 	if like.Table == 0 {
 		like.Table = unix.RT_TABLE_MAIN
 	}
-	if like.Priority == 0 && like.Family == unix.AF_INET6 {
-		like.Priority = 1024
-	}
-	return whole(func() ([]netlink.Route, error) {
-		return h.RouteListFiltered(like.Family, &like, filter|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PRIORITY|netlink.RT_FILTER_DST)
+	all, err := whole(func() ([]netlink.Route, error) {
+		return h.RouteListFiltered(like.Family, &like, filter|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
 	})
+	// The library has a flag for the metric, too, and pays no heed to it.
+	return slices.DeleteFunc(all, func(r netlink.Route) bool { return r.Priority != metricOf(want) }), err
 }
