@@ -4,6 +4,7 @@ package nstest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,41 +28,48 @@ const marker = "NSSCRIPT_TEST_SANDBOX"
 // and, for an ordinary user, user), so that they need no privileges and cannot hurt the machine. It fails when the
 // machine outside is not as it was before.
 func Main(m *testing.M) {
-	if os.Getenv(marker) != "" {
-		if err := furnish(); err != nil {
+	if cgroup, ok := os.LookupEnv(marker); ok {
+		if err := furnish(cgroup); err != nil {
 			fmt.Fprintln(os.Stderr, "nstest: furnish sandbox:", err)
 			os.Exit(1)
 		}
 		os.Exit(m.Run())
 	}
 	before := Outside()
+	cgroup, err := newCgroup()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nstest: make cgroup:", err)
+		os.Exit(1)
+	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), marker+"=1")
+	cmd.Env = append(os.Environ(), marker+"="+cgroup.within)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	}
+	cgroup.hold(cmd.SysProcAttr)
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
-	err := cmd.Run()
+	err = errors.Join(cmd.Run(), cgroup.remove())
 	if after := Outside(); after != before {
 		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n", Diff(before, after))
 		os.Exit(1)
 	}
 	if err != nil {
-		if cmd.ProcessState == nil {
-			fmt.Fprintln(os.Stderr, "nstest: start sandbox:", err)
+		if exit := new(exec.ExitError); !errors.As(err, &exit) {
+			fmt.Fprintln(os.Stderr, "nstest: sandbox:", err)
 		}
 		os.Exit(1)
 	}
 }
 
-// furnish makes the new namespaces a machine: private mounts, /proc, /sys and an empty /run of its own.
-func furnish() error {
+// furnish makes the new namespaces a machine: private mounts, /proc, /sys, an empty /run of its own, and what is inside
+// the sandbox's cgroup as all the cgroups that there are.
+func furnish(cgroup string) error {
 	for _, m := range []struct {
 		source, target, kind string
 		flags                uintptr
@@ -73,6 +81,11 @@ func furnish() error {
 	} {
 		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", m.target, err)
+		}
+	}
+	if cgroup != "" {
+		if err := mountCgroup(cgroup); err != nil {
+			return err
 		}
 	}
 	return ip("link", "set", "lo", "up")
@@ -147,7 +160,7 @@ func Outside() string {
 }
 
 // Dump is the state of the whole sandbox in words: every namespace's links, addresses, routes, rules, neighbours and
-// sysctls as other people's programs show them, the mounts, and what is in /run.
+// sysctls as other people's programs show them, the mounts, what is in /run, and the cgroups.
 func Dump(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
@@ -182,6 +195,7 @@ func Dump(t testing.TB) string {
 		t.Fatal(err)
 	}
 	section(&b, "/run", files)
+	section(&b, "cgroups", below(cgroupMount))
 	return stable(b.String())
 }
 
