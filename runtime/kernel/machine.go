@@ -24,7 +24,9 @@ type Machine struct {
 	buf       []byte            // where netlink messages are received
 	token     string            // what the files below this process's namespaces say
 	tokenFile int               // that file, -1 before there is one
-	shared    bool              // whether the netns folder is known to be a shared mount point
+	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
+	cgroupHome *string
+	shared     bool // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it.

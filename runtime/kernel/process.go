@@ -14,35 +14,42 @@ import (
 )
 
 // Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
-// /proc/net and, through a mount namespace of its own, in /sys. It stands in a process group of its own, which is
-// killed as a whole when ctx ends and when the command itself has ended; it dies with this process.
-func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd) error {
+// /proc/net and, through a mount namespace of its own, in /sys. It dies with this process, and when ctx ends, then with
+// all that it started. What it leaves running when it ends by itself stays in the cgroup, a lab's that AddCgroup made;
+// without one (empty) it is killed, as far as it has not left the command's process group.
+func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, cgroup string) error {
 	n.alone = false
 	done := make(chan error, 1)
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	cmd.WaitDelay = 100 * time.Millisecond
+	herd, err := newHerd(cgroup, cmd.SysProcAttr)
+	if err != nil {
+		return err
+	}
 	// The goroutine keeps its thread until the command has ended: Pdeathsig means the death of that thread. It is
 	// never unlocked, so the thread, with its own mount namespace, ends with it.
 	go func() {
 		runtime.LockOSThread()
 		if err := n.enter(); err != nil {
-			done <- fail(err, "enter namespace", n.Name(), nil)
+			done <- errors.Join(fail(err, "enter namespace", n.Name(), nil), herd.leave(0, false))
 			return
 		}
 		if err := cmd.Start(); err != nil {
-			done <- err
+			done <- errors.Join(err, herd.leave(0, false))
 			return
 		}
-		group := -cmd.Process.Pid
-		stop := context.AfterFunc(ctx, func() { _ = unix.Kill(group, unix.SIGKILL) })
+		group, killed := cmd.Process.Pid, make(chan error, 1)
+		stop := context.AfterFunc(ctx, func() { killed <- herd.kill(group) })
 		err := cmd.Wait()
-		if !stop() {
-			err = context.Cause(ctx)
-		}
-		// What the command left behind in its group goes with it; ESRCH says that there is nothing.
-		_ = unix.Kill(group, unix.SIGKILL)
 		if errors.Is(err, exec.ErrWaitDelay) {
-			err = nil // a child of the command held its output open
+			err = nil // what the command left running holds its output open
+		}
+		interrupted := !stop()
+		if interrupted {
+			err = errors.Join(context.Cause(ctx), <-killed)
+		}
+		if e := herd.leave(group, interrupted); e != nil {
+			err = errors.Join(err, e)
 		}
 		done <- err
 	}()

@@ -1,0 +1,287 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
+)
+
+// cgroupPrefix is what the name of every cgroup begins with that nsscript makes for a lab.
+const cgroupPrefix = "nsscript-"
+
+// killPatience is how long the kernel is given to end processes that were killed.
+const killPatience = 5 * time.Second
+
+// ErrNoCgroups means that this process has no cgroup of version 2 that it may make others in.
+var ErrNoCgroups = errors.New("no writable cgroup of version 2 for this process")
+
+// FreeCgroup chooses the path of a cgroup that is not there yet, inside the process's own. Its name is random, so that it
+// tells the cgroup from any other. ErrNoCgroups: there can be none.
+func (m *Machine) FreeCgroup() (string, error) {
+	if m.cgroupHome == nil {
+		home := ownCgroup()
+		m.cgroupHome = &home
+	}
+	if *m.cgroupHome == "" {
+		return "", ErrNoCgroups
+	}
+	return *m.cgroupHome + "/" + cgroupPrefix + randomName(), nil
+}
+
+func randomName() string { return strconv.FormatUint(rand.Uint64(), 36) }
+
+// ownCgroup is the path of the process's own cgroup when others may be made and filled in it.
+func ownCgroup() string {
+	for _, dir := range ownCgroups() {
+		fd, err := openCgroup(dir)
+		if err != nil {
+			continue // another mount hides it
+		}
+		// A new process may enter a cgroup when it may be moved there from its parent's (cgroups(7)).
+		ok := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil &&
+			unix.Faccessat(fd, "cgroup.procs", unix.W_OK, unix.AT_EACCESS) == nil
+		// Only cgroups inside a domain can hold whole processes; the root has no type and is one.
+		kind, err := readAt(fd, "cgroup.type")
+		unix.Close(fd)
+		if ok && (err != nil || kind == "domain") {
+			return dir
+		}
+	}
+	return ""
+}
+
+// ownCgroups lists where this process's own cgroup may be seen; a machine without /proc or cgroups has none.
+func ownCgroups() []string {
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	self, _ := os.ReadFile("/proc/self/cgroup")
+	return cgroupDirs(string(mounts), string(self))
+}
+
+// cgroupDirs lists where the process's own cgroup of version 2 may be seen, by /proc/self/mountinfo and
+// /proc/self/cgroup; the newest mount first, for it may hide others.
+func cgroupDirs(mounts, self string) (dirs []string) {
+	own, found := "", false
+	for _, line := range strings.Split(self, "\n") {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			own, found = path, true
+		}
+	}
+	if !found || !filepath.IsAbs(own) || filepath.Clean(own) != own {
+		return nil // none, or one outside the process's cgroup namespace
+	}
+	for _, line := range strings.Split(mounts, "\n") {
+		where, what, ok := strings.Cut(line, " - ")
+		f := strings.Fields(where)
+		if !ok || len(f) < 6 || !strings.HasPrefix(what, "cgroup2 ") {
+			continue
+		}
+		root, point := unescape(f[3]), unescape(f[4])
+		if rel, err := filepath.Rel(root, own); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			dirs = append(dirs, filepath.Join(point, rel))
+		}
+	}
+	slices.Reverse(dirs)
+	return dirs
+}
+
+// unescape decodes the octal escapes of /proc/self/mountinfo: blank, tab, newline, backslash, number sign.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// openCgroup opens the folder of a cgroup, and nothing else: no symbolic link leads there, and it is of version 2.
+func openCgroup(path string) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || st.Type != unix.CGROUP2_SUPER_MAGIC {
+		unix.Close(fd)
+		return -1, errors.Join(err, errors.New("not a cgroup of version 2"))
+	}
+	return fd, nil
+}
+
+// openOurs opens a cgroup whose path was read from a journal: only one that nsscript can have made.
+func openOurs(path string) (int, error) {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path || !strings.HasPrefix(filepath.Base(path), cgroupPrefix) {
+		return -1, fmt.Errorf("not the path of a lab's cgroup: %q", path)
+	}
+	return openCgroup(path)
+}
+
+// AddCgroup makes a cgroup at a path that FreeCgroup chose.
+func (m *Machine) AddCgroup(path string) error {
+	fd, err := openCgroup(filepath.Dir(path))
+	if err == nil {
+		err = failpoint.Call(func() error { return unix.Mkdirat(fd, filepath.Base(path), 0o755) })
+		failpoint.Hit("cgroup: made")
+		unix.Close(fd)
+	}
+	return fail(err, "add cgroup", path, nil)
+}
+
+// DeleteCgroup kills every process in a cgroup and in those below it, waits for their end, and removes all of them. It
+// is content when the cgroup is gone.
+func (m *Machine) DeleteCgroup(path string) error {
+	const op = "delete cgroup"
+	fd, err := openOurs(path)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
+		return nil
+	} else if err != nil {
+		return fail(err, op, path, nil)
+	}
+	defer unix.Close(fd)
+	for _, dir := range ownCgroups() {
+		if dir == path || strings.HasPrefix(dir, path+"/") {
+			return fail(errors.New("this process is in it and would kill itself: run this outside the lab"), op, path, nil)
+		}
+	}
+	failpoint.Hit("cgroup: before its processes are killed")
+	if err := killCgroup(fd); err != nil {
+		return fail(err, op, path, nil)
+	}
+	failpoint.Hit("cgroup: its processes were killed")
+	deadline := time.Now().Add(killPatience)
+	if err := awaitEmpty(fd, deadline); err != nil {
+		return fail(err, op, path, nil)
+	}
+	return fail(removeCgroup(path, deadline), op, path, nil)
+}
+
+// CgroupIdle reports whether no process is left in a cgroup and those below it.
+func (m *Machine) CgroupIdle(path string) (bool, error) {
+	fd, err := openOurs(path)
+	if errors.Is(err, unix.ENOENT) {
+		return true, nil
+	} else if err != nil {
+		return false, fail(err, "read cgroup", path, nil)
+	}
+	defer unix.Close(fd)
+	events, err := readAt(fd, "cgroup.events")
+	return err == nil && idle(events), fail(err, "read cgroup", path, nil)
+}
+
+func idle(events string) bool { return slices.Contains(strings.Split(events, "\n"), "populated 0") }
+
+// killCgroup kills every process in a cgroup and below it, also those that are being forked (Linux 5.14).
+func killCgroup(fd int) error {
+	f, err := unix.Openat(fd, "cgroup.kill", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(f)
+	return failpoint.Call(func() error {
+		_, err := unix.Write(f, []byte("1"))
+		return err
+	})
+}
+
+// awaitEmpty waits until no process is left in a cgroup and below it: the kernel wakes whoever polls cgroup.events.
+func awaitEmpty(fd int, deadline time.Time) error {
+	f, err := unix.Openat(fd, "cgroup.events", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(f)
+	buf := make([]byte, 256)
+	for {
+		// Reading it is what arms the poll.
+		n, err := unix.Pread(f, buf, 0)
+		if err != nil {
+			return err
+		}
+		if idle(string(buf[:n])) {
+			return nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return fmt.Errorf("processes %s do not end", strings.Join(members(fd), ", "))
+		}
+		_, err = unix.Poll([]unix.PollFd{{Fd: int32(f), Events: unix.POLLPRI}}, int(left.Milliseconds())+1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// members names the processes in a cgroup and below it.
+func members(fd int) (pids []string) {
+	root := fmt.Sprintf("/proc/self/fd/%d/", fd)
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			procs, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+			pids = append(pids, strings.Fields(string(procs))...)
+		}
+		return nil // what went away meanwhile has no members
+	})
+	return pids
+}
+
+// removeCgroup removes a cgroup and those below it, which are empty, deepest first.
+func removeCgroup(path string, deadline time.Time) error {
+	var dirs []string
+	err := filepath.WalkDir(path, func(dir string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, dir)
+		}
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(dirs) {
+		for {
+			err := failpoint.Call(func() error { return unix.Rmdir(dir) })
+			failpoint.Hit("cgroup: removed")
+			if err == nil || errors.Is(err, unix.ENOENT) {
+				break
+			}
+			// A process that has left it can hold it for another moment, of which there is no event.
+			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// readAt reads a small file below an open folder.
+func readAt(dir int, name string) (string, error) {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 4096)
+	n, err := unix.Read(fd, buf)
+	return strings.TrimSpace(string(buf[:max(n, 0)])), err
+}
