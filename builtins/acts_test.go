@@ -103,6 +103,15 @@ var acts = map[string]func(w *madeWorld) act{
 		}
 		return func(e *env) runtime.Op { return &delRoute{e.route(r)} }
 	},
+	"cgroup add": func(w *madeWorld) act {
+		return func(e *env) runtime.Op {
+			path, err := e.m.FreeCgroup()
+			if err != nil {
+				return nil // there are none here
+			}
+			return &addCgroup{Path: path}
+		}
+	},
 	"sysctl": func(w *madeWorld) act {
 		s := w.setting(w.pick(w.pick(w.links...), "all", "all", "default", "lo"))
 		if w.chance(4) {

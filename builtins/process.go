@@ -20,14 +20,15 @@ import (
 const maxOutput = 16 << 20
 
 var runDecl = runtime.Change("run", "result",
-	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment.",
+	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
+		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)); where nsscript can make none of version 2, what is in the command's process group ends with the command instead.",
 	&runArgs{Check: true})
 
 type runArgs struct {
 	NS      nsArg          `arg:"ns" doc:"the namespace"`
 	Argv    []string       `arg:"argv" doc:"the command and its arguments, a list of strings"`
 	_       struct{}       `arg:"*"`
-	Timeout *durationArg   `arg:"timeout?" doc:"kill it after this time, with all it started in its process group"`
+	Timeout *durationArg   `arg:"timeout?" doc:"kill it after this time, with all that it started"`
 	Stdin   string         `arg:"stdin?" doc:"what it reads"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in"`
@@ -70,7 +71,11 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err := tx.Machine().Settle(); err != nil {
 		return nil, err
 	}
-	err = n.Run(ctx, cmd)
+	cgroup, err := labCgroup(tx)
+	if err != nil {
+		return nil, err
+	}
+	err = n.Run(ctx, cmd, cgroup)
 	res := &runValue{tx.View, a.Argv, stdout.String(), stderr.String(), 0}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() >= 0 {

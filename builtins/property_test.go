@@ -96,10 +96,15 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 	before := nstest.Snapshot(t, spaces...)
 
 	f = &finding{}
-	records, movers, err := tr.do(f, spaces)
+	records, ops, err := tr.do(f, spaces)
 	must(err)
-	if err := undoAll(records, movers, tr.twice, undo); err != nil {
+	if err := undoAll(records, ops, tr.twice, undo); err != nil {
 		f.text = "undo: " + err.Error() + "\n"
+	}
+	for _, op := range ops {
+		if c, ok := op.(*addCgroup); ok && os.Remove(c.Path) == nil {
+			f.text += "cgroup " + c.Path + " is there still\n"
+		}
 	}
 	if left, err := god.OpenName("n" + name); err == nil {
 		f.text += "namespace n" + name + " is there still\n"

@@ -47,6 +47,11 @@ type Publisher interface{ Publishes() kernel.NSRef }
 // An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
 type Unpublisher interface{ Unpublishes() kernel.NSRef }
 
+// A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
+type Passing interface {
+	Idle(m *kernel.Machine) (bool, error)
+}
+
 // A change is an op that was made in this run, or read back from a journal.
 type change struct {
 	seq int

@@ -236,6 +236,9 @@ func (s *Session) Changes() int { return len(s.changes) }
 // Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep. When it
 // fails, Rollback is still to be called.
 func (s *Session) Keep() error {
+	if err := s.tidy(); err != nil {
+		return err
+	}
 	if len(s.changes) == 0 {
 		s.ended = true
 		return errors.Join(s.unwatched(), s.log.Remove())
@@ -248,6 +251,26 @@ func (s *Session) Keep() error {
 	}
 	s.ended = true
 	return errors.Join(s.unwatched(), s.log.Close())
+}
+
+// tidy undoes the changes that have come to nothing.
+func (s *Session) tidy() error {
+	for i := len(s.changes) - 1; i >= 0; i-- {
+		c := s.changes[i]
+		p, ok := c.op.(Passing)
+		if !ok {
+			continue
+		}
+		idle, err := p.Idle(s.m)
+		if err == nil && idle {
+			err = errors.Join(c.op.Undo(s.m), s.log.Undone(c.seq))
+			s.changes = slices.Delete(s.changes, i, i+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unwatched ends the watcher: what happens to the run is decided. It would find nothing to do, but it would hold the

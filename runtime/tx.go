@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,16 @@ func (tx *Tx) Apply(op Op) error {
 	}
 	s.remember(change{seq, op, pos})
 	return nil
+}
+
+// Made finds the newest op of a type that the transaction which is running has made itself.
+func Made[T Op](tx *Tx) (op T, ok bool) {
+	for _, c := range slices.Backward(tx.s.changes[tx.s.frames[len(tx.s.frames)-1]:]) {
+		if op, ok = c.op.(T); ok {
+			return op, true
+		}
+	}
+	return op, false
 }
 
 // position is where in the script the innermost call stands that is the script's own.

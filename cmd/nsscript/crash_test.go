@@ -180,6 +180,9 @@ func cleaned(t *testing.T, before string, c crash, out string) {
 	if after := nstest.Dump(t); after != before {
 		t.Fatal(nstest.Diff(before, after))
 	}
+	if n := nstest.Running("sleep"); n > 0 {
+		t.Fatalf("%d processes of run() are left", n)
+	}
 	ok = true
 }
 
@@ -269,10 +272,10 @@ func TestCrash(t *testing.T) {
 				if !killed {
 					t.Errorf("failpoint %d of %d was not reached: %s", k, points, out)
 				}
-				orphans(t)
 				if c.all || k <= watched {
 					recovering(t)
 				}
+				orphans(t) // the watcher, and what commands left running
 				down(t)
 				cleaned(t, before, c, out)
 				kills++
@@ -311,7 +314,7 @@ func TestCrash(t *testing.T) {
 // TestCrashTwice kills the recovery of a crash at every failpoint that it has, and recovers again.
 func TestCrashTwice(t *testing.T) {
 	kills := 0
-	for _, name := range []string{"01_tutorial", "06_delete_link", "11_namespaces"} {
+	for _, name := range []string{"01_tutorial", "06_delete_link", "11_namespaces", "13_processes"} {
 		t.Run(name, func(t *testing.T) {
 			before := makeWorld(t)
 			file := "testdata/crash/" + name + ".star"
@@ -324,15 +327,14 @@ func TestCrashTwice(t *testing.T) {
 			}
 			crash := crash{args: []string{"--rm", file}, at: first, all: true}
 			crash.run(t)
-			orphans(t)
 			points = hits(t, log+"2", "recover")
+			orphans(t)
 			cleaned(t, before, crash, "")
 			for k := 1; k <= points; k++ {
 				if !mine(t, k) {
 					continue
 				}
 				crash.run(t)
-				orphans(t)
 				again := crash
 				again.args, again.at = []string{"recover"}, k
 				out, killed := again.run(t)
@@ -340,6 +342,7 @@ func TestCrashTwice(t *testing.T) {
 					t.Errorf("failpoint %d of %d of recover was not reached: %s", k, points, out)
 				}
 				recovering(t)
+				orphans(t)
 				cleaned(t, before, again, out)
 				kills++
 			}
@@ -378,9 +381,9 @@ func TestCrashAnyTime(t *testing.T) {
 		_ = cmd.Wait() // it was killed, or has ended before
 		close(ended)
 		<-killed
-		orphans(t)
-		recovering(t)
+		recovering(t) // a watcher that lives holds the lab until it is done
 		down(t)
+		orphans(t)
 		cleaned(t, before, crash{args: []string{file}, at: -int(wait / time.Millisecond)}, "")
 	}
 }

@@ -1,0 +1,239 @@
+package builtins
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// stray is the name of processes that try to get away.
+const stray = "straggler"
+
+// strays is how many of them one spawn() starts.
+const strays = 53
+
+// prelude defines spawn(), whose processes leave their session, their process group and their parent, and wait().
+func prelude(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), stray)
+	// It waits without a child of its own, which would have its name for a moment.
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nread x <>\"$0.fifo\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path+".fifo", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shell := strings.ReplaceAll(`exec </dev/null >/dev/null 2>&1
+(setsid P &)
+nohup P &
+setsid sh -c "(setsid P &) &"
+i=0; while [ $i -lt 50 ]; do P & i=$((i+1)); done`, "P", path)
+	return fmt.Sprintf(`
+SPAWN = %q
+def spawn(ns, then = "", **kwargs):
+    run(ns, ["sh", "-c", SPAWN + "\n" + then], **kwargs)
+def wait(n):
+    eventually(lambda: assert.eq(running(), n), timeout = "60s", interval = "5ms")
+n = netns("n1")
+`, shell)
+}
+
+type running struct{}
+
+func (*running) Query(*runtime.View) (starlark.Value, error) {
+	return starlark.MakeInt(nstest.Running(stray)), nil
+}
+
+// session runs a script that knows running(); what becomes of it is left to the test.
+func session(t *testing.T, src string) (*runtime.Session, *runtime.Vocabulary, error) {
+	t.Helper()
+	voc := All()
+	voc.Decls = append(voc.Decls, runtime.Query("running", "int", "Counts the strays.", &running{}))
+	p, err := voc.Parse("stray.star", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "stray", Stdout: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() }) // twice is as good as once
+	return s, voc, s.Run(context.Background(), p)
+}
+
+// TestStrays checks that whatever a command starts ends with the transaction it was started in, and not before.
+func TestStrays(t *testing.T) {
+	if !nstest.Cgroups() {
+		t.Skip("no cgroups here")
+	}
+	for _, c := range []struct{ name, src, want string }{
+		{"script", `spawn(n); wait(53)`, ""},
+		{"host", `spawn(host); wait(53)`, ""},
+		{"failing script", `spawn(n); wait(53); fail("here")`, "here"},
+		{"script that fails at once", `spawn(n); fail("here")`, "here"},
+		{"failing command", `spawn(n, "exit 3")`, "exit code 3"},
+		{"attempt", `
+spawn(n)
+wait(53)
+r = attempt(lambda: [spawn(n), wait(106), attempt(lambda: spawn(n)), wait(159), fail("undo")])
+assert.eq(r.error.msg, "undo")
+assert.eq(running(), 53)
+assert.true(attempt(lambda: [spawn(n), wait(106)]).ok)
+assert.eq(running(), 106)
+`, ""},
+		{"attempt first", `
+assert.eq(attempt(lambda: [spawn(n), wait(53), fail("undo")]).ok, False)
+assert.eq(running(), 0)
+assert.eq(attempt(lambda: [attempt(lambda: spawn(n)), wait(53), fail("undo")]).ok, False)
+assert.eq(running(), 0)
+`, ""},
+		{"timeout", `
+spawn(n)
+wait(53)
+assert.fails(lambda: spawn(n, "sleep 1000", timeout = "300ms"), "ran longer than 300ms")
+assert.eq(running(), 53)
+`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := nstest.Dump(t)
+			s, _, err := session(t, prelude(t)+c.src)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+			if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+				t.Errorf("rollback: %v, left: %v", err, u.Left)
+			}
+			if n := nstest.Running(stray); n != 0 {
+				t.Errorf("%d are left", n)
+			}
+			nstest.Same(t, before)
+		})
+	}
+}
+
+// TestStraysOfKeptLab checks that they last as long as the lab does.
+func TestStraysOfKeptLab(t *testing.T) {
+	if !nstest.Cgroups() {
+		t.Skip("no cgroups here")
+	}
+	before := nstest.Dump(t)
+	s, voc, err := session(t, prelude(t)+"spawn(n); wait(53)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close() // it has the namespace open
+	if n := nstest.Running(stray); n != strays {
+		t.Errorf("%d are running, want %d", n, strays)
+	}
+	if u, err := runtime.OpenLabs(voc, "").Down("stray"); err != nil || len(u.Left) > 0 {
+		t.Errorf("down: %v, left: %v", err, u.Left)
+	}
+	if n := nstest.Running(stray); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+	nstest.Same(t, before)
+}
+
+// TestNothingToKeep checks that a command which left nothing running is no reason to keep a lab.
+func TestNothingToKeep(t *testing.T) {
+	before := nstest.Dump(t)
+	s, voc, err := session(t, `run(host, ["true"])`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	if labs, err := runtime.OpenLabs(voc, "").List(); err != nil || len(labs) > 0 {
+		t.Errorf("kept %v, %v", labs, err)
+	}
+	nstest.Same(t, before)
+}
+
+// TestForeign checks that a process with the name of a stray survives.
+func TestForeign(t *testing.T) {
+	if !nstest.Cgroups() {
+		t.Skip("no cgroups here")
+	}
+	src := prelude(t)
+	path := filepath.Join(t.TempDir(), stray)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nread x\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	foreign := exec.Command(path)
+	in, err := foreign.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := foreign.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Process.Kill() // for a test that fails before it has ended
+	s, _, err := session(t, src+`wait(1); spawn(n); wait(54)`)
+	if err != nil {
+		t.Error(err)
+	}
+	if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+		t.Errorf("rollback: %v, left: %v", err, u.Left)
+	}
+	if n := nstest.Running(stray); n != 1 {
+		t.Errorf("%d are running, want the foreign one", n)
+	}
+	if _, err := in.Write([]byte("\n")); err != nil {
+		t.Error(err)
+	}
+	if err := foreign.Wait(); err != nil {
+		t.Errorf("the foreign process did not end by itself: %v", err)
+	}
+}
+
+// TestManyCommands starts many commands one after the other: none dies of the threads that come and go.
+func TestManyCommands(t *testing.T) {
+	before := nstest.Dump(t)
+	const count = 200
+	src := fmt.Sprintf("n = netns(\"n1\")\nfor i in range(%d):\n    assert.eq(run(n if i %% 2 else host, [\"sh\", \"-c\", \"exit 7\"], check = False).code, 7)\n", count)
+	if _, err := script(t, "many.star", src); err != nil {
+		t.Error(err)
+	}
+	nstest.Same(t, before)
+}
+
+// TestHostileCgroup checks that an op read from a journal removes cgroups of labs only.
+func TestHostileCgroup(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "nsscript-x")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(filepath.Dir(dir), "nsscript-link")
+	if err := os.Symlink("/sys/fs/cgroup", link); err != nil {
+		t.Fatal(err)
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, path := range []string{"", "/", "/sys/fs/cgroup", "/sys/fs/cgroup/nsscript-x/..", "/sys/fs/cgroup/../cgroup/nsscript-x", "nsscript-x", dir, link} {
+		if err := (&addCgroup{Path: path}).Undo(m); err == nil {
+			t.Errorf("%q was accepted", path)
+		}
+	}
+	if err := (&addCgroup{Path: "/sys/fs/cgroup/nsscript-not-there"}).Undo(m); err != nil {
+		t.Error(err)
+	}
+}
