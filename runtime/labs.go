@@ -33,6 +33,7 @@ type Lab struct {
 	Err        error    `json:"-"`
 
 	refs []kernel.NSRef
+	ops  []change
 }
 
 // List lists all labs in the order of their names.
@@ -59,6 +60,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	}
 	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
+	lab.ops = ops
 	for _, c := range ops {
 		lab.Changes = append(lab.Changes, Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos})
 		if p, ok := c.op.(Publisher); ok {

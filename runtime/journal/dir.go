@@ -171,20 +171,26 @@ func (d *Dir) List() ([]Entry, error) {
 		return nil, err
 	}
 	defer unlock()
+	all, err := d.entries("")
+	d.leave()
+	return all, err
+}
+
+// entries looks at all runs but one while the folder is locked.
+func (d *Dir) entries(but string) ([]Entry, error) {
 	found, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, err
 	}
 	var all []Entry
 	for _, f := range found {
-		if ValidName(f.Name()) != nil {
+		if f.Name() == but || ValidName(f.Name()) != nil {
 			continue
 		}
 		if e, ok := d.entry(f.Name()); ok {
 			all = append(all, e)
 		}
 	}
-	d.leave()
 	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
