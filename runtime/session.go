@@ -32,6 +32,8 @@ type Options struct {
 	// watcher, a process which undoes it as soon as its own was killed; without it that waits for the next who calls
 	// Labs.Recover. And where there are no cgroups, it holds together what a command of run() starts.
 	Helper []string
+	// Sandboxed says that all the run makes ends with its process, which is the first of a sandbox: nobody need watch it.
+	Sandboxed bool
 }
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
@@ -87,7 +89,7 @@ func NewSession(o Options) (*Session, error) {
 		return nil, privileged(err)
 	}
 	m.Helper = o.Helper
-	if len(o.Helper) > 0 {
+	if len(o.Helper) > 0 && !o.Sandboxed {
 		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab)); err != nil {
 			err = errors.Join(err, s.log.Remove())
 			m.Close()
