@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +24,10 @@ type request struct {
 
 // A reply answers it.
 type reply struct {
-	Lab  *Lab   `json:"lab,omitempty"`
-	Code int    `json:"code"`
-	Err  string `json:"error,omitempty"`
+	Lab     *Lab   `json:"lab,omitempty"`
+	Changes int    `json:"changes,omitempty"`
+	Code    int    `json:"code"`
+	Err     string `json:"error,omitempty"`
 }
 
 // Serve answers who reaches the sandbox that a lab is in. Describe tells what the lab is now; helper is as in Options.
@@ -39,12 +39,12 @@ func Serve(in *sandbox.Inside, helper []string, describe func() Lab) error {
 		}
 		go func() {
 			defer c.Close()
-			answer(c, helper, describe)
+			answer(in, c, helper, describe)
 		}()
 	}
 }
 
-func answer(c *net.UnixConn, helper []string, describe func() Lab) {
+func answer(in *sandbox.Inside, c *net.UnixConn, helper []string, describe func() Lab) {
 	r, files, err := receive(c)
 	defer closeAll(files)
 	var a reply
@@ -60,8 +60,7 @@ func answer(c *net.UnixConn, helper []string, describe func() Lab) {
 			a.Err = "its process is running"
 			break
 		}
-		_ = json.NewEncoder(c).Encode(reply{Lab: &lab}) // who does not listen any more wants the same
-		os.Exit(0)                                      // and all that is in the sandbox with it
+		a.Err = in.End(c, reply{Changes: len(lab.Changes)}).Error()
 	case r.Do == "run" && len(files) == 3 && len(r.Args) > 0:
 		a.Code, err = serveCommand(c, helper, r, files)
 		if err != nil {
@@ -200,16 +199,24 @@ func (h *Held) Describe() (Lab, error) {
 
 // Down ends the lab: its sandbox, and with it all that is in it. It returns when that has ended.
 func (h *Held) Down() (Undoing, error) {
-	a, c, err := h.ask(request{Do: "down"})
+	c, err := sandbox.Dial(h.name)
 	if err != nil {
 		return Undoing{}, err
 	}
 	defer c.Close()
-	// The kernel closes the other end when the last process of the sandbox has ended.
-	if _, err := bufio.NewReader(c).ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		return Undoing{}, fmt.Errorf("lab %s does not end: %w", h.name, err)
+	var a reply
+	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
+		if err = json.NewEncoder(c).Encode(request{Do: "down"}); err == nil {
+			err = sandbox.AwaitEnd(c, &a, heldPatience)
+		}
 	}
-	return Undoing{Undone: len(a.Lab.Changes)}, nil
+	if err == nil && a.Err != "" {
+		err = errors.New(a.Err)
+	}
+	if err != nil {
+		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, err)
+	}
+	return Undoing{Undone: a.Changes}, nil
 }
 
 // Run runs nsscript with other arguments inside the sandbox, with this process's standard descriptors and environment, and

@@ -107,10 +107,7 @@ func serve(in *sandbox.Inside, lab string) {
 func hold(in *sandbox.Inside) error {
 	// Caught and not ignored, since what this process starts would ignore them, too.
 	signal.Notify(make(chan os.Signal, 1), endings...)
-	if err := json.NewEncoder(in.Reports).Encode(keeping{true}); err != nil {
-		return err
-	}
-	if err := in.Keep(); err != nil {
+	if err := in.Keep(keeping{true}); err != nil {
 		return err
 	}
 	select {} // until it is taken down

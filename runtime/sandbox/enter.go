@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,8 +105,9 @@ func loopback() error {
 	return nil
 }
 
-// Keep lets the sandbox go on when who started it ends, which is told so. Its standard descriptors are let go.
-func (in *Inside) Keep() error {
+// Keep lets the sandbox go on when who started it ends, and makes the last report, as JSON. Its standard descriptors are let
+// go.
+func (in *Inside) Keep(report any) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -117,5 +119,6 @@ func (in *Inside) Keep() error {
 			return err
 		}
 	}
-	return in.Reports.Close()
+	// Last, since who started it may end at once.
+	return errors.Join(json.NewEncoder(in.Reports).Encode(report), in.Reports.Close())
 }

@@ -25,6 +25,7 @@ type Spec struct {
 	Stdout   *os.File
 	Stderr   *os.File
 	Listener *Listener // where it is to be reached; may be nil
+	Cgroup   *os.File  // folder of the cgroup that it is to be in; this process's own when nil
 	Memory   uint64    // bytes of data that each of its processes may have (RLIMIT_DATA); no limit when 0
 }
 
@@ -75,6 +76,9 @@ func Start(spec Spec) (*Sandbox, error) {
 	// A session of its own: signals of a terminal are for who started it, and it passes them on.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true,
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	if spec.Cgroup != nil {
+		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(spec.Cgroup.Fd())
+	}
 	var ids *idMaps
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
