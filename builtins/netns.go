@@ -87,7 +87,7 @@ func (a *netnsName) Unpack(val starlark.Value) error {
 
 var netnsDecl = runtime.Change("netns", "namespace",
 	"Makes a network namespace that `ip netns` sees under its name. Its loopback link is up.",
-	&netnsArgs{Lo: true})
+	&netnsArgs{Lo: true}).Needing("netns")
 
 type netnsArgs struct {
 	Name netnsName `arg:"name?" doc:"name, up to 64 letters, digits, '.', '_' and '-'; the next free one of ns1, ns2 ... when left out"`

@@ -10,7 +10,7 @@ import (
 )
 
 var vethDecl = runtime.Change("veth", "(link, link)",
-	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true})
+	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true}).Needing("veth")
 
 type vethArgs struct {
 	A     nsArg       `arg:"a" doc:"namespace of the first end"`
@@ -129,7 +129,7 @@ func linkOptions(l kernel.LinkSpec) (opts string) {
 	return opts
 }
 
-var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true})
+var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true}).Needing("bridge")
 
 type bridgeArgs struct {
 	NS    nsArg       `arg:"ns" doc:"namespace that it is in"`

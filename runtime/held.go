@@ -219,9 +219,10 @@ func (h *Held) Down() (Undoing, error) {
 	return Undoing{Undone: a.Changes}, nil
 }
 
-// Run runs nsscript with other arguments inside the sandbox, with this process's standard descriptors and environment, and
-// passes signals on. It returns its exit code.
-func (h *Held) Run(args []string, signals <-chan os.Signal) (int, error) {
+// Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's
+// environment, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
+// nobody's yet.
+func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
 	c, err := sandbox.Dial(h.name)
 	if err != nil {
 		return 0, err
@@ -231,7 +232,7 @@ func (h *Held) Run(args []string, signals <-chan os.Signal) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, _, err := c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(0, 1, 2), nil); err != nil {
+	if _, _, err := c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(int(stdio[0].Fd()), int(stdio[1].Fd()), int(stdio[2].Fd())), nil); err != nil {
 		return 0, fmt.Errorf("ask lab %s to run: %w", h.name, err)
 	}
 	go func() {

@@ -132,7 +132,12 @@ func (voc *Vocabulary) host(s *Session) starlark.Value {
 
 // Run executes a script that Parse accepted. Whatever it changed before it failed is still there: Rollback undoes it.
 // A panic, a signal or a deadline (through ctx) end it like any error.
-func (s *Session) Run(ctx context.Context, p *Program) (err error) {
+func (s *Session) Run(ctx context.Context, p *Program) error {
+	return s.run(ctx, p, func(*starlark.Thread, starlark.StringDict) error { return nil })
+}
+
+// run executes a script, and then what is to be done with what it defined.
+func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Thread, starlark.StringDict) error) (err error) {
 	s.ctx = ctx
 	s.loader = newLoader(s, p)
 	thread := s.thread("main")
@@ -144,7 +149,10 @@ func (s *Session) Run(ctx context.Context, p *Program) (err error) {
 	stop := context.AfterFunc(ctx, func() { thread.Cancel("interrupted") })
 	defer stop()
 	defer recovered("nsscript", &err)
-	_, err = p.prog.Init(thread, s.globals)
+	globals, err := p.prog.Init(thread, s.globals)
+	if err == nil {
+		err = then(thread, globals)
+	}
 	return s.ending(err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,8 +93,26 @@ func codeOf(err error) int {
 type cli struct{ *cobra.Command }
 
 func (c cli) execute(args []string) error {
+	if cmd, rest, err := c.Find(args); err == nil && cmd.Name() == "test" && len(rest) > 0 {
+		args = append([]string{cmd.Name()}, likeGo(cmd, rest)...)
+	}
 	c.SetArgs(args)
 	return c.Execute()
+}
+
+// likeGo lets whoever is used to `go test` write -run for --run.
+func likeGo(cmd *cobra.Command, args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(a, "-"), "=")
+		if a == "--" {
+			break
+		}
+		if len(name) > 1 && strings.HasPrefix(a, "-") && cmd.Flags().Lookup(name) != nil {
+			args[i] = "-" + a
+		}
+	}
+	return args
 }
 
 func command(in *sandbox.Inside) cli {
@@ -127,7 +146,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand())
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in))
 	return cli{root}
 }
 

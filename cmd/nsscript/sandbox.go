@@ -121,11 +121,5 @@ func elsewhere(lab string) (done bool, err error) {
 	} else if err != nil {
 		return true, err
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, endings...)
-	code, err := held.Run(os.Args[1:], signals)
-	if err == nil && code != 0 {
-		err = exitError(code)
-	}
-	return true, err
+	return true, runInside(held, os.Args[1:])
 }

@@ -37,6 +37,9 @@ func Init(path string, argv []string) error {
 	_ = unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, "")
 	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	cmd := &exec.Cmd{Path: path, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: &unix.SysProcAttr{Setpgid: true}}
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
+		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true} // as a login shell has it
+	}
 	if err := cmd.Start(); err != nil {
 		r := report{Error: err.Error()}
 		errors.As(err, &r.Errno)
