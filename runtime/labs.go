@@ -239,17 +239,29 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	return u, log.Remove()
 }
 
-// Show writes what a lab is: its changes as commands, and its namespaces as they are now.
-func (l *Labs) Show(w io.Writer, lab Lab) error {
+// Show writes what a lab is: its namespaces as they are now.
+func (l *Labs) Show(w io.Writer, lab Lab) error { return l.show(w, lab, lab.refs) }
+
+// ShowAll writes also what is in the host's namespace, which in a sandbox is the lab's.
+func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
+	m, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return l.show(w, lab, append([]kernel.NSRef{m.Host().Ref()}, lab.refs...))
+}
+
+func (l *Labs) show(w io.Writer, lab Lab, refs []kernel.NSRef) error {
 	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
 	m, err := kernel.Open()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	for _, ref := range lab.refs {
+	for _, ref := range refs {
 		if err := showNS(w, m, ref); err != nil {
-			fmt.Fprintf(w, "\n%s: %s\n", ref.Name, kernel.Cause(err))
+			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
 	return nil
@@ -264,7 +276,7 @@ func showNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%s\n", ref.Name)
+	fmt.Fprintf(w, "\n%s\n", ref)
 	for _, link := range links {
 		addrs, err := m.Addrs(link.LinkRef)
 		if err != nil {

@@ -89,12 +89,16 @@ func NewSession(o Options) (*Session, error) {
 		return nil, privileged(err)
 	}
 	m.Helper = o.Helper
-	if len(o.Helper) > 0 && !o.Sandboxed {
-		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab)); err != nil {
-			err = errors.Join(err, s.log.Remove())
-			m.Close()
-			return nil, err
-		}
+	switch {
+	case o.Sandboxed:
+		err = m.Level()
+	case len(o.Helper) > 0:
+		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab))
+	}
+	if err != nil {
+		err = errors.Join(err, s.log.Remove())
+		m.Close()
+		return nil, err
 	}
 	s.globals = o.Vocabulary.globals(s)
 	args := make([]starlark.Value, len(o.Args))

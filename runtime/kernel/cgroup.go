@@ -39,6 +39,14 @@ func (m *Machine) FreeCgroup() (string, error) {
 	return *m.cgroupHome + "/" + cgroupPrefix + randomName(), nil
 }
 
+// Cgroups is ErrNoCgroups when this process can make none.
+func Cgroups() error {
+	if ownCgroup() == "" {
+		return ErrNoCgroups
+	}
+	return nil
+}
+
 func randomName() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
 // ownCgroup is the path of the process's own cgroup when others may be made and filled in it.

@@ -25,8 +25,9 @@ type Machine struct {
 	token     string            // what the files below this process's namespaces say
 	tokenFile int               // that file, -1 before there is one
 	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
-	Helper []string
-	herds  map[string][]*initHerd // by the name of their pen
+	Helper    []string
+	herds     map[string][]*initHerd // by the name of their pen
+	deviating *[][2]string           // what new namespaces have other than the baseline; nil before it is known
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroupHome *string
 	shared     bool // whether the netns folder is known to be a shared mount point

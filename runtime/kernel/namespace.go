@@ -70,6 +70,9 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		if err = writeSysctl("net/ipv6/conf/default/accept_dad", "0"); errors.Is(err, unix.ENOENT) {
 			err = nil
 		}
+		if err == nil {
+			err = m.level()
+		}
 		return err
 	})
 	if err != nil {

@@ -103,7 +103,7 @@ func dump(voc *runtime.Vocabulary, name string) string {
 	var text bytes.Buffer
 	lab, err := labs.Find(name)
 	if err == nil {
-		err = labs.Show(&text, lab)
+		err = labs.ShowAll(&text, lab)
 	}
 	if err != nil {
 		fmt.Fprintf(&text, "the lab cannot be shown: %v\n", err)
