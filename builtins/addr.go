@@ -48,6 +48,7 @@ type addAddr struct {
 
 func (o *addAddr) Kind() string             { return "addr add" }
 func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *addAddr) Claims() []runtime.Claim  { return claims(o.Link) }
 func (o *addAddr) Command() string {
 	cmd := in(o.Link.NS) + "addr add " + o.Prefix.String()
 	if o.Peer.IsValid() {
@@ -144,6 +145,7 @@ type delAddr struct {
 
 func (o *delAddr) Kind() string             { return "addr del" }
 func (o *delAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *delAddr) Claims() []runtime.Claim  { return claims(o.Link) }
 func (o *delAddr) Command() string {
 	return in(o.Link.NS) + "addr del " + o.Prefix.String() + " dev " + o.Link.Name
 }

@@ -87,7 +87,7 @@ func laws() []law {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
 		}},
 		{"route add", func(t *testing.T, m *kernel.Machine) runtime.Op {
-			return &addRoute{kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
+			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
 		}},
 		{"route del", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
@@ -95,7 +95,7 @@ func laws() []law {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
-			return &delRoute{r}
+			return &delRoute{Route: r}
 		}},
 		{"sysctl", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}

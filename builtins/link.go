@@ -144,6 +144,7 @@ type delLink struct {
 func (o *delLink) Kind() string             { return "link del" }
 func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
 func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *delLink) Claims() []runtime.Claim  { return claims(o.Link, o.Peer, o.Other) }
 
 func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.Link)
@@ -258,6 +259,7 @@ type setLink struct {
 
 func (o *setLink) Kind() string             { return "link set" }
 func (o *setLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *setLink) Claims() []runtime.Claim  { return claims(o.Link, o.Others...) }
 
 func (o *setLink) Command() string {
 	ip := in(o.Link.NS) + "link set " + o.Link.Name + " "
@@ -313,6 +315,17 @@ func (o *setLink) save(img *kernel.Image, err error) error {
 	return err
 }
 
+// claims are a link and others that it takes along.
+func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
+	all := []runtime.Claim{runtime.ClaimLink(l)}
+	for _, img := range others {
+		if img != nil {
+			all = append(all, runtime.ClaimLink(img.Link))
+		}
+	}
+	return all
+}
+
 // bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac, mtu and carrier from
 // its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first carrier.
 func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Image, error) {
@@ -366,7 +379,10 @@ func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
 	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
 }
-func (o *moveLink) Touches() []kernel.Object         { return []kernel.Object{o.From.Object()} }
+func (o *moveLink) Touches() []kernel.Object { return []kernel.Object{o.From.Object()} }
+func (o *moveLink) Claims() []runtime.Claim {
+	return append(claims(o.From, o.Other), runtime.ClaimLink(o.To))
+}
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 
 func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {

@@ -130,6 +130,7 @@ type addNetns struct {
 func (o *addNetns) Kind() string             { return "netns add" }
 func (o *addNetns) Command() string          { return "ip netns add " + o.Name }
 func (o *addNetns) Touches() []kernel.Object { return nil }
+func (o *addNetns) Claims() []runtime.Claim  { return nil }
 func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
 func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
 
@@ -248,6 +249,7 @@ type delNetns struct {
 func (o *delNetns) Kind() string                              { return "netns del" }
 func (o *delNetns) Command() string                           { return "ip netns del " + o.NS.Name }
 func (o *delNetns) Touches() []kernel.Object                  { return nil }
+func (o *delNetns) Claims() []runtime.Claim                   { return []runtime.Claim{runtime.ClaimAll(o.NS)} }
 func (o *delNetns) Unpublishes() kernel.NSRef                 { return o.NS }
 func (o *delNetns) Check(m *kernel.Machine, fresh bool) error { return nil }
 

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -70,7 +71,7 @@ func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			r.Dst = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 		}
 	}
-	return &routeValue{tx.View, r}, tx.Apply(&addRoute{r})
+	return &routeValue{tx.View, r}, tx.Apply(&addRoute{Route: r})
 }
 
 func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error) {
@@ -103,17 +104,34 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 }
 
 // addRoute adds a route.
-type addRoute struct{ kernel.Route }
+type addRoute struct {
+	kernel.Route
+	Over []kernel.LinkRef `json:"over,omitempty"`
+}
 
 func (o *addRoute) Kind() string             { return "route add" }
 func (o *addRoute) Command() string          { return routeCommand("add", o.Route) }
 func (o *addRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Over) }
 
-func (o *addRoute) Check(m *kernel.Machine, fresh bool) error {
+// routeClaims are a route and the links that it goes over: with one of those the kernel may drop it.
+func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
+	all := []runtime.Claim{runtime.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
+	for _, l := range over {
+		all = append(all, runtime.ClaimLink(l))
+	}
+	return all
+}
+
+func (o *addRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 	if fresh {
 		return nil
 	}
-	return m.CheckRoute(o.Route)
+	if err := m.CheckRoute(o.Route); err != nil {
+		return err
+	}
+	o.Over, err = m.RouteLinks(o.Route)
+	return err
 }
 
 func (o *addRoute) Do(m *kernel.Machine) error { return m.AddRoute(o.Route) }
@@ -190,17 +208,28 @@ type routeDeleteArgs struct {
 }
 
 func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return nil, tx.Apply(&delRoute{a.Route.route})
+	return nil, tx.Apply(&delRoute{Route: a.Route.route})
 }
 
 // delRoute deletes a route that this lab added.
-type delRoute struct{ kernel.Route }
+type delRoute struct {
+	kernel.Route
+	Over []kernel.LinkRef `json:"over,omitempty"`
+}
 
-func (o *delRoute) Kind() string                              { return "route del" }
-func (o *delRoute) Command() string                           { return routeCommand("del", o.Route) }
-func (o *delRoute) Touches() []kernel.Object                  { return []kernel.Object{o.NS.Object()} }
-func (o *delRoute) Check(m *kernel.Machine, fresh bool) error { return nil }
-func (o *delRoute) Do(m *kernel.Machine) error                { return m.DelRoute(o.Route) }
+func (o *delRoute) Kind() string             { return "route del" }
+func (o *delRoute) Command() string          { return routeCommand("del", o.Route) }
+func (o *delRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+func (o *delRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Over) }
+
+func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
+	if !fresh {
+		o.Over, err = m.RouteLinks(o.Route)
+	}
+	return err
+}
+
+func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
 
 func (o *delRoute) Undo(m *kernel.Machine) error {
 	err := m.CheckRoute(o.Route)

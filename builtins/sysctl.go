@@ -55,12 +55,23 @@ type setSysctl struct {
 	Key    string            `json:"key"`
 	Value  string            `json:"value"`
 	Old    string            `json:"old"`
+	Link   *kernel.LinkRef   `json:"link,omitempty"`   // whose setting it is
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 }
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+func (o *setSysctl) Claims() []runtime.Claim {
+	switch {
+	case o.Link != nil:
+		return claims(*o.Link)
+	case o.Shadow != nil || o.Images != nil:
+		return []runtime.Claim{runtime.ClaimAll(o.NS)}
+	}
+	return []runtime.Claim{runtime.ClaimKey(o.NS, strings.ReplaceAll(o.Key, "/", "."))}
+}
+
 func (o *setSysctl) Command() string {
 	cmd := "sysctl -w " + o.Key + "='" + o.Value + "'"
 	if o.NS.Name != "" {
@@ -75,6 +86,9 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
+		return err
+	}
+	if o.Link, err = n.SysctlLink(o.Key); err != nil {
 		return err
 	}
 	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {

@@ -99,6 +99,7 @@ func (o *addVeth) Command() string {
 func (o *addVeth) Touches() []kernel.Object {
 	return []kernel.Object{o.A.NS.Object(), o.B.NS.Object()}
 }
+func (o *addVeth) Claims() []runtime.Claim           { return nil }
 func (o *addVeth) Makes() []kernel.Object            { return []kernel.Object{o.A.Object(), o.B.Object()} }
 func (o *addVeth) Check(*kernel.Machine, bool) error { return nil }
 func (o *addVeth) Do(m *kernel.Machine) error        { return m.AddVeth(o.A, o.B) }
@@ -181,6 +182,7 @@ func (o *addBridge) Command() string {
 	return in(o.NS) + "link add " + o.Name + " " + linkOptions(o.LinkSpec) + "type bridge"
 }
 func (o *addBridge) Touches() []kernel.Object          { return []kernel.Object{o.NS.Object()} }
+func (o *addBridge) Claims() []runtime.Claim           { return nil }
 func (o *addBridge) Makes() []kernel.Object            { return []kernel.Object{o.Object()} }
 func (o *addBridge) Check(*kernel.Machine, bool) error { return nil }
 func (o *addBridge) Do(m *kernel.Machine) error        { return m.AddBridge(o.LinkSpec) }

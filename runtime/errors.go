@@ -181,11 +181,16 @@ func hint(b *strings.Builder, text string) {
 func Hint(err error) string {
 	var k *kernel.Error
 	var u *UsageError
+	var held *HeldError
 	switch {
 	case errors.As(err, &k) && k.Hint != "":
 		return k.Hint
 	case errors.As(err, &u):
 		return u.Hint
+	case errors.As(err, &held) && held.State == "up":
+		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
+	case errors.As(err, &held):
+		return "it is given back when that run has ended and is undone"
 	}
 	return ""
 }

@@ -33,6 +33,7 @@ type Lab struct {
 	Err        error    `json:"-"`
 
 	refs []kernel.NSRef
+	ops  []change
 }
 
 // List lists all labs in the order of their names.
@@ -59,6 +60,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	}
 	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
+	lab.ops = ops
 	for _, c := range ops {
 		lab.Changes = append(lab.Changes, Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos})
 		if p, ok := c.op.(Publisher); ok {
@@ -110,7 +112,7 @@ func (l *Labs) Recover() ([]Recovery, error) {
 		if r.Err = e.Err; r.Err == nil {
 			r.Undoing, r.Err = l.afterOthers(e.Name)
 		}
-		if !errors.Is(r.Err, os.ErrNotExist) && !errors.Is(r.Err, errUp) { // another nsscript did it
+		if !errors.Is(r.Err, os.ErrNotExist) && !errors.Is(r.Err, journal.ErrKept) { // another nsscript did it
 			all = append(all, r)
 		}
 	}
@@ -141,7 +143,7 @@ func (l *Labs) Watch(name string) (*Recovery, error) {
 	}
 	r := &Recovery{Name: name}
 	r.Undoing, r.Err = l.undo(name, false)
-	for _, err := range []error{errUp, os.ErrNotExist, journal.ErrLive} {
+	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
 		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster
 			return nil, nil
 		}
@@ -149,8 +151,30 @@ func (l *Labs) Watch(name string) (*Recovery, error) {
 	return r, nil
 }
 
-// errUp says that a lab is up and not to be undone.
-var errUp = errors.New("the lab is up")
+// Forget gives up what is left of a dead run that could not be undone, and of a run whose journal is damaged. Namespaces
+// that it had deleted, and that were kept to be given back, end with that.
+func (l *Labs) Forget(name string) (Lab, error) {
+	lab, err := l.Find(name)
+	if err != nil {
+		return lab, err
+	}
+	if err := l.dir.Forget(name); err != nil {
+		return lab, fmt.Errorf("lab %s cannot be forgotten: %w", name, err)
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return lab, err
+	}
+	defer m.Close()
+	for _, c := range lab.ops {
+		if u, ok := c.op.(Unpublisher); ok {
+			if _, e := m.Unpin(u.Unpublishes()); !errors.Is(e, kernel.ErrGone) {
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	return lab, err
+}
 
 // Down takes a lab down: all that it changed is undone.
 func (l *Labs) Down(name string) (Undoing, error) {
@@ -168,7 +192,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
 	if e.Kept && !drop {
-		return fail(errUp)
+		return fail(journal.ErrKept)
 	}
 	boot, err := kernel.BootID()
 	if err != nil {

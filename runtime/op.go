@@ -23,6 +23,9 @@ type Op interface {
 	// Touches lists the links and namespaces that the change is made in. When all of them were made by the transaction
 	// that is being undone, undoing them undoes the change, and Undo is not called.
 	Touches() []kernel.Object
+	// Claims lists what it changes that may have been there before the run; nil for one that only makes things. Check may
+	// add to them, but not to none. While one run can undo a change to such a thing, no other run may change it.
+	Claims() []Claim
 	// Check looks and changes nothing that others can see: it resolves what Do needs and saves what Do will overwrite.
 	// fresh says that all it touches was made in the same transaction, so that there is nothing to save.
 	Check(m *kernel.Machine, fresh bool) error

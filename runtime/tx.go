@@ -60,12 +60,8 @@ func (tx *Tx) Apply(op Op) error {
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
 	}
-	fresh := s.fresh(op)
-	if err := op.Check(s.m, fresh); err != nil {
-		return err
-	}
 	pos := tx.position()
-	seq, err := s.log.Intent(op.Kind(), op, pos)
+	seq, err := s.intend(op, pos)
 	if err != nil {
 		return err
 	}

@@ -66,13 +66,14 @@ func codeOf(err error) int {
 	var taken *journal.TakenError
 	var damage *journal.DamageError
 	var k *kernel.Error
+	var held *runtime.HeldError
 	var sig signalError
 	switch {
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal)
 	case errors.As(err, &syntax):
 		return exitUsage
-	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &k) && k.Machine:
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &k) && k.Machine:
 		return exitMachine
 	case errors.As(err, &damage):
 		return exitLeftover

@@ -56,6 +56,20 @@ func (l *Log) Keep() error { return l.write(Record{State: Kept}) }
 // Drop takes the decision to keep the run back; from here on whoever finds it undoes it.
 func (l *Log) Drop() error { return l.write(Record{State: Dropped}) }
 
+// Alone calls fn with all other runs, while nobody else can be in Alone, claim a name or take over a run.
+func (l *Log) Alone(fn func(others []Entry) error) error {
+	unlock, err := l.dir.lock(false)
+	if err != nil {
+		return fmt.Errorf("lock journals: %w", err)
+	}
+	defer unlock()
+	others, err := l.dir.entries(l.name)
+	if err != nil {
+		return fmt.Errorf("read journals: %w", err)
+	}
+	return fn(others)
+}
+
 // write appends a line for each value. What did not get through whole is cut off again, so that what follows is readable.
 func (l *Log) write(values ...any) (err error) {
 	l.buf = l.buf[:0]

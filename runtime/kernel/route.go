@@ -246,6 +246,38 @@ func routeLine(r netlink.Route, names map[int]string) string {
 	return b.String()
 }
 
+// RouteLinks names the links that a route goes over: those it says, and those that its gateways are reached by.
+func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
+	n, _, err := m.netlinkRoute(r)
+	if err != nil {
+		return nil, fail(err, "look up route", r.String(), n)
+	}
+	h, err := n.handle()
+	if err != nil {
+		return nil, fail(err, "look up route", r.String(), n)
+	}
+	for _, hop := range r.Nexthops {
+		if hop.Dev != nil {
+			over = append(over, m.Current(*hop.Dev))
+			continue
+		}
+		ways, err := h.RouteGet(hop.Via.AsSlice())
+		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
+			continue // so the kernel will not take the route
+		} else if err != nil {
+			return nil, fail(err, "look up route", hop.Via.String(), n)
+		}
+		for _, way := range ways {
+			l, err := m.Read(LinkRef{NS: n.ref, Index: way.LinkIndex})
+			if err != nil {
+				return nil, err
+			}
+			over = append(over, l.LinkRef)
+		}
+	}
+	return over, nil
+}
+
 // CheckRoute is EEXIST when the namespace has a route to the same destination with the same metric in the same table.
 func (m *Machine) CheckRoute(r Route) error {
 	n, want, err := m.netlinkRoute(r)

@@ -133,6 +133,23 @@ func (n *Namespace) SysctlShadow(key string) (map[string]string, error) {
 	return shadow, n.sysctlError(err, "read sysctls", path)
 }
 
+// SysctlLink is the link whose setting a key is, nil when it is the namespace's.
+func (n *Namespace) SysctlLink(key string) (*LinkRef, error) {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) != 5 || parts[2] != "conf" && parts[2] != "neigh" || parts[3] == "all" || parts[3] == "default" {
+		return nil, nil
+	}
+	l, err := n.Link(parts[3])
+	if err != nil {
+		return nil, err
+	}
+	return &l.LinkRef, nil
+}
+
 // SysctlStrips names the links that lose addresses or routes when a key is written: all of them, one, or none.
 func (n *Namespace) SysctlStrips(key string) ([]LinkRef, error) {
 	path, err := SysctlPath(key)

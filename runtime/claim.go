@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// A Claim is something that an op changes and that may have been there before the run: a link, by its identity; with a
+// key, a setting or a route of a namespace; without both a key and an index, all that is in a namespace.
+type Claim struct {
+	kernel.Object
+	Key  string
+	What string // for people
+}
+
+// ClaimLink claims a link with all that it has.
+func ClaimLink(l kernel.LinkRef) Claim {
+	return Claim{Object: l.Object(), What: "link " + l.Name + " in " + l.NS.String()}
+}
+
+// ClaimKey claims one setting or route of a namespace.
+func ClaimKey(ns kernel.NSRef, key string) Claim {
+	return Claim{Object: ns.Object(), Key: key, What: key + " in " + ns.String()}
+}
+
+// ClaimAll claims all that is in a namespace.
+func ClaimAll(ns kernel.NSRef) Claim {
+	return Claim{Object: ns.Object(), What: "namespace " + ns.String()}
+}
+
+func (c Claim) whole() bool { return c.Index == 0 && c.Key == "" }
+
+// meets reports whether two claims are to the same thing, or one's is inside the other's.
+func (c Claim) meets(d Claim) bool {
+	return c.Cookie == d.Cookie && (c.whole() || d.whole() || c.Index == d.Index && c.Key == d.Key)
+}
+
+// foreign keeps of an op's claims those to what the given objects neither are nor hold.
+func foreign(op Op, made func(kernel.Object) bool) []Claim {
+	return slices.DeleteFunc(op.Claims(), func(c Claim) bool {
+		return c.Key == "" && made(c.Object) || made(kernel.Object{Cookie: c.Cookie})
+	})
+}
+
+// A HeldError says that another run has changed the thing and can still undo that: two that change one thing by turns
+// could not both be undone exactly.
+type HeldError struct {
+	What  string // the thing
+	Lab   string // whose change it is
+	State string // of that lab
+	By    string // the change
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("lab %s, which is %s, holds %s: %s", e.Lab, e.State, e.What, e.By)
+}
+
+// Unwrap makes it an EBUSY for those who look.
+func (e *HeldError) Unwrap() error { return syscall.EBUSY }
+
+// held finds who of the other runs holds one of the claims. What a run has changed is held until that is undone, whether
+// its process lives or not: the open intents in its journal are the locks.
+func (l *Labs) held(others []journal.Entry, claims []Claim) error {
+	for _, e := range others {
+		lab := l.lab(e)
+		if lab.Err != nil {
+			return fmt.Errorf("whether lab %s holds it cannot be known: %w", lab.Name, lab.Err)
+		}
+		ours := made(lab.ops)
+		for _, c := range lab.ops {
+			for _, theirs := range foreign(c.op, func(o kernel.Object) bool { return ours[o] }) {
+				if i := slices.IndexFunc(claims, theirs.meets); i >= 0 {
+					return &HeldError{claims[i].What, lab.Name, lab.State, c.op.Command()}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// intend looks and writes the intent: from here on the change will be undone. What was there before the run is taken
+// while no other run can take anything.
+func (s *Session) intend(op Op, pos string) (seq int, err error) {
+	fresh := s.fresh(op)
+	look := func(others []journal.Entry) error {
+		if err := op.Check(s.m, fresh); err != nil {
+			return err
+		}
+		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes with
+		// the refusal: the others are as they were before it looked.
+		claims := foreign(op, func(o kernel.Object) bool { _, ok := s.born[o]; return ok })
+		if err := (&Labs{voc: s.voc}).held(others, claims); err != nil {
+			return err
+		}
+		seq, err = s.log.Intent(op.Kind(), op, pos)
+		return err
+	}
+	if fresh || len(op.Claims()) == 0 {
+		return seq, look(nil)
+	}
+	return seq, s.log.Alone(look)
+}
