@@ -18,8 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Vanishing waits for namespaces to be really destroyed, which the kernel does some time after the last reference
-// to them is gone, and not at all while a process, a socket or a mount elsewhere holds one.
+// A Vanishing waits for the end of namespaces, which comes some time after the last reference to them is gone, and not at
+// all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach them; what is in them the
+// kernel destroys in the tens of milliseconds after it.
 type Vanishing struct {
 	m    *Machine
 	sub  *nl.NetlinkSocket
