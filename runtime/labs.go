@@ -112,7 +112,7 @@ func (l *Labs) Recover() ([]Recovery, error) {
 		if r.Err = e.Err; r.Err == nil {
 			r.Undoing, r.Err = l.afterOthers(e.Name)
 		}
-		if !errors.Is(r.Err, os.ErrNotExist) { // another nsscript did it
+		if !errors.Is(r.Err, os.ErrNotExist) && !errors.Is(r.Err, journal.ErrKept) { // another nsscript did it
 			all = append(all, r)
 		}
 	}
@@ -153,13 +153,12 @@ func (l *Labs) watch(name string) (*Recovery, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	e, ok, err := l.dir.Find(name)
-	if err != nil || !ok || e.Live || e.Kept {
-		return nil, err
-	}
 	r := &Recovery{Name: name}
-	if r.Undoing, r.Err = l.undo(name, false); errors.Is(r.Err, os.ErrNotExist) || errors.Is(r.Err, journal.ErrLive) {
-		return nil, nil // another nsscript was faster
+	r.Undoing, r.Err = l.undo(name, false)
+	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
+		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster
+			return nil, nil
+		}
 	}
 	return r, nil
 }
@@ -205,7 +204,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
 	if e.Kept && !drop {
-		return u, log.Close()
+		return fail(journal.ErrKept)
 	}
 	boot, err := kernel.BootID()
 	if err != nil {
@@ -227,7 +226,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if err != nil {
 		return fail(err)
 	}
-	// From here on others who find the run wait for this process, and undo it when this one dies.
+	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {
 		if err := log.Drop(); err != nil {
 			return fail(err)

@@ -170,6 +170,7 @@ type rollback struct {
 	watch   *kernel.Vanishing      // of these, from when the first loses its name
 	undone  map[int]bool
 	logged  map[int]bool // what the journal knows to be undone
+	tell    []int        // of these, what the journal is still to be told of
 	failed  []change     // in the last pass
 	reasons []error
 	write   error // of the journal
@@ -180,38 +181,53 @@ func (r *rollback) pass(todo []change) {
 	r.failed, r.reasons = nil, nil
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
-		if err := r.undo(c); err != nil {
+		moot, err := r.undo(c)
+		if err != nil {
 			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
 			continue
 		}
 		r.undone[c.seq] = true
 		// What is older than a failure is to be undone once more after that, by this process or by the next.
-		if len(r.failed) == 0 && !r.logged[c.seq] {
-			r.logged[c.seq] = true
-			failpoint.Hit("change: after it was undone")
-			r.write = errors.Join(r.write, r.log.Undone(c.seq))
+		if len(r.failed) > 0 || r.logged[c.seq] {
+			continue
 		}
+		r.logged[c.seq] = true
+		failpoint.Hit("change: after it was undone")
+		if r.tell = append(r.tell, c.seq); !moot {
+			r.note()
+		}
+	}
+	r.note()
+}
+
+// note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what
+// they are inside of is undone, which is older: so they need no write of their own.
+func (r *rollback) note() {
+	if len(r.tell) > 0 {
+		r.write = errors.Join(r.write, r.log.Undone(r.tell...))
+		r.tell = r.tell[:0]
 	}
 }
 
-func (r *rollback) undo(c change) error {
+// undo undoes a change, or finds it moot.
+func (r *rollback) undo(c change) (isMoot bool, err error) {
 	if p, ok := c.op.(Publisher); ok {
 		if err := r.unpublishing(p.Publishes()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if u, ok := c.op.(Unpublisher); ok {
 		for _, c := range r.failed {
 			if p, ok := c.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
-				return errors.New("its name is another namespace's still")
+				return false, errors.New("its name is another namespace's still")
 			}
 		}
 	}
 	if moot(c.op, r.ours) {
-		return nil
+		return true, nil
 	}
 	failpoint.Hit("change: before it is undone")
-	return c.op.Undo(r.m)
+	return false, c.op.Undo(r.m)
 }
 
 // unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
@@ -225,7 +241,6 @@ func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
 		}
 	}
 	if r.watch == nil {
-		// From the first name on there is nothing to do inside the namespaces any more.
 		r.watch, err = r.m.Watch(r.names)
 	}
 	return err

@@ -267,8 +267,9 @@ func read(f *os.File) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Claim takes over a run whose process is gone, to undo it. The error is ErrLive when it is not, and os.ErrNotExist
-// when there is no such run.
+// Claim takes over a run whose process is gone, to undo it. One that was not kept is dropped in the same act, so that
+// whoever else finds it sees at once that it is being undone. The error is ErrLive when its process is not gone, and
+// os.ErrNotExist when there is no such run.
 func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	e := Entry{Name: name}
 	if err := ValidName(name); err != nil {
@@ -309,6 +310,13 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	l := &Log{dir: d, name: name, file: f, size: int64(good)}
 	for _, r := range e.Records {
 		l.seq = max(l.seq, r.Seq)
+	}
+	if good > 0 && !e.Kept && !e.Dropped {
+		if err := l.Drop(); err != nil {
+			f.Close()
+			return nil, e, err
+		}
+		e.Dropped = true
 	}
 	return l, e, nil
 }

@@ -18,12 +18,12 @@ func sample(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 4 {
 		if _, err := l.Intent("kind", map[string]string{"k": "v"}, "x.star:1:1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(l.Failed(2), l.Keep(), l.Drop(), l.Undone(3)); err != nil {
+	if err := errors.Join(l.Failed(2), l.Keep(), l.Drop(), l.Undone(4, 3)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(l.Path(), "journal"))
@@ -38,7 +38,7 @@ func sample(t testing.TB) []byte {
 
 func TestRoundTrip(t *testing.T) {
 	h, records, good, err := Decode(sample(t))
-	if err != nil || h.Name != "lab" || len(records) != 7 || good == 0 {
+	if err != nil || h.Name != "lab" || len(records) != 9 || good == 0 {
 		t.Fatalf("%+v, %d records, %d bytes, %v", h, len(records), good, err)
 	}
 	open := Open(records)
@@ -104,8 +104,11 @@ func TestClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, e, err := d.Claim("lab")
-	if err != nil || len(e.Records) != 1 || e.Kept {
+	if err != nil || len(e.Records) != 1 || e.Kept || !e.Dropped {
 		t.Fatalf("%+v, %v", e, err)
+	}
+	if found, ok, err := d.Find("lab"); err != nil || !ok || !found.Live || !found.Dropped {
+		t.Errorf("claimed, it looks like %+v, %v", found, err)
 	}
 	if err := errors.Join(l.Undone(1), l.Keep(), l.Close()); err != nil {
 		t.Fatal(err)

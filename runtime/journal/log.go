@@ -40,8 +40,15 @@ func (l *Log) Intent(kind string, data any, pos string) (seq int, err error) {
 // Failed writes that a change was refused and did not happen.
 func (l *Log) Failed(seq int) error { return l.write(Record{State: Failed, Seq: seq}) }
 
-// Undone writes that a change is undone.
-func (l *Log) Undone(seq int) error { return l.write(Record{State: Undone, Seq: seq}) }
+// Undone writes that changes are undone, in this order and with one write(2): a death in the middle of it leaves the
+// first of them written.
+func (l *Log) Undone(seqs ...int) error {
+	all := make([]any, len(seqs))
+	for i, seq := range seqs {
+		all[i] = Record{State: Undone, Seq: seq}
+	}
+	return l.write(all...)
+}
 
 // Keep decides that the run succeeded and stays.
 func (l *Log) Keep() error { return l.write(Record{State: Kept}) }
@@ -63,10 +70,13 @@ func (l *Log) Alone(fn func(others []Entry) error) error {
 	return fn(others)
 }
 
-// write appends one line. A line that did not get through whole is cut off again, so that what follows is readable.
-func (l *Log) write(v any) (err error) {
-	if l.buf, err = encode(l.buf[:0], v); err != nil {
-		return fmt.Errorf("write journal: %w", err)
+// write appends a line for each value. What did not get through whole is cut off again, so that what follows is readable.
+func (l *Log) write(values ...any) (err error) {
+	l.buf = l.buf[:0]
+	for _, v := range values {
+		if l.buf, err = encode(l.buf, v); err != nil {
+			return fmt.Errorf("write journal: %w", err)
+		}
 	}
 	failpoint.Hit("journal: before a record")
 	n, err := l.file.Write(l.buf)

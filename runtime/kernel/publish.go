@@ -78,12 +78,23 @@ func (m *Machine) Unpublish(ref NSRef) error {
 // whose tells whether an open file is a namespace's name: the namespace itself, or the file below it.
 func (m *Machine) whose(fd int, ref NSRef) (ours, mounted bool, err error) {
 	if isNetNS(fd) {
+		if n := m.open[ref.Cookie]; n != nil { // as long as it is open, nothing else has its inode
+			ours, err := sameNS(fd, int(n.fd))
+			return ours, true, err
+		}
 		cookie, err := m.cookie(netns.NsHandle(fd))
 		return cookie == ref.Cookie, true, err
 	}
 	buf := make([]byte, 64)
 	n, err := unix.Pread(fd, buf, 0)
 	return ref.Token != "" && string(buf[:max(n, 0)]) == content(ref.Token), false, err
+}
+
+// sameNS reports whether two descriptors are of one namespace.
+func sameNS(a, b int) (bool, error) {
+	var x, y unix.Stat_t
+	err := errors.Join(unix.Fstat(a, &x), unix.Fstat(b, &y))
+	return x.Dev == y.Dev && x.Ino == y.Ino, err
 }
 
 func content(token string) string { return "nsscript " + token + "\n" }
