@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"time"
 )
 
@@ -96,20 +97,36 @@ func decode(line []byte, v any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(line[9:]))
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the record")
+	}
+	return nil
 }
 
 // Decode reads a journal's text. A last line without its newline is torn: its change had not begun, so it is dropped,
-// and good is the length of the text before it. Any other damage is a *DamageError, without the file's name.
+// and good is the length of the text before it. Any other damage is a *DamageError, without the file's name. A journal
+// gets its name with its header in it, so a header is never torn.
 func Decode(text []byte) (h Header, records []Record, good int, err error) {
 	state := checker{open: map[int]bool{}}
 	for first := true; ; first = false {
 		end := bytes.IndexByte(text[good:], '\n')
+		damage := func(err error) error { return &DamageError{Offset: int64(good), Reason: err.Error()} }
 		if end < 0 {
+			switch tail := text[good:]; {
+			case first:
+				return h, nil, good, damage(errors.New("it has no whole header"))
+			case len(tail) > maxLine:
+				return h, nil, good, damage(errors.New("the line is too long"))
+			case len(tail) > 0 && decode(tail[:len(tail)-1], &json.RawMessage{}) == nil:
+				// A line that is torn has a beginning of what was written, and nothing else: this one was whole.
+				return h, nil, good, damage(errors.New("the line ends in another byte than a newline"))
+			}
 			return h, records, good, nil
 		}
 		line := text[good : good+end]
-		damage := func(err error) error { return &DamageError{Offset: int64(good), Reason: err.Error()} }
 		if end > maxLine {
 			return h, nil, good, damage(errors.New("the line is too long"))
 		}
