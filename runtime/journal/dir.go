@@ -234,19 +234,19 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	return e, true
 }
 
-// load reads a run's journal, and says how many bytes of it are whole.
-func load(f *os.File, e *Entry) (good int64, err error) {
+// load reads a run's journal, and says where what is whole of it ends.
+func load(f *os.File, e *Entry) (end End, err error) {
 	text, err := read(f)
 	if err != nil {
-		return 0, err
+		return end, err
 	}
-	h, records, whole, err := Decode(text)
+	h, records, end, err := Decode(text)
 	if err == nil && h.Name != e.Name {
 		err = &DamageError{Reason: fmt.Sprintf("it is of lab %q", h.Name)}
 	}
 	e.Header, e.Records = h, records
 	e.Kept, e.Dropped = decided(records)
-	return int64(whole), named(err, f.Name())
+	return end, named(err, f.Name())
 }
 
 func named(err error, file string) error {
@@ -295,15 +295,15 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		f.Close()
 		return nil, e, err
 	}
-	good, err := load(f, &e)
+	end, err := load(f, &e)
 	if err == nil {
-		err = f.Truncate(good)
+		err = f.Truncate(int64(end.Size))
 	}
 	if err != nil {
 		f.Close()
 		return nil, e, err
 	}
-	l := &Log{dir: d, name: name, file: f, size: good}
+	l := &Log{dir: d, name: name, file: f, end: end}
 	for _, r := range e.Records {
 		l.seq = max(l.seq, r.Seq)
 	}

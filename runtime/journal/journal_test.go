@@ -35,9 +35,10 @@ func sample(t testing.TB) []byte {
 }
 
 func TestRoundTrip(t *testing.T) {
-	h, records, good, err := Decode(sample(t))
-	if err != nil || h.Name != "lab" || len(records) != 7 || good == 0 {
-		t.Fatalf("%+v, %d records, %d bytes, %v", h, len(records), good, err)
+	text := sample(t)
+	h, records, end, err := Decode(text)
+	if err != nil || h.Name != "lab" || len(records) != 7 || end.Size != len(text) {
+		t.Fatalf("%+v, %d records, %d bytes, %v", h, len(records), end.Size, err)
 	}
 	open := Open(records)
 	if len(open) != 1 || open[0].Seq != 1 || open[0].Pos != "x.star:1:1" {
@@ -129,7 +130,8 @@ func FuzzDecode(f *testing.F) {
 		if checked {
 			text = rechecked(string(text))
 		}
-		_, records, good, err := Decode(text)
+		_, records, end, err := Decode(text)
+		good := end.Size
 		if good > len(text) || err != nil && records != nil {
 			t.Fatalf("%d records, %d good bytes of %d, %v", len(records), good, len(text), err)
 		}

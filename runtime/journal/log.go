@@ -15,7 +15,7 @@ type Log struct {
 	dir  *Dir
 	name string
 	file *os.File
-	size int64
+	end  End
 	seq  int
 	buf  []byte
 }
@@ -51,7 +51,8 @@ func (l *Log) Drop() error { return l.write(Record{State: Dropped}) }
 
 // write appends one line. A line that did not get through whole is cut off again, so that what follows is readable.
 func (l *Log) write(v any) (err error) {
-	if l.buf, err = encode(l.buf[:0], v); err != nil {
+	end := l.end
+	if l.buf, err = encode(l.buf[:0], v, &end); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	failpoint.Hit("journal: before a record")
@@ -59,11 +60,11 @@ func (l *Log) write(v any) (err error) {
 	failpoint.Hit("journal: after a record")
 	if err != nil {
 		if n > 0 {
-			err = errors.Join(err, l.file.Truncate(l.size))
+			err = errors.Join(err, l.file.Truncate(int64(l.end.Size)))
 		}
 		return fmt.Errorf("write journal: %w", err)
 	}
-	l.size += int64(n)
+	l.end = end
 	return nil
 }
 
