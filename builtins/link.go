@@ -257,6 +257,7 @@ type setLink struct {
 }
 
 func (o *setLink) Kind() string { return "link set" }
+func (o *setLink) Valid() error { return kernel.ValidAttr(o.Attr, o.Value) }
 
 // Touches has the bridge that the link joins: it takes its mac and carrier from its ports, and does not get its own back
 // when they are deleted.

@@ -61,6 +61,17 @@ type setSysctl struct {
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+
+// Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
+func (o *setSysctl) Valid() error {
+	for _, key := range append(slices.Collect(maps.Keys(o.Shadow)), o.Key) {
+		if _, err := kernel.SysctlPath(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (o *setSysctl) Command() string {
 	cmd := "sysctl -w " + o.Key + "='" + o.Value + "'"
 	if o.NS.Name != "" {

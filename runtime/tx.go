@@ -64,6 +64,9 @@ func (tx *Tx) Apply(op Op) error {
 	if err := op.Check(s.m, fresh); err != nil {
 		return err
 	}
+	if err := ValidOp(op); err != nil {
+		return err
+	}
 	pos := tx.position()
 	seq, err := s.log.Intent(op.Kind(), op, pos)
 	if err != nil {
