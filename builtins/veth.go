@@ -108,7 +108,7 @@ func (o *addVeth) Do(m *kernel.Machine) error        { return m.AddVeth(o.A, o.B
 // it, but later.
 func (o *addVeth) Undo(m *kernel.Machine) error {
 	for _, end := range []kernel.LinkSpec{o.A, o.B} {
-		if err := m.DelLink(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+		if err := m.DelMade(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
 			return err
 		}
 	}
@@ -188,7 +188,7 @@ func (o *addBridge) Check(*kernel.Machine, bool) error { return nil }
 func (o *addBridge) Do(m *kernel.Machine) error        { return m.AddBridge(o.LinkSpec) }
 
 func (o *addBridge) Undo(m *kernel.Machine) error {
-	if err := m.DelLink(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+	if err := m.DelMade(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
 		return err
 	}
 	return nil

@@ -2,10 +2,8 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
@@ -50,6 +48,10 @@ type Publisher interface{ Publishes() kernel.NSRef }
 // An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
 type Unpublisher interface{ Unpublishes() kernel.NSRef }
 
+// A Checkable is an op, or a part of one, that can tell what in it is not as nsscript writes it. It is asked before the op
+// is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held to that.
+type Checkable interface{ Valid() error }
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)
@@ -60,28 +62,6 @@ type change struct {
 	seq int
 	op  Op
 	pos string
-}
-
-// decodeOps turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error: it
-// could not be undone.
-func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
-	types := map[string]reflect.Type{}
-	for _, op := range kinds {
-		types[op.Kind()] = reflect.TypeOf(op).Elem()
-	}
-	var all []change
-	for _, r := range open {
-		t, ok := types[r.Kind]
-		if !ok {
-			return nil, fmt.Errorf("change %d is a %q, which this nsscript does not know", r.Seq, r.Kind)
-		}
-		op := reflect.New(t).Interface().(Op)
-		if err := json.Unmarshal(r.Data, op); err != nil {
-			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
-		}
-		all = append(all, change{r.Seq, op, r.Pos})
-	}
-	return all, nil
 }
 
 // made is what a list of changes made: links by the identity that they had at each time, and namespaces.

@@ -15,7 +15,7 @@ type Log struct {
 	dir  *Dir
 	name string
 	file *os.File
-	size int64
+	end  End
 	seq  int
 	buf  []byte
 }
@@ -72,9 +72,10 @@ func (l *Log) Alone(fn func(others []Entry) error) error {
 
 // write appends a line for each value. What did not get through whole is cut off again, so that what follows is readable.
 func (l *Log) write(values ...any) (err error) {
+	end := l.end
 	l.buf = l.buf[:0]
 	for _, v := range values {
-		if l.buf, err = encode(l.buf, v); err != nil {
+		if l.buf, err = encode(l.buf, v, &end); err != nil {
 			return fmt.Errorf("write journal: %w", err)
 		}
 	}
@@ -83,11 +84,11 @@ func (l *Log) write(values ...any) (err error) {
 	failpoint.Hit("journal: after a record")
 	if err != nil {
 		if n > 0 {
-			err = errors.Join(err, l.file.Truncate(l.size))
+			err = errors.Join(err, l.file.Truncate(int64(l.end.Size)))
 		}
 		return fmt.Errorf("write journal: %w", err)
 	}
-	l.size += int64(n)
+	l.end = end
 	return nil
 }
 

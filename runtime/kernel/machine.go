@@ -133,10 +133,8 @@ func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
 	if err == nil && n.ref.Cookie == ref.Cookie {
 		return n, nil
 	}
-	if fd, e := openNS(pinPath(ref)); e == nil {
-		pinned := &Namespace{m: m, fd: fd, ref: ref}
-		m.open[ref.Cookie] = pinned
-		return pinned, nil
+	if n := m.pinned(ref); n != nil {
+		return n, nil
 	}
 	if err != nil {
 		return nil, ErrGone
