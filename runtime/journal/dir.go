@@ -142,7 +142,7 @@ func (d *Dir) Create(h Header) (*Log, error) {
 		return nil, err
 	}
 	failpoint.Hit("journal: folder of a run made")
-	f, err := d.open(h.Name, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND)
+	f, err := d.open(h.Name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	failpoint.Hit("journal: file made")
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name))
@@ -150,7 +150,7 @@ func (d *Dir) Create(h Header) (*Log, error) {
 	l := &Log{dir: d, name: h.Name, file: f}
 	h.Version = version
 	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-		err = l.write(h)
+		err = l.begin(h)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name), f.Close())
@@ -273,7 +273,7 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	defer unlock()
-	f, err := d.open(name, os.O_RDWR|os.O_APPEND)
+	f, err := d.open(name, os.O_RDWR)
 	if err != nil {
 		return nil, e, err
 	}
