@@ -152,6 +152,31 @@ func (l *Labs) Watch(name string) (*Recovery, error) {
 	return r, nil
 }
 
+// Forget gives up what is left of a dead run that could not be undone, and of a run whose journal is damaged. Namespaces
+// that it had deleted, and that were kept to be given back, end with that.
+func (l *Labs) Forget(name string) (Lab, error) {
+	lab, err := l.Find(name)
+	if err != nil {
+		return lab, err
+	}
+	if err := l.dir.Forget(name); err != nil {
+		return lab, fmt.Errorf("lab %s cannot be forgotten: %w", name, err)
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return lab, err
+	}
+	defer m.Close()
+	for _, c := range lab.ops {
+		if u, ok := c.op.(Unpublisher); ok {
+			if _, e := m.Unpin(u.Unpublishes()); !errors.Is(e, kernel.ErrGone) {
+				err = errors.Join(err, e)
+			}
+		}
+	}
+	return lab, err
+}
+
 // Down takes a lab down: all that it changed is undone.
 func (l *Labs) Down(name string) (Undoing, error) {
 	if _, err := l.Find(name); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -117,10 +118,21 @@ func execCommand() *cobra.Command {
 }
 
 func recoverCommand() *cobra.Command {
-	return &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		_, err := recovered(vocabulary(), &events{})
+	var forget string
+	cmd := &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
+		labs := runtime.OpenLabs(vocabulary(), "")
+		err := undoDead(labs, &events{})
+		if forget == "" || err != nil && !errors.As(err, new(exitError)) {
+			return err
+		}
+		lab, err := labs.Forget(forget)
+		if err == nil {
+			fmt.Fprintf(os.Stderr, "lab %s is forgotten, with %d changes that were not undone\n", lab.Name, len(lab.Changes))
+		}
 		return err
 	}}
+	cmd.Flags().StringVar(&forget, "forget", "", "give up what is left of the dead lab `LAB` and cannot be undone")
+	return cmd
 }
 
 func checkCommand() *cobra.Command {

@@ -51,7 +51,11 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		Stdout: events.stdout(), Observe: events.observe, Watcher: []string{"/proc/self/exe", "watch"}})
 	var taken *journal.TakenError
 	if errors.As(err, &taken) {
-		fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; --lab NAME gives this one another name\n", err, lab)
+		hint := "--replace takes it down first; `nsscript down %s` takes it down"
+		if !taken.Kept {
+			hint = "`nsscript recover` tries to undo what is left of it; `nsscript recover --forget %s` gives that up"
+		}
+		fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: "+hint+"; --lab NAME gives this one another name\n", err, lab)
 		return exitError(exitMachine)
 	} else if err != nil {
 		return err
@@ -129,18 +133,24 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 	return nil
 }
 
-// recovered opens the labs after undoing, and saying, what dead runs left.
+// recovered opens the labs after undoing, and saying, what dead runs left. What cannot be undone is said, and does not
+// keep others from their work: nobody can change it meanwhile.
 func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
 	labs := runtime.OpenLabs(voc, "")
+	err := undoDead(labs, e)
+	if left := exitError(0); errors.As(err, &left) {
+		err = nil
+	}
+	return labs, err
+}
+
+// undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still.
+func undoDead(labs *runtime.Labs, e *events) error {
 	found, err := labs.Recover()
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
 	for _, r := range found {
-		errs = append(errs, reportRecovery(e, r))
+		err = errors.Join(err, reportRecovery(e, r))
 	}
-	return labs, errors.Join(errs...)
+	return err
 }
 
 // reportRecovery says what was found of a run that died, and what became of it.

@@ -103,3 +103,46 @@ func TestShared(t *testing.T) {
 		t.Errorf("%d succeeded, %d were refused: nobody met anybody", succeeded.Load(), refused.Load())
 	}
 }
+
+// TestForget changes what a killed run had changed: that is said and left alone by every command, and held, until it is
+// put right or given up.
+func TestForget(t *testing.T) {
+	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
+	defer nstest.IP(t, "link", "del", "pre0")
+	before := nstest.Dump(t)
+	const change = `host.link("pre0").set(mtu = 1400)`
+	expect := func(code int, want string, args ...string) {
+		t.Helper()
+		out, err := nsscript(args...).CombinedOutput()
+		got := 0
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			got = exit.ExitCode()
+		}
+		if got != code || !strings.Contains(string(out), want) {
+			t.Errorf("%v: exit code %d, want %d and %q: %s", args, got, code, want, out)
+		}
+	}
+	leave := func() {
+		t.Helper()
+		expect(0, "is up", "--lab", "left", "-c", change)
+		nstest.IP(t, "link", "set", "pre0", "mtu", "1300")
+		expect(exitLeftover, "changed by somebody else", "down", "left")
+	}
+	leave()
+	expect(exitLeftover, "changed by somebody else", "recover")
+	expect(0, "changed by somebody else", "-c", "print(1)")
+	expect(exitMachine, "lab left, which is dead, holds link pre0 in host: ip link set pre0 mtu 1400", "--lab", "other", "-c", change)
+	expect(exitMachine, "recover --forget left", "--lab", "left", "-c", "print(1)")
+	nstest.IP(t, "link", "set", "pre0", "mtu", "1400")
+	expect(0, "rolled back 1 changes; nothing left behind", "recover")
+	nstest.Same(t, before)
+
+	expect(0, "is up", "--lab", "left", "-c", change)
+	expect(exitFailed, "it is up", "recover", "--forget", "left")
+	expect(0, "nothing left behind", "down", "left")
+	leave()
+	expect(0, "lab left is forgotten, with 1 changes", "recover", "--forget", "left")
+	expect(0, "", "recover")
+	nstest.IP(t, "link", "set", "pre0", "mtu", "1500")
+	nstest.Same(t, before)
+}

@@ -22,12 +22,18 @@ type Dir struct{ path string }
 // ErrLive says that a run's process is alive.
 var ErrLive = errors.New("its process is running")
 
+// ErrKept says that a run is a lab that is up.
+var ErrKept = errors.New("it is up")
+
 // A TakenError says that there is a run of this name already.
 type TakenError struct{ Entry }
 
 func (e *TakenError) Error() string {
 	if e.Live {
 		return fmt.Sprintf("lab %s is running: process %d, %s", e.Name, e.Header.PID, e.Header.Script)
+	}
+	if !e.Kept {
+		return fmt.Sprintf("lab %s, made by %s, could not be undone whole", e.Name, e.Header.Script)
 	}
 	return fmt.Sprintf("lab %s is up: made by %s at %s", e.Name, e.Header.Script, e.Header.Start.Local().Format("15:04:05"))
 }
@@ -305,6 +311,30 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		l.seq = max(l.seq, r.Seq)
 	}
 	return l, e, nil
+}
+
+// Forget removes the journal of a dead run, whatever is in it and open still. ErrLive: its process is not dead, or it is
+// being undone; ErrKept: it is up.
+func (d *Dir) Forget(name string) error {
+	if err := ValidName(name); err != nil {
+		return err
+	}
+	unlock, err := d.lock(false)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	switch e, ok := d.entry(name); {
+	case !ok:
+		return os.ErrNotExist
+	case e.Live:
+		return ErrLive
+	case e.Kept:
+		return ErrKept
+	}
+	err = d.discard(name)
+	d.leave()
+	return err
 }
 
 // Await returns when no process works on a run: its own has ended, or who undid it has.
