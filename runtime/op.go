@@ -124,11 +124,13 @@ type Leftover struct {
 type Undoing struct {
 	Undone int        `json:"undone"`
 	Left   []Leftover `json:"left,omitempty"`
+	// Why the journal does not say of all of them that they are undone. It is of no account when nothing is left.
+	Unwritten error `json:"-"`
 }
 
 // undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
-// blocked it may have been undone after it.
-func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error) {
+// blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
+func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, open []change) {
 	for i, c := range changes {
 		if mover, ok := c.op.(Mover); ok {
 			// Only the last change of a journal can be one that was not made. At also opens the namespace it went to.
@@ -149,17 +151,34 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
 		r.pass(changes[:newest+1])
 	}
-	u := Undoing{Undone: len(r.undone)}
+	u = Undoing{Undone: len(r.undone), Unwritten: r.write}
 	for i, c := range r.failed {
 		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
 	}
 	if r.watch != nil {
-		for _, left := range r.watch.Wait(context.Background(), patience) {
-			u.Left = append(u.Left, Leftover{Reason: left})
+		for _, c := range r.failed {
+			if p, ok := c.op.(Publisher); ok {
+				r.watch.Except(p.Publishes())
+			}
+		}
+		held := r.watch.Wait(context.Background(), patience)
+		for _, c := range changes {
+			if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
+				u.Undone--
+				u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+			}
 		}
 	}
-	return u, r.write
+	for _, c := range changes {
+		if !r.logged[c.seq] {
+			open = append(open, c)
+		}
+	}
+	return u, open
 }
+
+// lostTries bounds how often a change is undone whose requests' answers are lost again and again.
+const lostTries = 5
 
 // A rollback is an undoing under way.
 type rollback struct {
@@ -172,7 +191,7 @@ type rollback struct {
 	logged  map[int]bool // what the journal knows to be undone
 	failed  []change     // in the last pass
 	reasons []error
-	write   error // of the journal
+	write   error // of the journal, the first
 }
 
 // pass goes once through changes, newest first.
@@ -189,12 +208,24 @@ func (r *rollback) pass(todo []change) {
 		if len(r.failed) == 0 && !r.logged[c.seq] {
 			r.logged[c.seq] = true
 			failpoint.Hit("change: after it was undone")
-			r.write = errors.Join(r.write, r.log.Undone(c.seq))
+			if err := r.log.Undone(c.seq); r.write == nil {
+				r.write = blamed(err)
+			}
 		}
 	}
 }
 
-func (r *rollback) undo(c change) error {
+// undo undoes one change. Who does not know whether a request was done looks at what there is to do still, and does that.
+func (r *rollback) undo(c change) (err error) {
+	for range lostTries {
+		if err = r.undoOnce(c); !errors.Is(err, kernel.ErrLost) {
+			break
+		}
+	}
+	return err
+}
+
+func (r *rollback) undoOnce(c change) error {
 	if p, ok := c.op.(Publisher); ok {
 		if err := r.unpublishing(p.Publishes()); err != nil {
 			return err

@@ -129,7 +129,7 @@ func flock(f *os.File, how int) error {
 }
 
 // Create claims a name for a new run. The error is a *TakenError when there is one.
-func (d *Dir) Create(h Header) (*Log, error) {
+func (d *Dir) Create(h Header) (l *Log, err error) {
 	if err := ValidName(h.Name); err != nil {
 		return nil, err
 	}
@@ -138,6 +138,11 @@ func (d *Dir) Create(h Header) (*Log, error) {
 		return nil, err
 	}
 	defer unlock()
+	defer func() {
+		if err != nil {
+			d.leave()
+		}
+	}()
 	if e, ok := d.entry(h.Name); ok {
 		if e.Err != nil {
 			return nil, e.Err
@@ -153,7 +158,7 @@ func (d *Dir) Create(h Header) (*Log, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name))
 	}
-	l := &Log{dir: d, name: h.Name, file: f}
+	l = &Log{dir: d, name: h.Name, file: f}
 	h.Version = version
 	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 		err = l.begin(h)
@@ -222,7 +227,8 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	e := Entry{Name: name}
 	f, err := d.open(name, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
-		return e, d.discard(name) != nil
+		e.Err = d.discard(name)
+		return e, e.Err != nil
 	} else if err != nil {
 		e.Err = err
 		return e, true
@@ -236,7 +242,8 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	}
 	h, records, good, err := Decode(text)
 	if err == nil && good == 0 {
-		return e, d.discard(name) != nil
+		e.Err = d.discard(name)
+		return e, e.Err != nil
 	}
 	e.Header, e.Records, e.Err = h, records, named(err, f.Name())
 	e.Kept, e.Dropped = decided(records)
@@ -353,6 +360,9 @@ func (d *Dir) Await(name string) error {
 // discard removes a run's journal and folder, and nothing else that may be in it.
 func (d *Dir) discard(name string) error {
 	dir := filepath.Join(d.path, name)
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil // on a read-only file system that is not what removing it says
+	}
 	if err := os.Remove(filepath.Join(dir, "journal")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
