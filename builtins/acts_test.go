@@ -112,6 +112,9 @@ var acts = map[string]func(w *madeWorld) act{
 			return &addCgroup{Path: path}
 		}
 	},
+	"pid namespace": func(w *madeWorld) act {
+		return func(*env) runtime.Op { return &addPIDs{Name: "any"} }
+	},
 	"sysctl": func(w *madeWorld) act {
 		s := w.setting(w.pick(w.pick(w.links...), "all", "all", "default", "lo"))
 		if w.chance(4) {

@@ -7,19 +7,26 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// labCgroup is the cgroup of the commands that the transaction runs, made with its first; empty where there are none.
-// Each transaction has its own, which ends with it when it fails.
-func labCgroup(tx *runtime.Tx) (string, error) {
+// labPen is where the transaction's commands have their processes, made with its first. Each transaction has its own, which
+// ends with it when it fails.
+func labPen(tx *runtime.Tx) (pen kernel.Pen, err error) {
 	if op, ok := runtime.Made[*addCgroup](tx); ok {
-		return op.Path, nil
+		return kernel.Pen{Cgroup: op.Path}, nil
 	}
-	path, err := tx.Machine().FreeCgroup()
-	if errors.Is(err, kernel.ErrNoCgroups) {
-		return "", nil
-	} else if err != nil {
-		return "", err
+	if op, ok := runtime.Made[*addPIDs](tx); ok {
+		return kernel.Pen{PIDs: op.Name}, nil
 	}
-	return path, tx.Apply(&addCgroup{Path: path})
+	pen.Cgroup, err = tx.Machine().FreeCgroup()
+	switch {
+	case err == nil:
+		return pen, tx.Apply(&addCgroup{Path: pen.Cgroup})
+	case !errors.Is(err, kernel.ErrNoCgroups):
+		return pen, err
+	}
+	if pen.PIDs = tx.Machine().FreePIDs(); pen.PIDs != "" {
+		return pen, tx.Apply(&addPIDs{Name: pen.PIDs})
+	}
+	return pen, nil
 }
 
 // addCgroup makes a cgroup for processes.
@@ -35,3 +42,18 @@ func (o *addCgroup) Check(*kernel.Machine, bool) error             { return nil 
 func (o *addCgroup) Do(m *kernel.Machine) error                    { return m.AddCgroup(o.Path) }
 func (o *addCgroup) Undo(m *kernel.Machine) error                  { return m.DeleteCgroup(o.Path) }
 func (o *addCgroup) Idle(m *kernel.Machine) (idle bool, err error) { return m.CgroupIdle(o.Path) }
+
+// addPIDs has commands run in PID namespaces of their own, which end with this process at the latest: so nothing is made
+// before there is a command, and nothing is there to be undone when the process has died.
+type addPIDs struct {
+	Name string `json:"name"`
+}
+
+func (o *addPIDs) Kind() string                         { return "pid namespace" }
+func (o *addPIDs) Command() string                      { return "unshare --pid --mount-proc --fork --kill-child" }
+func (o *addPIDs) Touches() []kernel.Object             { return nil }
+func (o *addPIDs) Claims() []runtime.Claim              { return nil }
+func (o *addPIDs) Check(*kernel.Machine, bool) error    { return nil }
+func (o *addPIDs) Do(*kernel.Machine) error             { return nil }
+func (o *addPIDs) Undo(m *kernel.Machine) error         { return m.KillPIDs(o.Name) }
+func (o *addPIDs) Idle(m *kernel.Machine) (bool, error) { return m.PIDsIdle(o.Name), nil }

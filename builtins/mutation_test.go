@@ -14,6 +14,9 @@ func TestMutation(t *testing.T) {
 	lazy := func(runtime.Op, *kernel.Machine) error { return nil }
 	for i, op := range All().Ops {
 		t.Run(op.Kind(), func(t *testing.T) {
+			if op.Kind() == "pid namespace" {
+				t.Skip("it makes nothing; TestStrays fails when its Undo does nothing")
+			}
 			if op.Kind() == "cgroup add" && !nstest.Cgroups() {
 				t.Skip("no cgroups here")
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -21,7 +22,7 @@ const maxOutput = 16 << 20
 
 var runDecl = runtime.Change("run", "result",
 	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
-		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)); where nsscript can make none of version 2, what is in the command's process group ends with the command instead.",
+		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, the command runs in a PID namespace of its own (pid_namespaces(7)), and what it leaves running ends with nsscript at the latest, also when the lab is kept.",
 	&runArgs{Check: true})
 
 type runArgs struct {
@@ -71,16 +72,15 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err := tx.Machine().Settle(); err != nil {
 		return nil, err
 	}
-	cgroup, err := labCgroup(tx)
+	pen, err := labPen(tx)
 	if err != nil {
 		return nil, err
 	}
-	err = n.Run(ctx, cmd, cgroup)
-	res := &runValue{tx.View, a.Argv, stdout.String(), stderr.String(), 0}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() >= 0 {
-		res.code, err = exit.ExitCode(), nil
+	status, err := n.Run(ctx, cmd, pen)
+	if err == nil && status.Signaled() {
+		err = fmt.Errorf("it was killed by %s", unix.SignalName(status.Signal()))
 	}
+	res := &runValue{tx.View, a.Argv, stdout.String(), stderr.String(), status.ExitStatus()}
 	if err == nil && (res.code == 0 || !a.Check) {
 		return res, nil
 	}

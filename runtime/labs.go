@@ -132,9 +132,21 @@ func (l *Labs) afterOthers(name string) (Undoing, error) {
 	}
 }
 
-// Watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
+// Help does what a helper process is for: see Options.Helper. It reports what it has undone, which is nothing (nil) when the
+// run ended well.
+func (l *Labs) Help(args []string) (*Recovery, error) {
+	switch {
+	case len(args) == 2 && args[0] == "watch":
+		return l.watch(args[1])
+	case len(args) >= 3 && args[0] == "init":
+		return nil, kernel.Init(args[1], args[2:])
+	}
+	return nil, fmt.Errorf("unknown help: %q", args)
+}
+
+// watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
 // say. It is for a process of its own, which the run ends when it has ended well.
-func (l *Labs) Watch(name string) (*Recovery, error) {
+func (l *Labs) watch(name string) (*Recovery, error) {
 	err := l.dir.Await(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -29,9 +29,10 @@ type Options struct {
 	Root       string      // folder that load() may not leave; the script's own when empty
 	Stdout     io.Writer   // what the script prints; os.Stdout when nil
 	Observe    func(Event) // told of every change, before it is made; may be nil
-	// Watcher is a command that, given the lab's name as one more argument, calls Labs.Watch: it undoes the run as soon
-	// as its process was killed. Without one that waits for the next who calls Labs.Recover.
-	Watcher []string
+	// Helper is a command of the embedding program's that calls Labs.Help with the arguments after it. With it the run has a
+	// watcher, a process which undoes it as soon as its own was killed; without it that waits for the next who calls
+	// Labs.Recover. And where there are no cgroups, it holds together what a command of run() starts.
+	Helper []string
 }
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
@@ -85,8 +86,9 @@ func NewSession(o Options) (*Session, error) {
 		m.Close()
 		return nil, blamed(err)
 	}
-	if len(o.Watcher) > 0 {
-		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Watcher), o.Lab)); err != nil {
+	m.Helper = o.Helper
+	if len(o.Helper) > 0 {
+		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab)); err != nil {
 			err = errors.Join(err, s.log.Remove())
 			m.Close()
 			return nil, err

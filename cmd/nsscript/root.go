@@ -118,7 +118,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), watchCommand())
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand())
 	return cli{root}
 }
 

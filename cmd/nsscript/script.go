@@ -48,7 +48,7 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	events := &events{o: o}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe, Watcher: []string{"/proc/self/exe", "watch"}})
+		Stdout: events.stdout(), Observe: events.observe, Helper: []string{"/proc/self/exe", "helper"}})
 	var taken *journal.TakenError
 	if errors.As(err, &taken) {
 		hint := "--replace takes it down first; `nsscript down %s` takes it down"
@@ -169,12 +169,13 @@ func reportRecovery(e *events, r runtime.Recovery) error {
 	return reportUndoing(e, fmt.Sprintf("the run of lab %s had died: ", r.Name), r.Undoing, r.Err)
 }
 
-// watchCommand is what a run starts beside itself: it undoes the run when that is killed. It is not for people.
-func watchCommand() *cobra.Command {
-	return &cobra.Command{Use: "watch LAB", Hidden: true, Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
-		// Signals are for the run; what asks this one to end would leave the run unwatched.
-		signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-		r, err := runtime.OpenLabs(vocabulary(), "").Watch(args[0])
+// helperCommand is what a run starts beside itself. It is not for people.
+func helperCommand() *cobra.Command {
+	return &cobra.Command{Use: "helper", Hidden: true, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
+		// Signals are for the run; what asks this one to end would leave the run alone. They are caught and not ignored,
+		// since what this one starts would ignore them, too.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+		r, err := runtime.OpenLabs(vocabulary(), "").Help(args)
 		if err != nil || r == nil {
 			return err
 		}

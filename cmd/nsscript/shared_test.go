@@ -51,7 +51,9 @@ func TestShared(t *testing.T) {
 			nstest.TryIP(t, args...)
 		}
 	})
-	settled := func() { nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "port0", "port1", "prebr"}, []string{"fd09::1"}) }
+	settled := func() {
+		nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "port0", "port1", "prebr"}, []string{"fd09::1"})
+	}
 	settled()
 	before := nstest.Dump(t)
 	const processes, patience = 16, 10 * time.Second

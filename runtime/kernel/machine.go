@@ -24,6 +24,9 @@ type Machine struct {
 	buf       []byte            // where netlink messages are received
 	token     string            // what the files below this process's namespaces say
 	tokenFile int               // that file, -1 before there is one
+	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
+	Helper []string
+	herds  map[string][]*initHerd // by the name of their pen
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroupHome *string
 	shared     bool // whether the netns folder is known to be a shared mount point
@@ -43,7 +46,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{},
+	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -57,8 +60,12 @@ func Open() (*Machine, error) {
 // Host is the namespace that the process was started in.
 func (m *Machine) Host() *Namespace { return m.host }
 
-// Close releases every descriptor; the namespaces live on if something else holds them.
+// Close releases every descriptor; the namespaces live on if something else holds them. What commands left running in PID
+// namespaces ends.
 func (m *Machine) Close() {
+	for name := range m.herds {
+		_ = m.KillPIDs(name) // those that cannot be killed end with this process
+	}
 	for _, n := range m.open {
 		n.release()
 	}

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -15,45 +14,39 @@ import (
 
 // Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
 // /proc/net and, through a mount namespace of its own, in /sys. It dies with this process, and when ctx ends, then with
-// all that it started. What it leaves running when it ends by itself stays in the cgroup, a lab's that AddCgroup made;
-// without one (empty) it is killed, as far as it has not left the command's process group.
-func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, cgroup string) error {
+// all that it started. What it leaves running when it ends by itself stays in the pen. The error is about running it, not
+// about how it ended.
+func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, pen Pen) (unix.WaitStatus, error) {
 	n.alone = false
-	done := make(chan error, 1)
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	cmd.WaitDelay = 100 * time.Millisecond
-	herd, err := newHerd(cgroup, cmd.SysProcAttr)
+	h, err := n.m.herd(pen)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	type result struct {
+		st  unix.WaitStatus
+		err error
+	}
+	done := make(chan result, 1)
 	// The goroutine keeps its thread until the command has ended: Pdeathsig means the death of that thread. It is
 	// never unlocked, so the thread, with its own mount namespace, ends with it.
 	go func() {
 		runtime.LockOSThread()
 		if err := n.enter(); err != nil {
-			done <- errors.Join(fail(err, "enter namespace", n.Name(), nil), herd.leave(0, false))
+			done <- result{0, errors.Join(fail(err, "enter namespace", n.Name(), nil), h.leave(false))}
 			return
 		}
-		if err := cmd.Start(); err != nil {
-			done <- errors.Join(err, herd.leave(0, false))
+		if err := h.start(cmd); err != nil {
+			done <- result{0, errors.Join(err, h.leave(false))}
 			return
 		}
-		group, killed := cmd.Process.Pid, make(chan error, 1)
-		stop := context.AfterFunc(ctx, func() { killed <- herd.kill(group) })
-		err := cmd.Wait()
-		if errors.Is(err, exec.ErrWaitDelay) {
-			err = nil // what the command left running holds its output open
-		}
-		interrupted := !stop()
-		if interrupted {
-			err = errors.Join(context.Cause(ctx), <-killed)
-		}
-		if e := herd.leave(group, interrupted); e != nil {
-			err = errors.Join(err, e)
-		}
-		done <- err
+		st, err := await(ctx, h)
+		done <- result{st, err}
 	}()
-	return <-done
+	r := <-done
+	if i, ok := h.(*initHerd); ok && i.ended != nil && !i.idle() {
+		n.m.herds[pen.PIDs] = append(n.m.herds[pen.PIDs], i)
+	}
+	return r.st, r.err
 }
 
 // enter moves the calling thread, which must be locked and never be unlocked, into the namespace for good.

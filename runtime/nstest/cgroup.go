@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"testing"
 )
 
 // cgroupMount is where a sandbox has its cgroups.
@@ -87,6 +88,22 @@ func mountCgroup(within string) error {
 func Cgroups() bool {
 	_, err := os.Stat(cgroupMount + "/cgroup.procs")
 	return err == nil
+}
+
+// NoCgroups hides the sandbox's cgroups until the test's end, so that it is like a machine without them.
+func NoCgroups(t testing.TB) {
+	t.Helper()
+	if !Cgroups() {
+		return
+	}
+	if err := syscall.Mount("tmpfs", cgroupMount, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(cgroupMount, 0); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // below lists the cgroups below one.
