@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -106,7 +107,7 @@ func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err := tx.Apply(add); err != nil {
 		for _, ref := range tx.Namespaces() {
 			// The script's own fault, not the machine's.
-			if k := new(kernel.Error); ref.Name == add.Name && errors.As(err, &k) {
+			if k := new(kernel.Error); ref.Name == add.Name && errors.Is(err, unix.EEXIST) && errors.As(err, &k) {
 				k.Machine, k.Hint = false, "this lab has made a namespace "+ref.Name+" already"
 			}
 		}

@@ -74,7 +74,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 // Find finds a lab by its name.
 func (l *Labs) Find(name string) (Lab, error) {
 	e, ok, err := l.dir.Find(name)
-	err = privileged(err)
+	err = blamed(err)
 	if err == nil && !ok {
 		labs, _ := l.List()
 		var names []string
@@ -101,7 +101,7 @@ type Recovery struct {
 func (l *Labs) Recover() ([]Recovery, error) {
 	entries, err := l.dir.List()
 	if err != nil {
-		return nil, privileged(err)
+		return nil, blamed(err)
 	}
 	var all []Recovery
 	for _, e := range entries {
@@ -200,7 +200,7 @@ func (l *Labs) Down(name string) (Undoing, error) {
 func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	log, e, err := l.dir.Claim(name)
 	if err != nil {
-		return u, err
+		return u, blamed(err)
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
 	if e.Kept && !drop {
@@ -229,11 +229,11 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {
 		if err := log.Drop(); err != nil {
-			return fail(err)
+			return fail(blamed(err))
 		}
 	}
-	if u, err = undo(m, log, changes); err != nil || len(u.Left) > 0 {
-		return fail(err)
+	if u, _ = undo(m, log, changes); len(u.Left) > 0 {
+		return u, log.Close()
 	}
 	return u, log.Remove()
 }

@@ -104,11 +104,13 @@ type Leftover struct {
 type Undoing struct {
 	Undone int        `json:"undone"`
 	Left   []Leftover `json:"left,omitempty"`
+	// Why the journal does not say of all of them that they are undone. It is of no account when nothing is left.
+	Unwritten error `json:"-"`
 }
 
 // undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
-// blocked it may have been undone after it.
-func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error) {
+// blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
+func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, open []change) {
 	for i, c := range changes {
 		if mover, ok := c.op.(Mover); ok {
 			// Only the last change of a journal can be one that was not made. At also opens the namespace it went to.
@@ -129,17 +131,34 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
 		r.pass(changes[:newest+1])
 	}
-	u := Undoing{Undone: len(r.undone)}
+	u = Undoing{Undone: len(r.undone), Unwritten: r.write}
 	for i, c := range r.failed {
 		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
 	}
 	if r.watch != nil {
-		for _, left := range r.watch.Wait(context.Background(), patience) {
-			u.Left = append(u.Left, Leftover{Reason: left})
+		for _, c := range r.failed {
+			if p, ok := c.op.(Publisher); ok {
+				r.watch.Except(p.Publishes())
+			}
+		}
+		held := r.watch.Wait(context.Background(), patience)
+		for _, c := range changes {
+			if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
+				u.Undone--
+				u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+			}
 		}
 	}
-	return u, r.write
+	for _, c := range changes {
+		if !r.logged[c.seq] {
+			open = append(open, c)
+		}
+	}
+	return u, open
 }
+
+// lostTries bounds how often a change is undone whose requests' answers are lost again and again.
+const lostTries = 5
 
 // A rollback is an undoing under way.
 type rollback struct {
@@ -153,7 +172,7 @@ type rollback struct {
 	tell    []int        // of these, what the journal is still to be told of
 	failed  []change     // in the last pass
 	reasons []error
-	write   error // of the journal
+	write   error // of the journal, the first
 }
 
 // pass goes once through changes, newest first.
@@ -184,13 +203,25 @@ func (r *rollback) pass(todo []change) {
 // they are inside of is undone, which is older: so they need no write of their own.
 func (r *rollback) note() {
 	if len(r.tell) > 0 {
-		r.write = errors.Join(r.write, r.log.Undone(r.tell...))
+		if err := r.log.Undone(r.tell...); r.write == nil {
+			r.write = blamed(err)
+		}
 		r.tell = r.tell[:0]
 	}
 }
 
-// undo undoes a change, or finds it moot.
+// undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
+// and does that.
 func (r *rollback) undo(c change) (isMoot bool, err error) {
+	for range lostTries {
+		if isMoot, err = r.undoOnce(c); !errors.Is(err, kernel.ErrLost) {
+			break
+		}
+	}
+	return isMoot, err
+}
+
+func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
 	if p, ok := c.op.(Publisher); ok {
 		if err := r.unpublishing(p.Publishes()); err != nil {
 			return false, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -65,7 +66,6 @@ type Session struct {
 	frames  []int                 // where in changes each transaction that is running began
 	exits   []func(*starlark.Thread) error
 	watcher *kernel.Process
-	left    []Leftover // of transactions inside the script that could not be undone
 	ended   bool
 }
 
@@ -86,7 +86,7 @@ func NewSession(o Options) (*Session, error) {
 	}
 	if err != nil {
 		m.Close()
-		return nil, privileged(err)
+		return nil, blamed(err)
 	}
 	m.Helper = o.Helper
 	switch {
@@ -117,13 +117,27 @@ func openDir(path string) *journal.Dir {
 	return journal.OpenDir(path)
 }
 
-// privileged says what to do when the folder of journals is refused.
-func privileged(err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return &kernel.Error{Op: "open", Object: "the labs", Err: err, Machine: true,
-			Hint: "labs on the machine itself need root: run it with sudo"}
+// blamed says of an error of the journals that is the machine's what to do about it.
+func blamed(err error) error {
+	e := &kernel.Error{Op: "write", Object: "journal", Machine: true}
+	var path *os.PathError
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		e.Op, e.Object, e.Hint = "open", "the labs", "labs on the machine itself need root: run it with sudo"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		e.Hint = "the file system of the journals is full: see `df /run`"
+	case errors.Is(err, syscall.EROFS):
+		e.Hint = "the journals' file system cannot be written to: see `findmnt -T /run/nsscript`"
+	case !errors.Is(err, syscall.EIO):
+		return err
 	}
-	return err
+	if errors.As(err, &path) {
+		e.Err = path
+	} else if errors.As(err, &errno) {
+		e.Err = errno
+	}
+	return e
 }
 
 // host is the value of the predeclared name host.
@@ -263,7 +277,7 @@ func (s *Session) Keep() error {
 		return err
 	}
 	if err := s.log.Keep(); err != nil {
-		return err
+		return blamed(err)
 	}
 	s.ended = true
 	return errors.Join(s.unwatched(), s.log.Close())
@@ -302,11 +316,10 @@ func (s *Session) unwatched() error {
 
 // Rollback undoes all that the run changed.
 func (s *Session) Rollback() (Undoing, error) {
-	u, err := undo(s.m, s.log, s.changes)
-	u.Left = append(s.left, u.Left...)
+	u, _ := undo(s.m, s.log, s.changes)
 	s.changes, s.ended = nil, true
-	if len(u.Left) > 0 || err != nil {
-		return u, errors.Join(err, s.unwatched(), s.log.Close())
+	if len(u.Left) > 0 {
+		return u, errors.Join(s.unwatched(), s.log.Close())
 	}
 	return u, errors.Join(s.log.Remove(), s.unwatched())
 }

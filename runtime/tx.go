@@ -116,13 +116,17 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
-	u, e := undo(s.m, s.log, s.changes[begin:])
+	u, open := undo(s.m, s.log, s.changes[begin:])
 	s.forget(begin)
-	if e != nil || len(u.Left) > 0 {
-		s.left = append(s.left, u.Left...)
-		return nil, errors.Join(err, e, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
+	if u.Unwritten != nil {
+		err, stop = errors.Join(err, u.Unwritten), true
 	}
-	return nil, err, false
+	if len(u.Left) > 0 {
+		// The transaction around it tries once more, before it undoes anything older.
+		s.changes = append(s.changes, open...)
+		err, stop = errors.Join(err, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
+	}
+	return nil, err, stop
 }
 
 // Wait waits, or ends early with the run.

@@ -223,7 +223,7 @@ func hits(t *testing.T, log string, args ...string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bytes.Count(text, []byte("\n")) - bytes.Count(text, []byte(failpoint.ARequest+"\n"))
+	return passed(string(text))
 }
 
 // hitsBefore counts the failpoints that a run passed before the first of a name.
@@ -237,8 +237,11 @@ func hitsBefore(t *testing.T, log, name string) int {
 	if !found {
 		t.Fatalf("no failpoint %q was hit", name)
 	}
-	return strings.Count(until, "\n") - strings.Count(until, failpoint.ARequest+"\n")
+	return passed(until)
 }
+
+// passed counts the failpoints in a log: it also has the acts that can fail.
+func passed(log string) int { return strings.Count(log, "\n") - strings.Count(log, failpoint.AnAct) }
 
 // TestCrash kills runs of every scenario at every failpoint: the process alone, whose watcher then does the work; the
 // process and its watcher, so that the next command does; and `down` of what was kept. Nothing is ever left, and
@@ -400,48 +403,6 @@ func TestCrashAnyTime(t *testing.T) {
 		orphans(t)
 		cleaned(t, before, crash{args: []string{file}, at: -int(wait / time.Millisecond)}, "")
 	}
-}
-
-// TestFaults lets every request that changes something fail in every way, once or from then on. Either all is undone at
-// once, or nsscript says what is left, and `recover` undoes that when requests work again.
-func TestFaults(t *testing.T) {
-	ways := []string{"before", "after"}
-	for _, errno := range []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBUSY, syscall.EEXIST, syscall.ENODEV, syscall.EPERM} {
-		ways = append(ways, strconv.Itoa(int(errno)))
-	}
-	faults := 0
-	for _, file := range scenarios(t) {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			before := makeWorld(t)
-			log := filepath.Join(t.TempDir(), "hits")
-			hits(t, log, "--rm", file)
-			text, err := os.ReadFile(log)
-			if err != nil {
-				t.Fatal(err)
-			}
-			requests := bytes.Count(text, []byte(failpoint.ARequest+"\n"))
-			i := 0
-			for n := range requests {
-				for _, how := range ways {
-					for _, often := range []string{"once", "ever"} {
-						if i++; !mine(t, i) {
-							continue
-						}
-						c := crash{args: []string{"--rm", file}, fault: fmt.Sprintf("%d %s %s", n+1, often, how)}
-						out, code := c.end(t)
-						if code == exitLeftover {
-							recovering(t)
-						} else if strings.Contains(out, "goroutine ") || code > exitMachine {
-							t.Errorf("%+v: exit code %d: %s", c, code, out)
-						}
-						cleaned(t, before, c, out)
-						faults++
-					}
-				}
-			}
-		})
-	}
-	t.Logf("%d faults", faults)
 }
 
 // TestFailpointsHit finds the failpoints in the source, and fails for one that no scenario reaches.

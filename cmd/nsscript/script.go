@@ -115,8 +115,15 @@ func undoneAfter(o options, events *events, s *runtime.Session, code int) error 
 
 // reportUndoing says what a rollback did; what it could not undo is an exit code of its own.
 func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) error {
+	if u.Unwritten != nil {
+		events.say(runtime.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
+	}
 	if err != nil || len(u.Left) > 0 {
-		events.say(runtime.Event{Event: "leftover", Text: fmt.Sprintf("%srolled back %d changes, %d are left:", prefix, u.Undone, len(u.Left))})
+		summary := fmt.Sprintf("rolled back %d changes, %d are left:", u.Undone, len(u.Left))
+		if len(u.Left) == 0 {
+			summary = fmt.Sprintf("rolled back %d changes, but not all went well:", u.Undone)
+		}
+		events.say(runtime.Event{Event: "leftover", Text: prefix + summary})
 		for _, l := range u.Left {
 			events.say(runtime.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
 		}

@@ -15,8 +15,9 @@ const (
 	KillAt  = "NSSCRIPT_FAILPOINT_KILL"
 	KillAll = "NSSCRIPT_FAILPOINT_ALL"
 	LogFile = "NSSCRIPT_FAILPOINT_LOG"
-	// Fault is "N once|ever ERRNO" or "N once|ever before|after": the Nth request, or it and all that follow, fail with
-	// a number, or their answer is lost before the kernel got them or after it did them.
+	// Fault is "N once|ever ERRNO" or "N once|ever before|after": the Nth act that can fail, or it and all that follow, fail
+	// with a number, or their answer is lost before the kernel got them or after it did them. A write is followed by
+	// writes only, and the others by the others.
 	Fault = "NSSCRIPT_FAILPOINT_FAULT"
 )
 
@@ -26,8 +27,9 @@ var state = struct {
 	others       []int
 	all          bool
 	log          *os.File
-	requests     int
+	acts         int
 	fault        *fault
+	failing      bool // the fault has begun
 }{}
 
 func init() {
@@ -73,12 +75,13 @@ func Hit(name string) {
 	}
 }
 
-// A fault is what happens to a request.
+// A fault is what happens to an act.
 type fault struct {
 	at    int
 	ever  bool
 	errno syscall.Errno // 0: the answer is lost
 	after bool
+	write bool // it is a write's
 }
 
 func parse(text string) (*fault, error) {
@@ -98,36 +101,49 @@ func parse(text string) (*fault, error) {
 	return &f, nil
 }
 
-// ARequest is what LogFile says of a request.
-const ARequest = "request"
+// What LogFile says of the acts that can fail.
+const (
+	AnAct    = "act: "
+	ARequest = AnAct + "request"
+	ACall    = AnAct + "call"
+	AWrite   = AnAct + "write"
+)
 
 // Lost is the error of a request whose answer did not come.
 const Lost = syscall.EAGAIN
 
-// Call makes a system call, or lets it fail as the test says. Its answer cannot be lost.
-func Call(call func() error) error { return attempt(call, false) }
-
 // Request makes a netlink request, or lets it fail as the test says.
-func Request(send func() error) error { return attempt(send, true) }
+func Request(send func() error) error { return attempt(send, ARequest) }
 
-func attempt(send func() error, loses bool) error {
+// Call makes a system call, or lets it fail as the test says. Its answer cannot be lost.
+func Call(call func() error) error { return attempt(call, ACall) }
+
+// Write writes to a file, or lets that fail as the test says.
+func Write(write func() error) error { return attempt(write, AWrite) }
+
+func attempt(act func() error, kind string) error {
 	state.Lock()
-	state.requests++
+	state.acts++
 	f := state.fault
-	hit := f != nil && (loses || f.errno != 0) && (state.requests == f.at || f.ever && state.requests > f.at)
+	hit := f != nil && state.acts == f.at
+	if hit {
+		state.failing, f.write = true, kind == AWrite
+	} else if state.failing && f.ever {
+		hit = f.write == (kind == AWrite) && (f.errno != 0 || kind == ARequest)
+	}
 	if state.log != nil {
-		if _, err := fmt.Fprintln(state.log, ARequest); err != nil {
+		if _, err := fmt.Fprintln(state.log, kind); err != nil {
 			panic(err)
 		}
 	}
 	state.Unlock()
 	switch {
 	case !hit:
-		return send()
+		return act()
 	case f.errno != 0:
 		return f.errno
 	case f.after:
-		if err := send(); err != nil {
+		if err := act(); err != nil {
 			return err
 		}
 	}

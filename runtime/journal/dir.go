@@ -129,7 +129,7 @@ func flock(f *os.File, how int) error {
 }
 
 // Create claims a name for a new run. The error is a *TakenError when there is one.
-func (d *Dir) Create(h Header) (*Log, error) {
+func (d *Dir) Create(h Header) (l *Log, err error) {
 	if err := ValidName(h.Name); err != nil {
 		return nil, err
 	}
@@ -138,6 +138,11 @@ func (d *Dir) Create(h Header) (*Log, error) {
 		return nil, err
 	}
 	defer unlock()
+	defer func() {
+		if err != nil {
+			d.leave()
+		}
+	}()
 	if e, ok := d.entry(h.Name); ok {
 		if e.Err != nil {
 			return nil, e.Err
@@ -148,15 +153,15 @@ func (d *Dir) Create(h Header) (*Log, error) {
 		return nil, err
 	}
 	failpoint.Hit("journal: folder of a run made")
-	f, err := d.open(h.Name, fileNew, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND)
+	f, err := d.open(h.Name, fileNew, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	failpoint.Hit("journal: file made")
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name))
 	}
-	l := &Log{dir: d, name: h.Name, file: f}
+	l = &Log{dir: d, name: h.Name, file: f}
 	h.Version = version
 	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-		err = l.write(h)
+		err = l.begin(h)
 	}
 	if err == nil {
 		err = os.Rename(d.file(h.Name, fileNew), d.file(h.Name, file))
@@ -235,7 +240,8 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	e := Entry{Name: name}
 	f, err := d.open(name, file, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
-		return e, d.discard(name) != nil
+		e.Err = d.discard(name)
+		return e, e.Err != nil
 	} else if err != nil {
 		e.Err = err
 		return e, true
@@ -295,7 +301,7 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	defer unlock()
-	f, err := d.open(name, file, os.O_RDWR|os.O_APPEND)
+	f, err := d.open(name, file, os.O_RDWR)
 	if err != nil {
 		return nil, e, err
 	}
@@ -316,7 +322,7 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		f.Close()
 		return nil, e, err
 	}
-	l := &Log{dir: d, name: name, file: f, end: end}
+	l := &Log{dir: d, name: name, file: f, at: end}
 	for _, r := range e.Records {
 		l.seq = max(l.seq, r.Seq)
 	}
@@ -369,6 +375,9 @@ func (d *Dir) Await(name string) error {
 
 // discard removes a run's journal and folder, and nothing else that may be in it.
 func (d *Dir) discard(name string) error {
+	if _, err := os.Lstat(filepath.Join(d.path, name)); errors.Is(err, os.ErrNotExist) {
+		return nil // on a read-only file system that is not what removing it says
+	}
 	for _, f := range []string{fileNew, file} {
 		if err := os.Remove(d.file(name, f)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

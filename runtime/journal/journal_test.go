@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -63,7 +64,7 @@ func TestClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A torn line, as a death in mid-write leaves it.
-	if _, err := l.file.WriteString("deadbeef {\"sta"); err != nil {
+	if _, err := l.file.WriteAt([]byte("deadbeef {\"sta"), int64(l.at.Size)); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -82,6 +83,45 @@ func TestClaim(t *testing.T) {
 	all, err := d.List()
 	if err != nil || len(all) != 1 || !all[0].Kept || all[0].Live || len(Open(all[0].Records)) != 0 {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestOwed has records refused by a full file system: an intent is as if it had never been, an end comes later.
+func TestOwed(t *testing.T) {
+	d := OpenDir(filepath.Join(t.TempDir(), "runs"))
+	l, err := d.Create(Header{Name: "lab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	intent := func() error {
+		_, err := l.Intent("k", json.RawMessage("1"), "")
+		return err
+	}
+	if err := errors.Join(intent(), intent()); err != nil {
+		t.Fatal(err)
+	}
+	good := l.file
+	l.file = full
+	for _, err := range []error{l.Undone(2), intent(), l.Failed(1), l.Keep()} {
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("got %v, want ENOSPC", err)
+		}
+	}
+	l.file = good
+	if err := errors.Join(intent(), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := d.Find("lab")
+	if err = errors.Join(err, e.Err); err != nil || len(e.Records) != 5 || e.Kept {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if open := Open(e.Records); len(open) != 1 || open[0].Seq != 3 {
+		t.Errorf("open: %+v", open)
 	}
 }
 

@@ -89,7 +89,14 @@ func (m *Machine) restorePort(p Port, master string) error {
 		return err
 	}
 	errs := []error{n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort)}
+	now, err := n.portImage(p.LinkRef)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
 	for _, msg := range p.FDB {
+		if slices.ContainsFunc(now.FDB, func(h []byte) bool { return sameNeigh(h, msg) }) {
+			continue
+		}
 		msg = withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
 		msg[10] = netlink.NTF_MASTER
 		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))

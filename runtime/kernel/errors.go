@@ -130,12 +130,15 @@ func unlessGone(err error) error {
 	return err
 }
 
-// reallyGone is the error of a delete. When the kernel says that it found nothing, that is ErrGone, but only after a look:
-// the errno can be about something else, such as the link that an address is on, and what is taken for gone is forgotten.
+// reallyGone is the error of a delete. Whatever the kernel says, it is ErrGone when a look tells that there is nothing:
+// the errno can be about something else, such as the link that an address is on. It is ErrLost too when that was it, for
+// then it may be this delete that did it.
 func (n *Namespace) reallyGone(err error, op, object string, look func() (there bool, err error)) error {
-	if gone(err) {
+	if err != nil {
 		if there, e := look(); e != nil {
 			err = errors.Join(err, e)
+		} else if !there && errors.Is(err, ErrLost) {
+			err = fmt.Errorf("%w, and %w", ErrGone, err)
 		} else if !there {
 			err = ErrGone
 		}

@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -29,12 +31,23 @@ func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
 }
 
 func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
-	var errs []error
+	have, err := n.linkNeighs(index)
+	errs := []error{err}
 	for _, msg := range want {
-		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
+		if !slices.ContainsFunc(have, func(h []byte) bool { return sameNeigh(h, msg) }) {
+			msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
+			errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// sameNeigh compares two neighbours' messages but for the times in NDA_CACHEINFO and the number of probes.
+func sameNeigh(a, b []byte) bool {
+	plain := func(msg []byte) []byte {
+		return withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_PROBES)
+	}
+	return bytes.Equal(plain(a), plain(b))
 }
 
 // nexthopUser is an error when a nexthop object (ip-nexthop(8)) goes over a link or its peer. The kernel deletes it, and

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -27,10 +28,7 @@ type Vanishing struct {
 	wait map[int]doomed // by the id that the host knows the namespace by
 }
 
-type doomed struct {
-	name  string
-	inode uint64
-}
+type doomed struct{ cookie, inode uint64 }
 
 // Watch is to be called before the namespaces' names are taken away; this process's hold on them is the caller's to let
 // go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
@@ -47,9 +45,10 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 			err = unix.Fstat(int(n.fd), &st)
 		}
 		if err != nil {
+			v.sub.Close()
 			return nil, fail(err, "watch namespace", n.Name(), m.host)
 		}
-		v.wait[id] = doomed{n.Name(), st.Ino}
+		v.wait[id] = doomed{n.ref.Cookie, st.Ino}
 	}
 	var err error
 	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
@@ -58,9 +57,14 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 	return v, nil
 }
 
-// Wait returns when all watched namespaces are gone. Those that are not by the deadline are named, with who holds
-// them.
-func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (left []string) {
+// Except stops waiting for a namespace whose name could not be taken away.
+func (v *Vanishing) Except(ref NSRef) {
+	maps.DeleteFunc(v.wait, func(_ int, d doomed) bool { return d.cookie == ref.Cookie })
+}
+
+// Wait returns when all watched namespaces are gone. Of those that are not by the deadline it says who holds them, by
+// their cookies.
+func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (held map[uint64]string) {
 	defer v.sub.Close()
 	for deadline := time.Now().Add(patience); len(v.wait) > 0; {
 		now := time.Until(deadline)
@@ -81,10 +85,11 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (left []st
 			}
 		}
 	}
+	held = map[uint64]string{}
 	for _, d := range v.wait {
-		left = append(left, fmt.Sprintf("namespace %s, held by %s", d.name, holders(d.inode)))
+		held[d.cookie] = holders(d.inode)
 	}
-	return left
+	return held
 }
 
 // rtgen is an empty struct rtgenmsg.
