@@ -24,7 +24,7 @@ func TestImports(t *testing.T) {
 		"github.com/vishvananda/netns":      "runtime/kernel",
 		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
 		"github.com/vishvananda/netlink/nl": "runtime/kernel",
-		"golang.org/x/sys/unix":             "runtime/kernel runtime/probe runtime/nstest builtins",
+		"golang.org/x/sys/unix":             "runtime/kernel runtime/probe runtime/nstest runtime/sandbox builtins",
 		"github.com/spf13/cobra":            "cmd/nsscript",
 		"testing":                           "runtime/nstest",
 		module + "/builtins":                "cmd/nsscript",

@@ -27,9 +27,16 @@ func main() {
 	flag.StringVar(&b.nsscript, "nsscript", "bin/nsscript", "the nsscript to measure")
 	flag.StringVar(&b.script, "script", "bench/chain.star", "the script that builds the chain")
 	rounds := flag.Int("rounds", 7, "how many rounds")
+	kills := flag.Int("kill", 0, "instead, kill a run `N` times and print how long its watcher takes")
 	floor := flag.String("floor", "../shared/bench/chain_floor.c", "source of the floor; left out when it is not there")
 	flag.Parse()
-	if err := b.run(os.Stdout, *rounds, *floor); err != nil {
+	var err error
+	if *kills > 0 {
+		err = b.killed(os.Stdout, held, *kills)
+	} else {
+		err = b.run(os.Stdout, *rounds, *floor)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -91,8 +98,7 @@ func (b *bench) run(out io.Writer, rounds int, floor string) error {
 
 // once builds the chain in one way and takes it down, on a machine where the last one is gone.
 func (b *bench) once(w way) (time.Duration, error) {
-	// The kernel destroys namespaces later, in the order of their end, and nsscript waits for its own to be destroyed.
-	if err := command(b.nsscript, "-q", "--rm", "--lab", "bench-quiet", "-c", `netns("bench-quiet")`).do(); err != nil {
+	if err := b.quiet(); err != nil {
 		return 0, err
 	}
 	start := time.Now()
@@ -102,6 +108,12 @@ func (b *bench) once(w way) (time.Duration, error) {
 		return 0, err
 	}
 	return took, down()
+}
+
+// quiet waits until the kernel is done with earlier namespaces: it destroys them later, in the order of their end, and
+// nsscript waits for its own to be destroyed.
+func (b *bench) quiet() error {
+	return command(b.nsscript, "-q", "--rm", "--lab", "bench-quiet", "-c", `netns("bench-quiet")`).do()
 }
 
 func (b *bench) byScript() (func() error, error) {

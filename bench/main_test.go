@@ -54,4 +54,8 @@ func TestWays(t *testing.T) {
 		t.Error(err)
 	}
 	nstest.Same(t, before)
+	if err := b.killed(io.Discard, "held.star", 2); err != nil {
+		t.Error(err)
+	}
+	nstest.Same(t, before)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 var addrDecl = runtime.Change("addr", "address",
-	"Adds an address to a link. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{})
+	"Adds an address to a link. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{}).Needing("ipv6")
 
 type addrArgs struct {
 	Link   linkArg    `arg:"link" doc:"the link"`

@@ -22,12 +22,15 @@ func All() *runtime.Vocabulary {
 			pingDecl, runDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertLt, assertLe, assertGt, assertGe, assertFails,
+			skipDecl, requireDecl,
 			structDecl, helpDecl,
 		},
-		Types: []*runtime.Type{nsType, linkType, addrType, routeType, pingType, runType, attemptType},
+		Types: []*runtime.Type{nsType, linkType, addrType, routeType, pingType, runType, attemptType, testType},
 		Ops: []runtime.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
-		Modules: starlark.StringDict{"json": json.Module, "math": math.Module, "time": time.Module},
-		Host:    func(v *runtime.View) starlark.Value { return &nsValue{v, v.Machine().Host().Ref()} },
+		Modules:  starlark.StringDict{"json": json.Module, "math": math.Module, "time": time.Module},
+		Features: features(),
+		Test:     func(v *runtime.View, name string) starlark.Value { return &testValue{v, name} },
+		Host:     func(v *runtime.View) starlark.Value { return &nsValue{v, v.Machine().Host().Ref()} },
 	}
 }

@@ -38,6 +38,7 @@ func (o *addCgroup) Kind() string                                  { return "cgr
 func (o *addCgroup) Command() string                               { return "mkdir " + o.Path }
 func (o *addCgroup) Touches() []kernel.Object                      { return nil }
 func (o *addCgroup) Claims() []runtime.Claim                       { return nil }
+func (o *addCgroup) Valid() error                                  { return kernel.ValidCgroup(o.Path) }
 func (o *addCgroup) Check(*kernel.Machine, bool) error             { return nil }
 func (o *addCgroup) Do(m *kernel.Machine) error                    { return m.AddCgroup(o.Path) }
 func (o *addCgroup) Undo(m *kernel.Machine) error                  { return m.DeleteCgroup(o.Path) }

@@ -150,6 +150,7 @@ func TestOpLaws(t *testing.T) {
 				}
 			}
 			step("check", func() error { return op.Check(m, false) })
+			step("valid", func() error { return runtime.ValidOp(op) })
 			if _, ok := op.(*addNetns); !ok { // its namespace would be gone with its undoing
 				step("undo unprovoked", func() error { return op.Undo(m) })
 				settled()

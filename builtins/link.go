@@ -257,9 +257,20 @@ type setLink struct {
 	Others []*kernel.Image `json:"others,omitempty"`
 }
 
-func (o *setLink) Kind() string             { return "link set" }
-func (o *setLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *setLink) Claims() []runtime.Claim  { return claims(o.Link, o.Others...) }
+func (o *setLink) Kind() string { return "link set" }
+func (o *setLink) Valid() error { return kernel.ValidAttr(o.Attr, o.Value) }
+
+// Touches has the bridge that the link joins: it takes its mac and carrier from its ports, and does not get its own back
+// when they are deleted.
+func (o *setLink) Touches() []kernel.Object {
+	all := []kernel.Object{o.Link.Object()}
+	if index := atoi(o.Value); o.Attr == "master" && index > 0 {
+		all = append(all, kernel.LinkRef{NS: o.Link.NS, Index: index}.Object())
+	}
+	return all
+}
+
+func (o *setLink) Claims() []runtime.Claim { return claims(o.Link, o.Others...) }
 
 func (o *setLink) Command() string {
 	ip := in(o.Link.NS) + "link set " + o.Link.Name + " "
@@ -379,11 +390,15 @@ func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
 	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
 }
-func (o *moveLink) Touches() []kernel.Object { return []kernel.Object{o.From.Object()} }
 func (o *moveLink) Claims() []runtime.Claim {
 	return append(claims(o.From, o.Other), runtime.ClaimLink(o.To))
 }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
+
+// Touches has the namespace that the link goes to: it does not end there with the one that it was made in.
+func (o *moveLink) Touches() []kernel.Object {
+	return []kernel.Object{o.From.Object(), o.To.NS.Object()}
+}
 
 func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.From)

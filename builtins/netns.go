@@ -88,7 +88,7 @@ func (a *netnsName) Unpack(val starlark.Value) error {
 
 var netnsDecl = runtime.Change("netns", "namespace",
 	"Makes a network namespace that `ip netns` sees under its name. Its loopback link is up.",
-	&netnsArgs{Lo: true})
+	&netnsArgs{Lo: true}).Needing("netns")
 
 type netnsArgs struct {
 	Name netnsName `arg:"name?" doc:"name, up to 64 letters, digits, '.', '_' and '-'; the next free one of ns1, ns2 ... when left out"`
@@ -135,9 +135,19 @@ func (o *addNetns) Claims() []runtime.Claim  { return nil }
 func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
 func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
 
+func (o *addNetns) Valid() error {
+	if o.NS.Name != o.Name {
+		return fmt.Errorf("namespace %q is called %q", o.NS.Name, o.Name)
+	}
+	return errors.Join(kernel.ValidNamespaceName(o.Name), o.NS.Named())
+}
+
 // Check makes the namespace itself: it has no name and dies with this process until Do gives it one, and so its
 // identity is in the journal before anybody can see it.
 func (o *addNetns) Check(m *kernel.Machine, _ bool) error {
+	if err := m.NameFree(o.Name); err != nil {
+		return err
+	}
 	n, err := m.Make(o.Name)
 	if err == nil {
 		o.NS = n.Ref()
@@ -252,6 +262,7 @@ func (o *delNetns) Command() string                           { return "ip netns
 func (o *delNetns) Touches() []kernel.Object                  { return nil }
 func (o *delNetns) Claims() []runtime.Claim                   { return []runtime.Claim{runtime.ClaimAll(o.NS)} }
 func (o *delNetns) Unpublishes() kernel.NSRef                 { return o.NS }
+func (o *delNetns) Valid() error                              { return o.NS.Named() }
 func (o *delNetns) Check(m *kernel.Machine, fresh bool) error { return nil }
 
 func (o *delNetns) Do(m *kernel.Machine) error {

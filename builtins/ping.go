@@ -14,7 +14,7 @@ import (
 
 var pingDecl = runtime.Query("ping", "ping",
 	"Sends ICMP echo requests from a namespace (RFC 792, RFC 4443) and fails when no reply came back.",
-	&pingArgs{Count: 3, Interval: durationArg(200 * time.Millisecond), Timeout: durationArg(time.Second), Size: 56, Check: true})
+	&pingArgs{Count: 3, Interval: durationArg(200 * time.Millisecond), Timeout: durationArg(time.Second), Size: 56, Check: true}).Needing("icmp")
 
 type pingArgs struct {
 	NS       nsArg       `arg:"ns" doc:"namespace to send from"`

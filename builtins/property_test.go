@@ -162,6 +162,9 @@ func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []runtim
 			f.commands = append(f.commands, op.Command()+"   # failed: "+err.Error())
 			continue
 		}
+		if err := runtime.ValidOp(op); err != nil {
+			return nil, nil, fmt.Errorf("%s: its record would be refused: %w", op.Command(), err)
+		}
 		f.commands = append(f.commands, op.Command())
 		records, ops = append(records, record), append(ops, op)
 	}

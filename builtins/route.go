@@ -16,7 +16,7 @@ import (
 )
 
 var routeDecl = runtime.Change("route", "route",
-	"Adds a route to a namespace, IPv4 or IPv6 by its destination (ip-route(8)).", &routeArgs{Type: "unicast"})
+	"Adds a route to a namespace, IPv4 or IPv6 by its destination (ip-route(8)).", &routeArgs{Type: "unicast"}).Needing("routing-tables")
 
 type routeArgs struct {
 	NS       nsArg            `arg:"ns" doc:"the namespace"`

@@ -62,6 +62,7 @@ type setSysctl struct {
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+
 func (o *setSysctl) Claims() []runtime.Claim {
 	switch {
 	case o.Link != nil:
@@ -70,6 +71,16 @@ func (o *setSysctl) Claims() []runtime.Claim {
 		return []runtime.Claim{runtime.ClaimAll(o.NS)}
 	}
 	return []runtime.Claim{runtime.ClaimKey(o.NS, strings.ReplaceAll(o.Key, "/", "."))}
+}
+
+// Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
+func (o *setSysctl) Valid() error {
+	for _, key := range append(slices.Collect(maps.Keys(o.Shadow)), o.Key) {
+		if _, err := kernel.SysctlPath(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *setSysctl) Command() string {

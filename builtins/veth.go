@@ -10,7 +10,7 @@ import (
 )
 
 var vethDecl = runtime.Change("veth", "(link, link)",
-	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true})
+	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true}).Needing("veth")
 
 type vethArgs struct {
 	A     nsArg       `arg:"a" doc:"namespace of the first end"`
@@ -108,7 +108,7 @@ func (o *addVeth) Do(m *kernel.Machine) error        { return m.AddVeth(o.A, o.B
 // it, but later.
 func (o *addVeth) Undo(m *kernel.Machine) error {
 	for _, end := range []kernel.LinkSpec{o.A, o.B} {
-		if err := m.DelLink(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+		if err := m.DelMade(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
 			return err
 		}
 	}
@@ -129,7 +129,7 @@ func linkOptions(l kernel.LinkSpec) (opts string) {
 	return opts
 }
 
-var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true})
+var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true}).Needing("bridge")
 
 type bridgeArgs struct {
 	NS    nsArg       `arg:"ns" doc:"namespace that it is in"`
@@ -188,7 +188,7 @@ func (o *addBridge) Check(*kernel.Machine, bool) error { return nil }
 func (o *addBridge) Do(m *kernel.Machine) error        { return m.AddBridge(o.LinkSpec) }
 
 func (o *addBridge) Undo(m *kernel.Machine) error {
-	if err := m.DelLink(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+	if err := m.DelMade(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
 		return err
 	}
 	return nil

@@ -98,6 +98,9 @@ func (s *Session) intend(op Op, pos string) (seq int, err error) {
 		if err := op.Check(s.m, fresh); err != nil {
 			return err
 		}
+		if err := ValidOp(op); err != nil {
+			return err
+		}
 		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes with
 		// the refusal: the others are as they were before it looked.
 		claims := foreign(op, func(o kernel.Object) bool { _, ok := s.born[o]; return ok })

@@ -25,7 +25,8 @@ type Decl struct {
 	Result  string // the type of what it returns
 	Doc     string // the first sentence is its summary
 	Params  []Param
-	Changes bool // whether it can change the machine
+	Changes bool     // whether it can change the machine
+	Needs   []string // features that it needs; see Needing
 
 	proto reflect.Value // the struct with the defaults
 }

@@ -11,6 +11,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
 // A UsageError is a call that does not fit its builtin's declaration.
@@ -182,11 +183,14 @@ func Hint(err error) string {
 	var k *kernel.Error
 	var u *UsageError
 	var held *HeldError
+	var refused *sandbox.Refusal
 	switch {
 	case errors.As(err, &k) && k.Hint != "":
 		return k.Hint
 	case errors.As(err, &u):
 		return u.Hint
+	case errors.As(err, &refused):
+		return refused.Why
 	case errors.As(err, &held) && held.State == "up":
 		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
 	case errors.As(err, &held):

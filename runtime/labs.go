@@ -112,7 +112,7 @@ func (l *Labs) Recover() ([]Recovery, error) {
 		if r.Err = e.Err; r.Err == nil {
 			r.Undoing, r.Err = l.afterOthers(e.Name)
 		}
-		if !errors.Is(r.Err, os.ErrNotExist) { // another nsscript did it
+		if !errors.Is(r.Err, os.ErrNotExist) && !errors.Is(r.Err, journal.ErrKept) { // another nsscript did it
 			all = append(all, r)
 		}
 	}
@@ -153,13 +153,12 @@ func (l *Labs) watch(name string) (*Recovery, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	e, ok, err := l.dir.Find(name)
-	if err != nil || !ok || e.Live || e.Kept {
-		return nil, err
-	}
 	r := &Recovery{Name: name}
-	if r.Undoing, r.Err = l.undo(name, false); errors.Is(r.Err, os.ErrNotExist) || errors.Is(r.Err, journal.ErrLive) {
-		return nil, nil // another nsscript was faster
+	r.Undoing, r.Err = l.undo(name, false)
+	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
+		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster
+			return nil, nil
+		}
 	}
 	return r, nil
 }
@@ -205,7 +204,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
 	if e.Kept && !drop {
-		return u, log.Close()
+		return fail(journal.ErrKept)
 	}
 	boot, err := kernel.BootID()
 	if err != nil {
@@ -227,7 +226,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if err != nil {
 		return fail(err)
 	}
-	// From here on others who find the run wait for this process, and undo it when this one dies.
+	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {
 		if err := log.Drop(); err != nil {
 			return fail(blamed(err))
@@ -239,17 +238,29 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	return u, log.Remove()
 }
 
-// Show writes what a lab is: its changes as commands, and its namespaces as they are now.
-func (l *Labs) Show(w io.Writer, lab Lab) error {
+// Show writes what a lab is: its namespaces as they are now.
+func (l *Labs) Show(w io.Writer, lab Lab) error { return l.show(w, lab, lab.refs) }
+
+// ShowAll writes also what is in the host's namespace, which in a sandbox is the lab's.
+func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
+	m, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return l.show(w, lab, append([]kernel.NSRef{m.Host().Ref()}, lab.refs...))
+}
+
+func (l *Labs) show(w io.Writer, lab Lab, refs []kernel.NSRef) error {
 	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
 	m, err := kernel.Open()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	for _, ref := range lab.refs {
+	for _, ref := range refs {
 		if err := showNS(w, m, ref); err != nil {
-			fmt.Fprintf(w, "\n%s: %s\n", ref.Name, kernel.Cause(err))
+			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
 	return nil
@@ -264,7 +275,7 @@ func showNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\n%s\n", ref.Name)
+	fmt.Fprintf(w, "\n%s\n", ref)
 	for _, link := range links {
 		addrs, err := m.Addrs(link.LinkRef)
 		if err != nil {

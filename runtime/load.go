@@ -34,6 +34,7 @@ var dialect = &syntax.FileOptions{Set: true, GlobalReassign: true, TopLevelContr
 type Program struct {
 	Name   string
 	prog   *starlark.Program
+	file   *syntax.File
 	source string
 	root   string
 	loads  []Load
@@ -64,7 +65,7 @@ func (voc *Vocabulary) Parse(name string, src []byte) (*Program, error) {
 	if err != nil {
 		return nil, syntaxError(err, name, text, names)
 	}
-	p := &Program{Name: name, prog: prog, source: text, root: filepath.Dir(name)}
+	p := &Program{Name: name, prog: prog, file: f, source: text, root: filepath.Dir(name)}
 	for i := range prog.NumLoads() {
 		module, pos := prog.Load(i)
 		p.loads = append(p.loads, Load{module, pos})

@@ -2,10 +2,8 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 
@@ -51,6 +49,10 @@ type Publisher interface{ Publishes() kernel.NSRef }
 // An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
 type Unpublisher interface{ Unpublishes() kernel.NSRef }
 
+// A Checkable is an op, or a part of one, that can tell what in it is not as nsscript writes it. It is asked before the op
+// is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held to that.
+type Checkable interface{ Valid() error }
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)
@@ -61,28 +63,6 @@ type change struct {
 	seq int
 	op  Op
 	pos string
-}
-
-// decodeOps turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error: it
-// could not be undone.
-func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
-	types := map[string]reflect.Type{}
-	for _, op := range kinds {
-		types[op.Kind()] = reflect.TypeOf(op).Elem()
-	}
-	var all []change
-	for _, r := range open {
-		t, ok := types[r.Kind]
-		if !ok {
-			return nil, fmt.Errorf("change %d is a %q, which this nsscript does not know", r.Seq, r.Kind)
-		}
-		op := reflect.New(t).Interface().(Op)
-		if err := json.Unmarshal(r.Data, op); err != nil {
-			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
-		}
-		all = append(all, change{r.Seq, op, r.Pos})
-	}
-	return all, nil
 }
 
 // made is what a list of changes made: links by the identity that they had at each time, and namespaces.
@@ -187,6 +167,7 @@ type rollback struct {
 	watch   *kernel.Vanishing      // of these, from when the first loses its name
 	undone  map[int]bool
 	logged  map[int]bool // what the journal knows to be undone
+	tell    []int        // of these, what the journal is still to be told of
 	failed  []change     // in the last pass
 	reasons []error
 	write   error // of the journal, the first
@@ -250,53 +231,67 @@ func (r *rollback) pass(todo []change) {
 	r.failed, r.reasons = nil, nil
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
-		err := r.undo(c)
+		moot, err := r.undo(c)
 		if r.undone[c.seq] = err == nil; err != nil {
 			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
 			continue
 		}
 		// What is older than a failure is to be undone once more after that, by this process or by the next.
-		if len(r.failed) == 0 && !r.logged[c.seq] {
-			r.logged[c.seq] = true
-			failpoint.Hit("change: after it was undone")
-			if err := r.log.Undone(c.seq); r.write == nil {
-				r.write = blamed(err)
-			}
+		if len(r.failed) > 0 || r.logged[c.seq] {
+			continue
 		}
+		r.logged[c.seq] = true
+		failpoint.Hit("change: after it was undone")
+		if r.tell = append(r.tell, c.seq); !moot {
+			r.note()
+		}
+	}
+	r.note()
+}
+
+// note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what
+// they are inside of is undone, which is older: so they need no write of their own.
+func (r *rollback) note() {
+	if len(r.tell) > 0 {
+		if err := r.log.Undone(r.tell...); r.write == nil {
+			r.write = blamed(err)
+		}
+		r.tell = r.tell[:0]
 	}
 }
 
-// undo undoes one change. Who does not know whether a request was done looks at what there is to do still, and does that.
-func (r *rollback) undo(c change) (err error) {
+// undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
+// and does that.
+func (r *rollback) undo(c change) (isMoot bool, err error) {
 	for range lostTries {
-		if err = r.undoOnce(c); !errors.Is(err, kernel.ErrLost) {
+		if isMoot, err = r.undoOnce(c); !errors.Is(err, kernel.ErrLost) {
 			break
 		}
 	}
-	return err
+	return isMoot, err
 }
 
-func (r *rollback) undoOnce(c change) error {
+func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
 	if p, ok := c.op.(Publisher); ok {
 		if r.left(p.Publishes()) {
-			return errors.New("its deletion is not undone")
+			return false, errors.New("its deletion is not undone")
 		}
 		if err := r.unpublishing(p.Publishes()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if u, ok := c.op.(Unpublisher); ok {
 		for _, c := range r.failed {
 			if p, ok := c.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
-				return errors.New("its name is another namespace's still")
+				return false, errors.New("its name is another namespace's still")
 			}
 		}
 	}
 	if moot(c.op, r.ours) {
-		return nil
+		return true, nil
 	}
 	failpoint.Hit("change: before it is undone")
-	return c.op.Undo(r.m)
+	return false, c.op.Undo(r.m)
 }
 
 // unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
@@ -310,7 +305,6 @@ func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
 		}
 	}
 	if r.watch == nil {
-		// From the first name on there is nothing to do inside the namespaces any more.
 		r.watch, err = r.m.Watch(r.names)
 	}
 	return err

@@ -33,6 +33,8 @@ type Options struct {
 	// watcher, a process which undoes it as soon as its own was killed; without it that waits for the next who calls
 	// Labs.Recover. And where there are no cgroups, it holds together what a command of run() starts.
 	Helper []string
+	// Sandboxed says that all the run makes ends with its process, which is the first of a sandbox: nobody need watch it.
+	Sandboxed bool
 }
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
@@ -87,12 +89,16 @@ func NewSession(o Options) (*Session, error) {
 		return nil, blamed(err)
 	}
 	m.Helper = o.Helper
-	if len(o.Helper) > 0 {
-		if s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab)); err != nil {
-			err = errors.Join(err, s.log.Remove())
-			m.Close()
-			return nil, err
-		}
+	switch {
+	case o.Sandboxed:
+		err = m.Level()
+	case len(o.Helper) > 0:
+		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab))
+	}
+	if err != nil {
+		err = errors.Join(err, s.log.Remove())
+		m.Close()
+		return nil, err
 	}
 	s.globals = o.Vocabulary.globals(s)
 	args := make([]starlark.Value, len(o.Args))
@@ -144,7 +150,12 @@ func (voc *Vocabulary) host(s *Session) starlark.Value {
 
 // Run executes a script that Parse accepted. Whatever it changed before it failed is still there: Rollback undoes it.
 // A panic, a signal or a deadline (through ctx) end it like any error.
-func (s *Session) Run(ctx context.Context, p *Program) (err error) {
+func (s *Session) Run(ctx context.Context, p *Program) error {
+	return s.run(ctx, p, func(*starlark.Thread, starlark.StringDict) error { return nil })
+}
+
+// run executes a script, and then what is to be done with what it defined.
+func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Thread, starlark.StringDict) error) (err error) {
 	s.ctx = ctx
 	s.loader = newLoader(s, p)
 	thread := s.thread("main")
@@ -156,7 +167,10 @@ func (s *Session) Run(ctx context.Context, p *Program) (err error) {
 	stop := context.AfterFunc(ctx, func() { thread.Cancel("interrupted") })
 	defer stop()
 	defer recovered("nsscript", &err)
-	_, err = p.prog.Init(thread, s.globals)
+	globals, err := p.prog.Init(thread, s.globals)
+	if err == nil {
+		err = then(thread, globals)
+	}
 	return s.ending(err)
 }
 

@@ -113,7 +113,7 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 	if err == nil {
 		return val, nil, false
 	}
-	if s.ctx.Err() != nil {
+	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
 	u, open := undo(s.m, s.log, s.changes[begin:])

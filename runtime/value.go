@@ -18,6 +18,9 @@ type Vocabulary struct {
 	Ops     []Op                       // a prototype of every kind of change, to read journals with
 	Modules starlark.StringDict        // whole modules of other people's, such as json
 	Host    func(*View) starlark.Value // makes the value of the name host
+	// Test makes the value that a test function gets, with the test's name.
+	Test     func(v *View, name string) starlark.Value
+	Features []*Feature // what a kernel may lack
 }
 
 // A Type declares a type of values: what attributes they have. Its methods are the builtins named after it.

@@ -389,6 +389,16 @@ func TestCrashAnyTime(t *testing.T) {
 		close(ended)
 		<-killed
 		recovering(t) // a watcher that lives holds the lab until it is done
+		// A process that was to become the watcher, or a killed one that has not ended yet, holds it like one that runs.
+		for {
+			out, err := nsscript("ls").CombinedOutput()
+			if err != nil {
+				t.Fatalf("ls: %v: %s", err, out)
+			}
+			if !strings.Contains(string(out), " running ") {
+				break
+			}
+		}
 		down(t)
 		orphans(t)
 		cleaned(t, before, crash{args: []string{file}, at: -int(wait / time.Millisecond)}, "")

@@ -33,11 +33,7 @@ func printJSON(v any) error {
 func lsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{Use: "ls", Short: "List the labs", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		labs, err := recovered(vocabulary(), &events{})
-		if err != nil {
-			return err
-		}
-		list, err := labs.List()
+		list, err := allLabs()
 		if err != nil {
 			return err
 		}
@@ -55,9 +51,26 @@ func lsCommand() *cobra.Command {
 	return cmd
 }
 
+// allLabs lists the labs of the machine, and those in sandboxes.
+func allLabs() ([]runtime.Lab, error) {
+	list, err := runtime.HeldLabs()
+	if err != nil || os.Geteuid() != 0 {
+		return list, err
+	}
+	labs, err := recovered(vocabulary(), &events{})
+	if err != nil {
+		return nil, err
+	}
+	here, err := labs.List()
+	return append(here, list...), err
+}
+
 func showCommand() *cobra.Command {
 	var asJSON, asScript bool
 	cmd := &cobra.Command{Use: "show LAB", Short: "Show a lab: its namespaces as they are now, and the changes that made it", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		if done, err := elsewhere(args[0]); done {
+			return err
+		}
 		labs, err := recovered(vocabulary(), &events{})
 		if err != nil {
 			return err
@@ -86,6 +99,15 @@ func downCommand() *cobra.Command {
 	var o options
 	cmd := &cobra.Command{Use: "down LAB", Short: "Take a lab down: undo all that it changed", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
 		e := &events{o: o}
+		if held, err := runtime.Reach(args[0]); err == nil {
+			u, err := held.Down()
+			if err != nil {
+				return err
+			}
+			return reportUndoing(e, "lab "+args[0]+": ", u, nil)
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 		labs, err := recovered(vocabulary(), e)
 		if err != nil {
 			return err
@@ -104,6 +126,9 @@ func execCommand() *cobra.Command {
 	return &cobra.Command{Use: "exec LAB NS -- CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
 		if len(args) < 3 {
 			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+		}
+		if done, err := elsewhere(args[0]); done {
+			return err
 		}
 		labs, err := recovered(vocabulary(), &events{})
 		if err != nil {

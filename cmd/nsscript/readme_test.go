@@ -16,23 +16,18 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, _ := strings.Cut(string(text), "```python\n")
-	example, _, found := strings.Cut(example, "```")
 	lab := filepath.Join(t.TempDir(), "lab.star")
-	if !found {
-		t.Fatal("the README has no example")
-	}
-	if err := os.WriteFile(lab, []byte(example), 0o644); err != nil {
+	if err := os.WriteFile(lab, example(t, string(text)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	meant := strings.NewReplacer("FILE.star", lab, "FILE...", lab, "[ARGS]", "one two", "'CODE'", "print(args)", "LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping")
+	meant := strings.NewReplacer("FILE.star", lab, "FILE...", lab, "[ARGS]", "one two", "'CODE'", "print(args)", "LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab)
 	before := nstest.Dump(t)
 	ran := 0
 	for _, line := range regexp.MustCompile(`(?m)^    nsscript (.*?)(?:  .*)?$`).FindAllStringSubmatch(string(text), -1) {
 		for _, command := range strings.Split(line[1], " | ") {
 			args := strings.Fields(meant.Replace(command))
 			switch args[0] {
-			case "show", "down", "exec", "--replace":
+			case "show", "down", "exec", "shell", "--replace":
 				if out, err := nsscript("-q", lab).CombinedOutput(); err != nil {
 					t.Fatalf("%v\n%s", err, out)
 				}
@@ -52,5 +47,36 @@ func TestReadme(t *testing.T) {
 	}
 	if ran < 11 {
 		t.Errorf("only %d commands were found in the README", ran)
+	}
+}
+
+// example is the script that a page shows.
+func example(t *testing.T, page string) []byte {
+	t.Helper()
+	_, text, _ := strings.Cut(page, "```python\n")
+	text, _, found := strings.Cut(text, "```")
+	if !found {
+		t.Fatal("the page has no example")
+	}
+	return []byte(text)
+}
+
+// TestCIPage runs the tests that the page about CI shows.
+func TestCIPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "routing.star")
+	if err := os.WriteFile(file, example(t, string(text)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := outcome(t, nsscript("test", "--strict", filepath.Dir(file))); code != 0 || !strings.Contains(out, "2 passed") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	for _, flag := range regexp.MustCompile("`--?([a-z-]+)").FindAllStringSubmatch(string(text), -1) {
+		if cmd := testCommand(); cmd.Flags().Lookup(flag[1]) == nil && cmd.Flags().ShorthandLookup(flag[1]) == nil {
+			t.Errorf("test has no flag %s", flag[0])
+		}
 	}
 }

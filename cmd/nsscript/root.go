@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
 // Exit codes.
@@ -40,11 +42,17 @@ type options struct {
 	timeout            time.Duration
 	trace, json, quiet bool
 	verbose            bool
+	sandbox            bool
+	in                 *sandbox.Inside // the sandbox that this process is the first of
 }
 
 // run runs the command line and returns the exit code.
 func run(args []string) int {
-	err := command().execute(args)
+	return report(command(nil).execute(args))
+}
+
+// report says what went wrong and returns the exit code.
+func report(err error) int {
 	var exit exitError
 	var usage usageError
 	switch {
@@ -67,13 +75,14 @@ func codeOf(err error) int {
 	var damage *journal.DamageError
 	var k *kernel.Error
 	var held *runtime.HeldError
+	var refused *sandbox.Refusal
 	var sig signalError
 	switch {
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal)
 	case errors.As(err, &syntax):
 		return exitUsage
-	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &k) && k.Machine:
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &refused), errors.As(err, &k) && k.Machine:
 		return exitMachine
 	case errors.As(err, &damage):
 		return exitLeftover
@@ -84,12 +93,30 @@ func codeOf(err error) int {
 type cli struct{ *cobra.Command }
 
 func (c cli) execute(args []string) error {
+	if cmd, rest, err := c.Find(args); err == nil && cmd.Name() == "test" && len(rest) > 0 {
+		args = append([]string{cmd.Name()}, likeGo(cmd, rest)...)
+	}
 	c.SetArgs(args)
 	return c.Execute()
 }
 
-func command() cli {
-	var o options
+// likeGo lets whoever is used to `go test` write -run for --run.
+func likeGo(cmd *cobra.Command, args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		name, _, _ := strings.Cut(strings.TrimPrefix(a, "-"), "=")
+		if a == "--" {
+			break
+		}
+		if len(name) > 1 && strings.HasPrefix(a, "-") && cmd.Flags().Lookup(name) != nil {
+			args[i] = "-" + a
+		}
+	}
+	return args
+}
+
+func command(in *sandbox.Inside) cli {
+	o := options{in: in}
 	root := &cobra.Command{
 		Use:   "nsscript [flags] FILE.star [ARGS...] [-- ARGS...]",
 		Short: "Labs of Linux network namespaces, written in Starlark",
@@ -114,11 +141,12 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.DurationVar(&o.timeout, "timeout", 0, "end the script after this time and undo it")
 	f.BoolVar(&o.trace, "trace", false, "print each change as the iproute2 command that would do the same")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
+	f.BoolVar(&o.sandbox, "sandbox", false, "run in private namespaces that need no privileges and leave nothing (always, when not root)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand())
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 
@@ -132,32 +160,54 @@ func exactly(n int) cobra.PositionalArgs {
 	}
 }
 
-// source finds out what to run: the code of -c, a file, or what is piped in. Without any of them it is nothing.
-func source(o options, args []string) (name, lab string, src []byte, rest []string, err error) {
-	switch st, _ := os.Stdin.Stat(); {
+// piped reports whether a script may come in through standard input.
+func piped() bool {
+	st, err := os.Stdin.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice == 0
+}
+
+// labName is the name of the lab that a command line runs, empty when it says nothing to run.
+func labName(o options, args []string) (lab string, err error) {
+	switch {
+	case o.lab != "":
+		lab = o.lab
 	case o.code != "":
-		return "<command>", "command", []byte(o.code), args, nil
+		lab = "command"
+	case len(args) > 0 && args[0] != "-":
+		lab = strings.TrimSuffix(filepath.Base(args[0]), ".star")
+	case len(args) > 0 || piped():
+		lab = "stdin"
+	default:
+		return "", nil
+	}
+	if err := journal.ValidName(lab); err != nil {
+		return "", usageError{fmt.Errorf("%w; --lab NAME gives it another name", err)}
+	}
+	return lab, nil
+}
+
+// source reads what to run: the code of -c, a file, or what is piped in.
+func source(o options, args []string) (name string, src []byte, rest []string, err error) {
+	switch {
+	case o.code != "":
+		return "<command>", []byte(o.code), args, nil
 	case len(args) > 0 && args[0] != "-":
 		name, rest = args[0], args[1:]
-		lab = strings.TrimSuffix(filepath.Base(name), ".star")
 		src, err = runtime.ReadScript(name)
 		if errors.Is(err, os.ErrNotExist) && !strings.Contains(name, ".") {
 			err = fmt.Errorf("%w (and nsscript has no command %s)", err, name)
 		}
-	case len(args) > 0 || st != nil && st.Mode()&os.ModeCharDevice == 0:
-		name, lab = "<stdin>", "stdin"
+	default:
+		name = "<stdin>"
 		src, err = io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
 		if len(args) > 0 {
 			rest = args[1:]
 		}
-		if err == nil && len(src) == 0 && len(args) == 0 {
-			return "", "", nil, nil, nil
-		}
 	}
 	if err != nil {
-		return "", "", nil, nil, usageError{err}
+		return "", nil, nil, usageError{err}
 	}
-	return name, lab, src, rest, nil
+	return name, src, rest, nil
 }
 
 func vocabulary() *runtime.Vocabulary { return builtins.All() }

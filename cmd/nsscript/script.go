@@ -23,18 +23,19 @@ func (e signalError) Error() string { return e.Signal.String() }
 
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
-	name, lab, src, args, err := source(o, args)
+	lab, err := labName(o, args)
 	if err != nil {
 		return err
 	}
-	if name == "" {
+	if lab == "" {
 		return cmd.Help()
 	}
-	if o.lab != "" {
-		lab = o.lab
+	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
+		return runSandboxed(o, lab)
 	}
-	if err := journal.ValidName(lab); err != nil {
-		return usageError{fmt.Errorf("%w; --lab NAME gives it another name", err)}
+	name, src, args, err := source(o, args)
+	if err != nil {
+		return err
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
@@ -43,12 +44,17 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	ctx, stop := interruptible(o)
 	defer stop()
-	if err := prepare(voc, o, lab); err != nil {
-		return err
+	if o.in == nil {
+		if err := prepare(voc, o, lab); err != nil {
+			return err
+		}
 	}
 	events := &events{o: o}
+	if o.in != nil {
+		serve(o.in, lab)
+	}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe, Helper: []string{"/proc/self/exe", "helper"}})
+		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil})
 	var taken *journal.TakenError
 	if errors.As(err, &taken) {
 		hint := "--replace takes it down first; `nsscript down %s` takes it down"
@@ -80,11 +86,20 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		runtime.Report(os.Stderr, err, nil)
 		return undoneAfter(o, events, s, codeOf(err))
 	}
-	if n := s.Changes(); n > 0 && !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", lab, n, lab)})
+	if s.Changes() == 0 {
+		return nil
+	}
+	if !o.quiet {
+		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", lab, s.Changes(), lab)})
+	}
+	if o.in != nil {
+		return hold(o.in)
 	}
 	return nil
 }
+
+// helper is the command that a run starts beside itself.
+var helper = []string{"/proc/self/exe", "helper"}
 
 // undoneAfter rolls a session back and says how that went.
 func undoneAfter(o options, events *events, s *runtime.Session, code int) error {

@@ -16,7 +16,7 @@ import (
 
 // A Dir is the folder in which runs have their folders. A short lock on it makes claiming a name, listing and
 // removing one act each; the kernel frees it with the process, so a SIGKILL at any point leaves at worst a folder
-// without a whole header, which had no changes and is swept away by the next who looks.
+// without a journal, which had no changes and is swept away by the next who looks.
 type Dir struct{ path string }
 
 // ErrLive says that a run's process is alive.
@@ -153,7 +153,7 @@ func (d *Dir) Create(h Header) (l *Log, err error) {
 		return nil, err
 	}
 	failpoint.Hit("journal: folder of a run made")
-	f, err := d.open(h.Name, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+	f, err := d.open(h.Name, fileNew, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	failpoint.Hit("journal: file made")
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name))
@@ -163,14 +163,27 @@ func (d *Dir) Create(h Header) (l *Log, err error) {
 	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 		err = l.begin(h)
 	}
+	if err == nil {
+		err = os.Rename(d.file(h.Name, fileNew), d.file(h.Name, file))
+	}
+	failpoint.Hit("journal: file has its name")
 	if err != nil {
 		return nil, errors.Join(err, d.discard(h.Name), f.Close())
 	}
 	return l, nil
 }
 
-func (d *Dir) open(name string, flags int) (*os.File, error) {
-	return os.OpenFile(filepath.Join(d.path, name, "journal"), flags|syscall.O_NOFOLLOW, 0o600)
+// A run's journal, and what it is called before its header is in it.
+const (
+	file    = "journal"
+	fileNew = "journal.new"
+)
+
+func (d *Dir) file(run, name string) string { return filepath.Join(d.path, run, name) }
+
+// open never waits for what is no journal, such as a FIFO.
+func (d *Dir) open(run, name string, flags int) (*os.File, error) {
+	return os.OpenFile(d.file(run, name), flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 }
 
 // List reads every run, in the order of their names.
@@ -225,7 +238,7 @@ func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
 // entry looks at a run while the folder is locked, and sweeps it away when it never began.
 func (d *Dir) entry(name string) (Entry, bool) {
 	e := Entry{Name: name}
-	f, err := d.open(name, os.O_RDONLY)
+	f, err := d.open(name, file, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		e.Err = d.discard(name)
 		return e, e.Err != nil
@@ -235,22 +248,23 @@ func (d *Dir) entry(name string) (Entry, bool) {
 	}
 	defer f.Close()
 	e.Live = flock(f, syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	_, e.Err = load(f, &e)
+	return e, true
+}
+
+// load reads a run's journal, and says where what is whole of it ends.
+func load(f *os.File, e *Entry) (end End, err error) {
 	text, err := read(f)
 	if err != nil {
-		e.Err = err
-		return e, true
+		return end, err
 	}
-	h, records, good, err := Decode(text)
-	if err == nil && good == 0 {
-		e.Err = d.discard(name)
-		return e, e.Err != nil
+	h, records, end, err := Decode(text)
+	if err == nil && h.Name != e.Name {
+		err = &DamageError{Reason: fmt.Sprintf("it is of lab %q", h.Name)}
 	}
-	e.Header, e.Records, e.Err = h, records, named(err, f.Name())
+	e.Header, e.Records = h, records
 	e.Kept, e.Dropped = decided(records)
-	if err == nil && h.Name != name {
-		e.Err = &DamageError{File: f.Name(), Reason: fmt.Sprintf("it is of lab %q", h.Name)}
-	}
-	return e, true
+	return end, named(err, f.Name())
 }
 
 func named(err error, file string) error {
@@ -274,8 +288,9 @@ func read(f *os.File) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Claim takes over a run whose process is gone, to undo it. The error is ErrLive when it is not, and os.ErrNotExist
-// when there is no such run.
+// Claim takes over a run whose process is gone, to undo it. One that was not kept is dropped in the same act, so that
+// whoever else finds it sees at once that it is being undone. The error is ErrLive when its process is not gone, and
+// os.ErrNotExist when there is no such run.
 func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	e := Entry{Name: name}
 	if err := ValidName(name); err != nil {
@@ -286,7 +301,7 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	defer unlock()
-	f, err := d.open(name, os.O_RDWR)
+	f, err := d.open(name, file, os.O_RDWR)
 	if err != nil {
 		return nil, e, err
 	}
@@ -299,23 +314,21 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		f.Close()
 		return nil, e, err
 	}
-	text, err := read(f)
-	good := 0
-	if err == nil {
-		e.Header, e.Records, good, err = Decode(text)
-		e.Kept, e.Dropped = decided(e.Records)
-		err = named(err, f.Name())
-	}
-	if err == nil && good < len(text) {
-		err = f.Truncate(int64(good))
-	}
+	end, err := load(f, &e)
 	if err != nil {
 		f.Close()
 		return nil, e, err
 	}
-	l := &Log{dir: d, name: name, file: f, size: int64(good)}
+	l := &Log{dir: d, name: name, file: f, at: end}
 	for _, r := range e.Records {
 		l.seq = max(l.seq, r.Seq)
+	}
+	if end.Size > 0 && !e.Kept && !e.Dropped {
+		if err := l.Drop(); err != nil {
+			f.Close()
+			return nil, e, err
+		}
+		e.Dropped = true
 	}
 	return l, e, nil
 }
@@ -349,7 +362,7 @@ func (d *Dir) Await(name string) error {
 	if err := ValidName(name); err != nil {
 		return err
 	}
-	f, err := d.open(name, os.O_RDONLY)
+	f, err := d.open(name, file, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
@@ -359,15 +372,16 @@ func (d *Dir) Await(name string) error {
 
 // discard removes a run's journal and folder, and nothing else that may be in it.
 func (d *Dir) discard(name string) error {
-	dir := filepath.Join(d.path, name)
-	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(d.path, name)); errors.Is(err, os.ErrNotExist) {
 		return nil // on a read-only file system that is not what removing it says
 	}
-	if err := os.Remove(filepath.Join(dir, "journal")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	for _, f := range []string{fileNew, file} {
+		if err := os.Remove(d.file(name, f)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	failpoint.Hit("journal: file removed")
-	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(filepath.Join(d.path, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil

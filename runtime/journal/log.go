@@ -16,17 +16,18 @@ type Log struct {
 	dir  *Dir
 	name string
 	file *os.File
-	size int64 // of what has been written
-	room int64 // that the file system has promised
+	at   End // of what has been written
+	room int // bytes that the file system has promised
 	seq  int
-	owed []byte // what could not be written and still should be
+	owed []any // records that could not be written and still should be
+	buf  []byte
 }
 
 // Path is the run's folder.
 func (l *Log) Path() string { return filepath.Join(l.dir.path, l.name) }
 
 // Intent writes that a change is about to be made, and gives it its number. When it fails, the change must not be
-// made. Together with an intent goes the promise that there will be room for the record of its end.
+// made.
 func (l *Log) Intent(kind string, data any, pos string) (seq int, err error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -43,14 +44,21 @@ func (l *Log) Intent(kind string, data any, pos string) (seq int, err error) {
 // next record; until then the change is one that may or may not have been made.
 func (l *Log) Failed(seq int) error { return l.end(Record{State: Failed, Seq: seq}) }
 
-// Undone writes that a change is undone. What is said of Failed is true of it.
-func (l *Log) Undone(seq int) error { return l.end(Record{State: Undone, Seq: seq}) }
+// Undone writes that changes are undone, in this order and with one write(2): a death in the middle of it leaves the
+// first of them written. What is said of Failed is true of it.
+func (l *Log) Undone(seqs ...int) error {
+	all := make([]any, len(seqs))
+	for i, seq := range seqs {
+		all[i] = Record{State: Undone, Seq: seq}
+	}
+	return l.end(all...)
+}
 
 // Keep decides that the run succeeded and stays.
-func (l *Log) Keep() error { return l.write(Record{State: Kept}, nil) }
+func (l *Log) Keep() error { return l.write(nil, Record{State: Kept}) }
 
 // Drop takes the decision to keep the run back; from here on whoever finds it undoes it.
-func (l *Log) Drop() error { return l.write(Record{State: Dropped}, nil) }
+func (l *Log) Drop() error { return l.write(nil, Record{State: Dropped}) }
 
 // Alone calls fn with all other runs, while nobody else can be in Alone, claim a name or take over a run.
 func (l *Log) Alone(fn func(others []Entry) error) error {
@@ -74,15 +82,15 @@ const (
 
 // begin writes a record that others are to follow, once there is room for all of them.
 func (l *Log) begin(v any) error {
-	return l.write(v, func(size int64) error {
-		need := l.size + size + endSize*int64(l.seq+ends)
+	return l.write(func(size int) error {
+		need := l.at.Size + size + endSize*(l.seq+ends)
 		if need <= l.room {
 			return nil
 		}
 		const step = 64 << 10
 		need = (need + step - 1) / step * step
 		for {
-			switch err := syscall.Fallocate(int(l.file.Fd()), 1 /* FALLOC_FL_KEEP_SIZE */, l.room, need-l.room); err {
+			switch err := syscall.Fallocate(int(l.file.Fd()), 1 /* FALLOC_FL_KEEP_SIZE */, int64(l.room), int64(need-l.room)); err {
 			case nil, syscall.EOPNOTSUPP: // a file system that promises nothing: then writing tells
 				l.room = need
 				return nil
@@ -91,41 +99,44 @@ func (l *Log) begin(v any) error {
 				return &os.PathError{Op: "write", Path: l.file.Name(), Err: err}
 			}
 		}
-	})
+	}, v)
 }
 
-// end writes the record of a change's end, or owes it.
-func (l *Log) end(r Record) error {
-	err := l.write(r, nil)
+// end writes the records of changes' ends, or owes them.
+func (l *Log) end(records ...any) error {
+	err := l.write(nil, records...)
 	if err != nil {
-		if owed, e := encode(l.owed, r); e == nil {
-			l.owed = owed
-		}
+		l.owed = append(l.owed, records...)
 	}
 	return err
 }
 
-// write adds one line to those that are owed, and writes them. A line that does not get through whole is no line: the
-// next one goes over it, and who reads it before that drops it.
-func (l *Log) write(v any, before func(size int64) error) error {
-	buf, err := encode(l.owed, v)
-	if err == nil && before != nil {
-		err = before(int64(len(buf)))
+// write appends a line for each value to those that are owed, and writes them. A line that does not get through whole is no
+// line: the next one goes over it, and who reads it before that drops it. before, if not nil, is called with the size of
+// all.
+func (l *Log) write(before func(size int) error, values ...any) (err error) {
+	end := l.at
+	l.buf = l.buf[:0]
+	for _, v := range append(l.owed[:len(l.owed):len(l.owed)], values...) {
+		if l.buf, err = encode(l.buf, v, &end); err != nil {
+			return fmt.Errorf("write journal: %w", err)
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
+	if before != nil {
+		if err := before(len(l.buf)); err != nil {
+			return fmt.Errorf("write journal: %w", err)
+		}
 	}
 	failpoint.Hit("journal: before a record")
 	err = failpoint.Write(func() error {
-		_, err := l.file.WriteAt(buf, l.size)
+		_, err := l.file.WriteAt(l.buf, int64(l.at.Size))
 		return err
 	})
 	failpoint.Hit("journal: after a record")
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
-	l.size += int64(len(buf))
-	l.owed = buf[:0]
+	l.at, l.owed = end, nil
 	return nil
 }
 

@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"time"
 )
 
 // version is the format that this package writes and the only one that it reads.
-const version = 1
+const version = 2
 
 // Bounds on what is read, since a journal is hostile input to whoever recovers it.
 const (
@@ -66,8 +67,15 @@ func (e *DamageError) Error() string {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encode appends v's line to buf.
-func encode(buf []byte, v any) ([]byte, error) {
+// An End is where the whole lines of a journal end.
+type End struct {
+	Size int
+	Sum  uint32 // checksum of the last of them, that of the next goes on from it
+}
+
+// encode appends v's line to buf, and moves end behind it. The checksum is that of all lines until then, so that none can
+// be lost or stand elsewhere.
+func encode(buf []byte, v any, end *End) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return buf, err
@@ -75,14 +83,16 @@ func encode(buf []byte, v any) ([]byte, error) {
 	if len(data)+10 > maxLine {
 		return buf, fmt.Errorf("a record of %d bytes is too long for the journal", len(data))
 	}
-	sum := crc32.Checksum(data, castagnoli)
+	sum := crc32.Update(end.Sum, castagnoli, data)
+	*end = End{end.Size + len(data) + 10, sum}
 	buf = hex.AppendEncode(buf, []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
 	buf = append(buf, ' ')
 	buf = append(buf, data...)
 	return append(buf, '\n'), nil
 }
 
-func decode(line []byte, v any) error {
+// decode reads a line without its newline, and moves end behind it.
+func decode(line []byte, v any, end *End) error {
 	if len(line) < 10 || line[8] != ' ' {
 		return errors.New("the line has no checksum")
 	}
@@ -91,46 +101,57 @@ func decode(line []byte, v any) error {
 		return errors.New("the checksum is not a number")
 	}
 	want := uint32(sum[0])<<24 | uint32(sum[1])<<16 | uint32(sum[2])<<8 | uint32(sum[3])
-	if crc32.Checksum(line[9:], castagnoli) != want {
+	if crc32.Update(end.Sum, castagnoli, line[9:]) != want {
 		return errors.New("the checksum is wrong")
 	}
 	d := json.NewDecoder(bytes.NewReader(line[9:]))
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the record")
+	}
+	*end = End{end.Size + len(line) + 1, want}
+	return nil
 }
 
 // Decode reads a journal's text. A last line without its newline is torn: its change had not begun, so it is dropped,
-// and good is the length of the text before it. Any other damage is a *DamageError, without the file's name.
-func Decode(text []byte) (h Header, records []Record, good int, err error) {
+// and end is where it begins. Any other damage is a *DamageError, without the file's name. A journal gets its name with
+// its header in it, so a header is never torn.
+func Decode(text []byte) (h Header, records []Record, end End, err error) {
 	state := checker{open: map[int]bool{}}
-	for first := true; ; first = false {
-		end := bytes.IndexByte(text[good:], '\n')
-		if end < 0 {
-			return h, records, good, nil
-		}
-		line := text[good : good+end]
-		damage := func(err error) error { return &DamageError{Offset: int64(good), Reason: err.Error()} }
-		if end > maxLine {
-			return h, nil, good, damage(errors.New("the line is too long"))
+	for rest := text; ; rest = text[end.Size:] {
+		first := end.Size == 0
+		damage := func(err error) error { return &DamageError{Offset: int64(len(text) - len(rest)), Reason: err.Error()} }
+		line, _, whole := bytes.Cut(rest, []byte("\n"))
+		next := end
+		switch {
+		case !whole && first:
+			return h, nil, end, damage(errors.New("it has no whole header"))
+		case len(line) > maxLine:
+			return h, nil, end, damage(errors.New("the line is too long"))
+		case !whole && len(line) > 0 && decode(line[:len(line)-1], &json.RawMessage{}, &next) == nil:
+			// A line that is torn has a beginning of what was written, and nothing else: this one was whole.
+			return h, nil, end, damage(errors.New("the line ends in another byte than a newline"))
+		case !whole:
+			return h, records, end, nil
 		}
 		if first {
-			if err := decode(line, &h); err != nil {
-				return h, nil, good, damage(err)
-			}
-			if h.Version != version {
-				return h, nil, good, damage(fmt.Errorf("it has version %d, this nsscript reads %d", h.Version, version))
+			err = decode(line, &h, &end)
+			if err == nil && h.Version != version {
+				err = fmt.Errorf("it has version %d, this nsscript reads %d", h.Version, version)
 			}
 		} else {
 			var r Record
-			if err := decode(line, &r); err != nil {
-				return h, nil, good, damage(err)
-			}
-			if err := state.next(r); err != nil {
-				return h, nil, good, damage(err)
+			if err = decode(line, &r, &end); err == nil {
+				err = state.next(r)
 			}
 			records = append(records, r)
 		}
-		good += end + 1
+		if err != nil {
+			return h, nil, end, damage(err)
+		}
 	}
 }
 

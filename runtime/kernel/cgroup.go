@@ -39,6 +39,14 @@ func (m *Machine) FreeCgroup() (string, error) {
 	return *m.cgroupHome + "/" + cgroupPrefix + randomName(), nil
 }
 
+// Cgroups is ErrNoCgroups when this process can make none.
+func Cgroups() error {
+	if ownCgroup() == "" {
+		return ErrNoCgroups
+	}
+	return nil
+}
+
 func randomName() string { return strconv.FormatUint(rand.Uint64(), 36) }
 
 // ownCgroup is the path of the process's own cgroup when others may be made and filled in it.
@@ -126,10 +134,18 @@ func openCgroup(path string) (int, error) {
 	return fd, nil
 }
 
+// ValidCgroup says what is wrong with the path of a lab's cgroup: it must be one that FreeCgroup can have chosen.
+func ValidCgroup(path string) error {
+	if !filepath.IsAbs(path) || filepath.Clean(path) != path || !strings.HasPrefix(filepath.Base(path), cgroupPrefix) {
+		return fmt.Errorf("not the path of a lab's cgroup: %q", path)
+	}
+	return nil
+}
+
 // openOurs opens a cgroup whose path was read from a journal: only one that nsscript can have made.
 func openOurs(path string) (int, error) {
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path || !strings.HasPrefix(filepath.Base(path), cgroupPrefix) {
-		return -1, fmt.Errorf("not the path of a lab's cgroup: %q", path)
+	if err := ValidCgroup(path); err != nil {
+		return -1, err
 	}
 	return openCgroup(path)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"syscall"
 	"time"
@@ -63,6 +64,12 @@ var errInterrupted = errors.New("the kernel's table changed during the dump")
 // execute sends one request and reads its answer to the end: the bodies of the messages in it. buf is where they are
 // received, and free again afterwards. An errno in the answer is the kernel's refusal, with its own words.
 func (c *conn) execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestData) (bodies [][]byte, err error) {
+	for _, p := range parts {
+		// A longer one would wrap around, and its end be read as attributes that nobody asked for.
+		if a, ok := p.(*nl.RtAttr); ok && a.Len() > math.MaxUint16 {
+			return nil, fmt.Errorf("attribute of %d bytes: %w", a.Len(), unix.E2BIG)
+		}
+	}
 	c.seq++
 	r := nl.NetlinkRequest{NlMsghdr: unix.NlMsghdr{Len: unix.SizeofNlMsghdr, Type: uint16(kind),
 		Flags: unix.NLM_F_REQUEST | uint16(flags), Seq: c.seq}, Data: parts}

@@ -27,6 +27,9 @@ type Image struct {
 	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
 }
 
+// errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is saved.
+var errNoImage = errors.New("restore link: the journal has no image of it")
+
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
 var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "flags", "master"}
 
@@ -67,6 +70,9 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 // Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their
 // order, state, neighbours, routes. The link must be in the namespace and under the index of the image.
 func (m *Machine) Restore(img *Image) error {
+	if img == nil {
+		return errNoImage
+	}
 	n, index, err := m.find(img.Link)
 	if err != nil {
 		return fail(err, "restore link", img.Link.Name, n)
@@ -182,19 +188,15 @@ func sameAddr(a, b []byte) bool {
 }
 
 func addrFlags(msg []byte) uint32 {
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
-		if typ == unix.IFA_FLAGS {
-			return binary.NativeEndian.Uint32(msg[at+4:])
-		}
+	if v := attr(msg, unix.SizeofIfAddrmsg, unix.IFA_FLAGS); len(v) >= 4 {
+		return binary.NativeEndian.Uint32(v)
 	}
 	return uint32(msg[2])
 }
 
 func setAddrFlags(msg []byte, flags uint32) {
 	msg[2] = byte(flags)
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
-		if typ == unix.IFA_FLAGS {
-			binary.NativeEndian.PutUint32(msg[at+4:], flags)
-		}
+	if v := attr(msg, unix.SizeofIfAddrmsg, unix.IFA_FLAGS); len(v) >= 4 {
+		binary.NativeEndian.PutUint32(v, flags)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,9 @@ func Init(path string, argv []string) error {
 	_ = unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, "")
 	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	cmd := &exec.Cmd{Path: path, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: &unix.SysProcAttr{Setpgid: true}}
+	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
+		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true} // as a login shell has it
+	}
 	if err := cmd.Start(); err != nil {
 		r := report{Error: err.Error()}
 		errors.As(err, &r.Errno)
@@ -49,6 +53,14 @@ func Init(path string, argv []string) error {
 	if err != nil {
 		return err
 	}
+	// Whoever asks the first process to end means the command.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGWINCH)
+	go func() {
+		for sig := range signals {
+			_ = cmd.Process.Signal(sig) // it may have ended
+		}
+	}()
 	go func() {
 		_, _ = io.Copy(io.Discard, control) // nothing is ever written; an error is as good as an end
 		os.Exit(0)
@@ -107,31 +119,57 @@ func (h *initHerd) start(cmd *exec.Cmd) (err error) {
 	}
 	controlled, control := pipe()
 	reports, reporting := pipe()
-	in, feed := pipe()
-	out, outIn := pipe()
-	errs, errIn := pipe()
 	if err != nil {
 		return err
 	}
-	theirs = []*os.File{controlled, reporting, in, outIn, errIn}
+	theirs = []*os.File{controlled, reporting}
 	h.control, h.report, h.ended = control, reports, make(chan struct{})
 	h.cmd = exec.Command(h.helper[0], append(append(h.helper[1:len(h.helper):len(h.helper)], "init", cmd.Path), cmd.Args...)...)
-	h.cmd.Env, h.cmd.Dir, h.cmd.Stdin, h.cmd.Stdout, h.cmd.Stderr = cmd.Env, cmd.Dir, in, outIn, errIn
+	h.cmd.Env, h.cmd.Dir = cmd.Env, cmd.Dir
 	h.cmd.ExtraFiles = []*os.File{controlled, reporting}
 	h.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
-	if err := h.cmd.Start(); err != nil {
-		for _, f := range []*os.File{control, reports, feed, out, errs} {
+	ours := []*os.File{control, reports}
+	in, isFile := cmd.Stdin.(*os.File)
+	var feed *os.File
+	if !isFile {
+		in, feed = pipe()
+		theirs, ours = append(theirs, in), append(ours, feed)
+	}
+	outputs := []struct {
+		to   io.Writer
+		from *os.File
+		file *os.File
+	}{{to: cmd.Stdout}, {to: cmd.Stderr}}
+	for i := range outputs {
+		o := &outputs[i]
+		if o.file, isFile = o.to.(*os.File); !isFile {
+			o.from, o.file = pipe()
+			theirs, ours = append(theirs, o.file), append(ours, o.from)
+		}
+	}
+	if err == nil {
+		h.cmd.Stdin, h.cmd.Stdout, h.cmd.Stderr = in, outputs[0].file, outputs[1].file
+		err = h.cmd.Start()
+	}
+	if err != nil {
+		for _, f := range ours {
 			f.Close()
 		}
 		return err
 	}
-	go func() {
-		if cmd.Stdin != nil {
-			_, _ = io.Copy(feed, cmd.Stdin) // a command need not read all of it
+	if feed != nil {
+		go func() {
+			if cmd.Stdin != nil {
+				_, _ = io.Copy(feed, cmd.Stdin) // a command need not read all of it
+			}
+			feed.Close()
+		}()
+	}
+	for _, o := range outputs {
+		if o.from != nil {
+			h.drains = append(h.drains, drain(o.to, o.from))
 		}
-		feed.Close()
-	}()
-	h.drains = []func(time.Duration){drain(cmd.Stdout, out), drain(cmd.Stderr, errs)}
+	}
 	go func() {
 		_ = h.cmd.Wait() // it was killed, or has reported
 		control.Close()
@@ -203,3 +241,31 @@ func (h *initHerd) idle() bool {
 		return false
 	}
 }
+
+// A Spawned is a command that runs in a PID namespace of its own and in this process's other namespaces.
+type Spawned struct{ h *initHerd }
+
+// Spawn starts a command with files as its descriptors. helper is a command that calls Init.
+func Spawn(helper []string, cmd *exec.Cmd) (*Spawned, error) {
+	h := &initHerd{helper: helper}
+	if err := h.start(cmd); err != nil {
+		return nil, fail(err, "run", cmd.Path, nil)
+	}
+	return &Spawned{h}, nil
+}
+
+// Wait returns when the command itself has ended, with its exit code as a shell would give it. What it left running goes
+// on as long as this process.
+func (s *Spawned) Wait() (int, error) {
+	st, err := s.h.wait()
+	if st.Signaled() {
+		return 128 + int(st.Signal()), err
+	}
+	return st.ExitStatus(), err
+}
+
+// Signal sends a signal to the command, through its first process.
+func (s *Spawned) Signal(sig os.Signal) error { return s.h.cmd.Process.Signal(sig) }
+
+// Kill ends the command and all that it has started.
+func (s *Spawned) Kill() error { return s.h.kill() }

@@ -44,7 +44,7 @@ func (n *Namespace) FreeIndex() (int, error) {
 		if index > 0 {
 			n.next++
 		} else {
-			index = 1<<24 + rand.IntN(1<<30-1<<24)
+			index = lowIndex + rand.IntN(1<<30-lowIndex)
 		}
 		if n.alone {
 			return index, nil
@@ -169,9 +169,25 @@ func (m *Machine) DelLink(ref LinkRef) error {
 	})
 }
 
+// lowIndex is where the indexes begin that FreeIndex gives to links in namespaces which the run has not made.
+const lowIndex = 1 << 24
+
+// DelMade deletes a link that this run or a dead one made, which the index must bear out: in a namespace that no run
+// made, it is one that the kernel does not reach by counting. A link that is gone is ErrGone.
+func (m *Machine) DelMade(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
+	if err == nil && n.next == 0 && (n.base || ref.NS.Token == "") && ref.Index < lowIndex {
+		return fail(fmt.Errorf("index %d is none that nsscript gives: %w", ref.Index, ErrDiverged), "delete link", ref.Name, n)
+	}
+	return m.DelLink(ref)
+}
+
 // find is the namespace and index that a link is at now.
 func (m *Machine) find(ref LinkRef) (*Namespace, int, error) {
 	at := m.where(ref.Object())
+	if err := validIndex(at.Index); err != nil {
+		return nil, 0, err
+	}
 	ns := ref.NS
 	if at.Cookie != ns.Cookie {
 		ns = NSRef{Cookie: at.Cookie}

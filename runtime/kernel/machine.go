@@ -26,8 +26,9 @@ type Machine struct {
 	token     string            // what the files below this process's namespaces say
 	tokenFile int               // that file, -1 before there is one
 	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
-	Helper []string
-	herds  map[string][]*initHerd // by the name of their pen
+	Helper    []string
+	herds     map[string][]*initHerd // by the name of their pen
+	deviating *[][2]string           // what new namespaces have other than the baseline; nil before it is known
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroupHome *string
 	shared     bool // whether the netns folder is known to be a shared mount point
@@ -133,10 +134,8 @@ func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
 	if err == nil && n.ref.Cookie == ref.Cookie {
 		return n, nil
 	}
-	if fd, e := openNS(pinPath(ref)); e == nil {
-		pinned := &Namespace{m: m, fd: fd, ref: ref}
-		m.open[ref.Cookie] = pinned
-		return pinned, nil
+	if n := m.pinned(ref); n != nil {
+		return n, nil
 	}
 	if err != nil {
 		return nil, ErrGone

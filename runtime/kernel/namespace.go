@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -70,6 +71,9 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 		if err = writeSysctl("net/ipv6/conf/default/accept_dad", "0"); errors.Is(err, unix.ENOENT) {
 			err = nil
 		}
+		if err == nil {
+			err = m.level()
+		}
 		return err
 	})
 	if err != nil {
@@ -83,6 +87,10 @@ func (m *Machine) Make(name string) (*Namespace, error) {
 
 // OpenPath opens the namespace at a path: /run/netns/NAME, /proc/PID/ns/net or any other nsfs file.
 func (m *Machine) OpenPath(path string) (*Namespace, error) {
+	path, err := filepath.Abs(path) // it is written down for processes that stand elsewhere
+	if err != nil {
+		return nil, fail(err, "open namespace", path, nil)
+	}
 	fd, err := openNS(path)
 	if err != nil {
 		return nil, fail(err, "open namespace", path, nil)
@@ -128,10 +136,19 @@ func (m *Machine) OpenPID(pid int) (*Namespace, error) {
 	return n, err
 }
 
-// openNS opens a path only when it is a network namespace, and never blocks on a FIFO or follows a symlink to elsewhere
-// than nsfs.
+// openNS opens a path only when it is a network namespace. It looks first without opening, which devices and the other
+// ends of FIFOs would notice.
 func openNS(path string) (netns.NsHandle, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	look, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(look)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(look, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
+		return -1, errors.Join(err, errors.New("not a network namespace"))
+	}
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(look), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}

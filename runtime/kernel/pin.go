@@ -49,14 +49,7 @@ func (m *Machine) Pin(ref NSRef) error {
 
 // Unpin opens a pinned namespace under its old reference, and lets the pin go. ErrGone: it is not pinned.
 func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
-	n := m.open[ref.Cookie]
-	if n == nil {
-		fd, err := openNS(pinPath(ref))
-		if err == nil {
-			n = &Namespace{m: m, fd: fd, ref: ref}
-			m.open[ref.Cookie] = n
-		}
-	}
+	n := m.pinned(ref)
 	err := failpoint.Call(func() error { return unix.Unmount(pinPath(ref), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
 	if err != nil && !gone(err) && !errors.Is(err, unix.EINVAL) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
@@ -69,6 +62,24 @@ func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 		return nil, fail(fmt.Errorf("no pin: %w", ErrGone), "unpin namespace", ref.Name, nil)
 	}
 	return n, nil
+}
+
+// pinned finds a namespace that is open or pinned; nil when it is neither.
+func (m *Machine) pinned(ref NSRef) *Namespace {
+	if n := m.open[ref.Cookie]; n != nil {
+		return n
+	}
+	fd, err := openNS(pinPath(ref))
+	if err != nil {
+		return nil
+	}
+	if cookie, err := m.cookie(fd); err != nil || cookie != ref.Cookie {
+		fd.Close()
+		return nil
+	}
+	n := &Namespace{m: m, fd: fd, ref: ref}
+	m.open[ref.Cookie] = n
+	return n
 }
 
 // removePin removes what a pin was mounted on, or was to be.
@@ -97,14 +108,12 @@ func (m *Machine) At(ref LinkRef) bool {
 
 // Republish gives a pinned namespace its name back; one that was never pinned has its name still.
 func (m *Machine) Republish(ref NSRef) error {
-	n := m.open[ref.Cookie]
+	if err := ref.Named(); err != nil {
+		return fail(err, "restore namespace", ref.Name, nil)
+	}
+	n := m.pinned(ref)
 	if n == nil {
-		fd, err := openNS(pinPath(ref))
-		if err != nil {
-			return removePin(ref)
-		}
-		n = &Namespace{m: m, fd: fd, ref: ref}
-		m.open[ref.Cookie] = n
+		return removePin(ref)
 	}
 	if fd, err := openNS(ref.Path); err == nil {
 		cookie, err := m.cookie(fd)
@@ -112,8 +121,11 @@ func (m *Machine) Republish(ref NSRef) error {
 		if err == nil && cookie != ref.Cookie {
 			return fail(ErrDiverged, "restore namespace", ref.Name, nil)
 		}
-	} else if err := m.Publish(n); errors.Is(err, unix.EEXIST) {
+	} else if err := m.publish(n, ref); errors.Is(err, unix.EEXIST) {
 		// The deletion got as far as unmounting: the file below is there still.
+		if !bare(ref) {
+			return fail(ErrDiverged, "restore namespace", ref.Name, nil)
+		}
 		if err := bindNS(n, ref.Path); err != nil {
 			return fail(err, "restore namespace", ref.Name, nil)
 		}
@@ -123,6 +135,23 @@ func (m *Machine) Republish(ref NSRef) error {
 	failpoint.Hit("pin: name given back")
 	_, err := m.Unpin(ref)
 	return err
+}
+
+// bare reports whether a name's file is one that a namespace was mounted on: empty, or with its token.
+func bare(ref NSRef) bool {
+	fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return false
+	}
+	buf := make([]byte, 64)
+	n, err := unix.Pread(fd, buf, 0)
+	text := string(buf[:max(n, 0)])
+	return err == nil && (text == "" || ref.Token != "" && text == content(ref.Token))
 }
 
 // Forget releases what this process holds of a namespace.

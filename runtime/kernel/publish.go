@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -18,22 +19,43 @@ const netnsDir = "/run/netns"
 //
 // The file appears whole, with the process's token as its content, before the namespace is mounted on it: whoever finds
 // the file without the mount, after a SIGKILL between the two, can tell whose it is.
-func (m *Machine) Publish(n *Namespace) error {
-	name := n.ref.Name
-	if err := m.netnsFolder(); err != nil {
-		return fail(err, "add namespace", name, nil)
+func (m *Machine) Publish(n *Namespace) error { return m.publish(n, n.ref) }
+
+func (m *Machine) publish(n *Namespace, ref NSRef) error {
+	if err := ref.Named(); err != nil {
+		return fail(err, "add namespace", ref.Name, nil)
 	}
-	if err := m.linkToken(n.ref); err != nil {
-		err = fail(err, "add namespace", name, nil)
-		if errors.Is(err, unix.EEXIST) {
-			err.(*Error).Machine = true
-			return hinted(err, "%s is there already; netns_at(name=%q) reaches it", n.ref.Path, name)
-		}
-		return err
+	if err := m.netnsFolder(); err != nil {
+		return fail(err, "add namespace", ref.Name, nil)
+	}
+	if err := m.linkToken(ref); errors.Is(err, unix.EEXIST) {
+		return taken(ref)
+	} else if err != nil {
+		return fail(err, "add namespace", ref.Name, nil)
 	}
 	failpoint.Hit("namespace: file made")
-	if err := bindNS(n, n.ref.Path); err != nil {
-		return fail(errors.Join(err, os.Remove(n.ref.Path)), "add namespace", name, nil)
+	if err := bindNS(n, ref.Path); err != nil {
+		return fail(errors.Join(err, os.Remove(ref.Path)), "add namespace", ref.Name, nil)
+	}
+	return nil
+}
+
+func taken(ref NSRef) error {
+	return &Error{Op: "add namespace", Object: ref.Name, Err: unix.EEXIST, Machine: true,
+		Hint: fmt.Sprintf("%s is there already; netns_at(name=%q) reaches it", ref.Path, ref.Name)}
+}
+
+// NameFree is EEXIST when something has the name that a namespace is to get. After a crash nobody could tell whether the
+// run had come far enough to be refused it.
+func (m *Machine) NameFree(name string) error {
+	if err := ValidNamespaceName(name); err != nil {
+		return err
+	}
+	ref := NSRef{Name: name, Path: netnsDir + "/" + name}
+	if _, err := os.Lstat(ref.Path); err == nil {
+		return taken(ref)
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return fail(err, "add namespace", ref.Name, nil)
 	}
 	return nil
 }
@@ -49,6 +71,9 @@ func bindNS(n *Namespace, path string) error {
 // is another namespace, or somebody else's file, is left and reported as ErrDiverged; a name that is not there is no
 // error.
 func (m *Machine) Unpublish(ref NSRef) error {
+	if err := ref.Named(); err != nil {
+		return fail(err, "delete namespace", ref.Name, nil)
+	}
 	for below := false; ; below = true {
 		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if errors.Is(err, unix.ENOENT) {
@@ -78,12 +103,23 @@ func (m *Machine) Unpublish(ref NSRef) error {
 // whose tells whether an open file is a namespace's name: the namespace itself, or the file below it.
 func (m *Machine) whose(fd int, ref NSRef) (ours, mounted bool, err error) {
 	if isNetNS(fd) {
+		if n := m.open[ref.Cookie]; n != nil { // as long as it is open, nothing else has its inode
+			ours, err := sameNS(fd, int(n.fd))
+			return ours, true, err
+		}
 		cookie, err := m.cookie(netns.NsHandle(fd))
 		return cookie == ref.Cookie, true, err
 	}
 	buf := make([]byte, 64)
 	n, err := unix.Pread(fd, buf, 0)
 	return ref.Token != "" && string(buf[:max(n, 0)]) == content(ref.Token), false, err
+}
+
+// sameNS reports whether two descriptors are of one namespace.
+func sameNS(a, b int) (bool, error) {
+	var x, y unix.Stat_t
+	err := errors.Join(unix.Fstat(a, &x), unix.Fstat(b, &y))
+	return x.Dev == y.Dev && x.Ino == y.Ino, err
 }
 
 func content(token string) string { return "nsscript " + token + "\n" }

@@ -10,6 +10,9 @@ import (
 // Recreate makes a deleted link anew from its image, under its own index; peer is the image of a veth's other end.
 // A link that is there is only restored.
 func (m *Machine) Recreate(img, peer *Image) error {
+	if img == nil {
+		return errNoImage
+	}
 	if _, err := m.Read(img.Link); err == nil {
 		return m.restoreBoth(img, peer)
 	} else if !errors.Is(err, ErrGone) {

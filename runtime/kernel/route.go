@@ -115,6 +115,9 @@ func metricOf(r *netlink.Route) int {
 }
 
 func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
+	if err := r.Valid(); err != nil {
+		return nil, nil, err
+	}
 	n, err := m.Namespace(r.NS)
 	if err != nil {
 		return nil, nil, err

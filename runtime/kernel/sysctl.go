@@ -69,8 +69,16 @@ func (n *Namespace) sysctlError(err error, op, key string) error {
 	return err
 }
 
+// openSysctl opens a key's file and no other, wherever the names of the link and the key in its path come from.
+func openSysctl(path string, flags int) (int, error) {
+	if filepath.Clean(path) != path || !strings.HasPrefix(path, "net/") {
+		return -1, fmt.Errorf("%q is no sysctl below net", path)
+	}
+	return unix.Open(sysctlRoot+path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+}
+
 func readSysctl(path string) (string, error) {
-	fd, err := unix.Open(sysctlRoot+path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := openSysctl(path, unix.O_RDONLY)
 	if err != nil {
 		return "", err
 	}
@@ -81,7 +89,7 @@ func readSysctl(path string) (string, error) {
 }
 
 func writeSysctl(path, value string) error {
-	fd, err := unix.Open(sysctlRoot+path, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := openSysctl(path, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -170,18 +178,21 @@ func (n *Namespace) SysctlStrips(key string) ([]LinkRef, error) {
 	return refs, err
 }
 
+// linkDirs are the folders of settings that have a folder for each link.
+var linkDirs = []string{"net/ipv4/conf", "net/ipv6/conf", "net/ipv4/neigh", "net/ipv6/neigh"}
+
 // sysctlsBelow reads the settings of one link in all four of its folders; must run inside the namespace.
 func sysctlsBelow(link string) map[string]string {
 	all := map[string]string{}
-	for _, dir := range []string{"net/ipv4/conf/", "net/ipv6/conf/", "net/ipv4/neigh/", "net/ipv6/neigh/"} {
-		entries, err := os.ReadDir(sysctlRoot + dir + link)
+	for _, dir := range linkDirs {
+		entries, err := os.ReadDir(filepath.Join(sysctlRoot, dir, link))
 		if err != nil {
 			continue // the family is off, or the mtu too small for IPv6
 		}
 		for _, e := range entries {
 			// A key that cannot be read (stable_secret before it is set) cannot be put back either.
-			if v, err := readSysctl(dir + link + "/" + e.Name()); err == nil {
-				all[strings.TrimSuffix(dir, "/")+"//"+e.Name()] = v
+			if v, err := readSysctl(dir + "/" + link + "/" + e.Name()); err == nil {
+				all[dir+"//"+e.Name()] = v
 			}
 		}
 	}

@@ -18,8 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Vanishing waits for namespaces to be really destroyed, which the kernel does some time after the last reference
-// to them is gone, and not at all while a process, a socket or a mount elsewhere holds one.
+// A Vanishing waits for the end of namespaces, which comes some time after the last reference to them is gone, and not at
+// all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach them; what is in them the
+// kernel destroys in the tens of milliseconds after it.
 type Vanishing struct {
 	m    *Machine
 	sub  *nl.NetlinkSocket
@@ -28,42 +29,28 @@ type Vanishing struct {
 
 type doomed struct{ cookie, inode uint64 }
 
-// Watch is to be called before the namespaces' names are taken away; it lets go of this process's hold on them.
-// The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
+// Watch is to be called before the namespaces' names are taken away; this process's hold on them is the caller's to let
+// go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
 func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 	v := &Vanishing{m: m, wait: map[int]doomed{}}
-	var err error
-	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
-		return nil, fail(err, "watch namespaces", "", m.host)
-	}
 	for _, ref := range refs {
 		n, err := m.Namespace(ref)
 		if err != nil || n.base {
 			continue
 		}
 		var st unix.Stat_t
-		id, err := m.host.idOf(n)
-		if err == nil && id < 0 {
-			// -1 lets the kernel choose; it fails when somebody gave one in between, which is as good.
-			err = m.host.do(unix.RTM_NEWNSID, 0, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(n.fd))),
-				nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(math.MaxUint32)))
-			if err == nil || errors.Is(err, unix.EEXIST) {
-				id, err = m.host.idOf(n)
-			}
-		}
+		id, err := m.host.identify(n)
 		if err == nil {
 			err = unix.Fstat(int(n.fd), &st)
 		}
 		if err != nil {
-			v.sub.Close()
 			return nil, fail(err, "watch namespace", n.Name(), m.host)
 		}
 		v.wait[id] = doomed{n.ref.Cookie, st.Ino}
 	}
-	for _, ref := range refs {
-		if n := m.open[ref.Cookie]; n != nil && !n.base {
-			n.Forget()
-		}
+	var err error
+	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
+		return nil, fail(err, "watch namespaces", "", m.host)
 	}
 	return v, nil
 }
@@ -113,14 +100,38 @@ func (v *Vanishing) Close() { v.sub.Close() }
 // rtgen is an empty struct rtgenmsg.
 var rtgen = rawMessage{0, 0, 0, 0}
 
+// identify is the id that a namespace knows another by, and gives it one when it has none.
+func (n *Namespace) identify(other *Namespace) (id int, err error) {
+	// -1 lets the kernel choose, and the echo tells what; it fails when there is one.
+	err = change(func() error {
+		bodies, err := n.request(unix.RTM_NEWNSID, unix.NLM_F_ACK|unix.NLM_F_ECHO, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))),
+			nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(math.MaxUint32)))
+		if err == nil && len(bodies) == 1 {
+			id = nsid(bodies[0])
+		} else if err == nil {
+			id, err = n.idOf(other)
+		}
+		return err
+	})
+	if errors.Is(err, unix.EEXIST) {
+		id, err = n.idOf(other)
+	}
+	if err == nil && id < 0 {
+		err = ErrGone
+	}
+	return id, err
+}
+
 // idOf is the id that a namespace knows another by, -1 when it has none.
 func (n *Namespace) idOf(other *Namespace) (int, error) {
 	raw, err := n.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))))
 	if err != nil {
 		return 0, err
 	}
-	return int(int32(attrNumber(raw, len(rtgen), unix.NETNSA_NSID))), nil
+	return nsid(raw), nil
 }
+
+func nsid(raw []byte) int { return int(int32(attrNumber(raw, len(rtgen), unix.NETNSA_NSID))) }
 
 func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
 	if id := attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {

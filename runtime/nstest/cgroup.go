@@ -54,13 +54,6 @@ func newCgroup() (c cgroup, err error) {
 	return cgroup{}, nil
 }
 
-// hold has a process started in the cgroup.
-func (c cgroup) hold(attr *syscall.SysProcAttr) {
-	if c.dir != nil {
-		attr.UseCgroupFD, attr.CgroupFD = true, int(c.dir.Fd())
-	}
-}
-
 // remove removes the cgroup. Those inside it are a test's failure to clean up, and go too.
 func (c cgroup) remove() error {
 	if c.dir == nil {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
 // The first thread stays out of namespaces: see cmd/nsscript.
@@ -29,8 +31,12 @@ const marker = "NSSCRIPT_TEST_SANDBOX"
 // machine outside is not as it was before.
 func Main(m *testing.M) {
 	if cgroup, ok := os.LookupEnv(marker); ok {
-		if err := furnish(cgroup); err != nil {
-			fmt.Fprintln(os.Stderr, "nstest: furnish sandbox:", err)
+		_, err := sandbox.Enter()
+		if err == nil && cgroup != "" {
+			err = mountCgroup(cgroup)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "nstest:", err)
 			os.Exit(1)
 		}
 		os.Exit(m.Run())
@@ -41,54 +47,28 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "nstest: make cgroup:", err)
 		os.Exit(1)
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), marker+"="+cgroup.within)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
-		Pdeathsig:  syscall.SIGKILL,
+	if err := os.Setenv(marker, cgroup.within); err != nil {
+		panic(err)
 	}
-	cgroup.hold(cmd.SysProcAttr)
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe"}, os.Args[1:]...),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Cgroup: cgroup.dir})
+	code, sig := 0, syscall.Signal(0)
+	if err == nil {
+		code, sig, err = s.Wait()
 	}
-	err = errors.Join(cmd.Run(), cgroup.remove())
+	err = errors.Join(err, cgroup.remove())
 	if after := Outside(); after != before {
 		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n", Diff(before, after))
 		os.Exit(1)
 	}
+	if sig != 0 {
+		err = errors.Join(err, fmt.Errorf("the tests were ended by %s", sig))
+	}
 	if err != nil {
-		if exit := new(exec.ExitError); !errors.As(err, &exit) {
-			fmt.Fprintln(os.Stderr, "nstest: sandbox:", err)
-		}
+		fmt.Fprintln(os.Stderr, "nstest:", err)
 		os.Exit(1)
 	}
-}
-
-// furnish makes the new namespaces a machine: private mounts, /proc, /sys, an empty /run of its own, and what is inside
-// the sandbox's cgroup as all the cgroups that there are.
-func furnish(cgroup string) error {
-	for _, m := range []struct {
-		source, target, kind string
-		flags                uintptr
-	}{
-		{"", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
-		{"proc", "/proc", "proc", 0},
-		{"sysfs", "/sys", "sysfs", 0},
-		{"tmpfs", "/run", "tmpfs", 0},
-	} {
-		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
-			return fmt.Errorf("mount %s: %w", m.target, err)
-		}
-	}
-	if cgroup != "" {
-		if err := mountCgroup(cgroup); err != nil {
-			return err
-		}
-	}
-	return ip("link", "set", "lo", "up")
+	os.Exit(code)
 }
 
 func ip(args ...string) error {

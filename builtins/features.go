@@ -1,0 +1,92 @@
+package builtins
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/probe"
+)
+
+// features are what a machine may lack. Each is probed in a namespace without a name, which ends with the probe.
+func features() []*runtime.Feature {
+	module := func(name string) string { return "modprobe " + name + ", or a kernel with it (CONFIG_" + name + ")" }
+	return []*runtime.Feature{
+		{Name: "netns", Doc: "network namespaces that can be made (network_namespaces(7))", Remedy: "run it as root, or in a sandbox: `nsscript doctor` says what a sandbox lacks",
+			Probe: inside(func(*kernel.Machine, kernel.NSRef) error { return nil })},
+		{Name: "veth", Doc: "pairs of Ethernet devices (veth(4))", Remedy: module("veth"),
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				return m.AddVeth(spec(ns, 2, "a"), spec(ns, 3, "b"))
+			})},
+		{Name: "bridge", Doc: "Ethernet bridges", Remedy: module("bridge"),
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return m.AddBridge(spec(ns, 2, "a")) })},
+		{Name: "ipv6", Doc: "IPv6", Remedy: "boot without ipv6.disable=1, and a kernel with it (CONFIG_IPV6)",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				return m.AddAddr(kernel.Addr{Link: loOf(ns), Prefix: netip.MustParsePrefix("fd00::1/64")})
+			})},
+		{Name: "icmp", Doc: "ICMP sockets, which ping() sends from", Remedy: "run it as root, or in a sandbox",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				if err := m.SetLink(loOf(ns), "up", "on"); err != nil {
+					return err
+				}
+				return pingOnce(m, ns)
+			})},
+		{Name: "routing-tables", Doc: "more than one routing table (ip-rule(8))", Remedy: "a kernel with CONFIG_IP_MULTIPLE_TABLES",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				return m.AddRoute(kernel.Route{NS: ns, Dst: netip.MustParsePrefix("192.0.2.0/24"), Type: "blackhole", Table: 100})
+			})},
+		{Name: "run", Doc: "commands in namespaces, which all end with the run", Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
+			Probe: func(m *kernel.Machine) error {
+				if _, err := m.FreeCgroup(); !errors.Is(err, kernel.ErrNoCgroups) {
+					return err
+				}
+				if m.FreePIDs() == "" {
+					return kernel.ErrNoCgroups
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				st, err := m.Host().Run(ctx, exec.Command("true"), kernel.Pen{PIDs: m.FreePIDs()})
+				if err == nil && st != 0 {
+					err = unix.EIO
+				}
+				return err
+			}},
+	}
+}
+
+// inside makes a probe of what is to be done in a namespace that nobody else sees.
+func inside(try func(m *kernel.Machine, ns kernel.NSRef) error) func(*kernel.Machine) error {
+	return func(m *kernel.Machine) error {
+		n, err := m.Make("probe")
+		if err != nil {
+			return err
+		}
+		defer n.Forget()
+		return try(m, n.Ref())
+	}
+}
+
+func loOf(ns kernel.NSRef) kernel.LinkRef { return kernel.LinkRef{NS: ns, Index: 1, Name: "lo"} }
+
+func spec(ns kernel.NSRef, index int, name string) kernel.LinkSpec {
+	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: index, Name: name}}
+}
+
+// pingOnce pings a namespace's own loopback address.
+func pingOnce(m *kernel.Machine, ns kernel.NSRef) error {
+	n, err := m.Namespace(ns)
+	if err != nil {
+		return err
+	}
+	res, err := probe.Ping{Dst: netip.MustParseAddr("127.0.0.1"), Count: 1, Timeout: time.Second}.Run(context.Background(), n.Do)
+	if err == nil && res.Received != 1 {
+		err = unix.ETIMEDOUT
+	}
+	return err
+}

@@ -1,0 +1,255 @@
+package builtins
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// A record is a change as a journal has it.
+type record struct{ kind, data string }
+
+// plant writes a journal of a dead run, with right checksums, whatever is in it.
+func plant(t *testing.T, name string, records ...record) *runtime.Labs {
+	t.Helper()
+	m, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	boot, err := kernel.BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := journal.OpenDir(runtime.DefaultDir).Create(journal.Header{Name: name, Boot: boot, HostNS: m.Host().Ref().Cookie})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if _, err := log.Intent(r.kind, json.RawMessage(r.data), "x.star:1:1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return runtime.OpenLabs(All(), "")
+}
+
+// unplant removes it again.
+func unplant(t *testing.T, name string) {
+	t.Helper()
+	dir := filepath.Join(runtime.DefaultDir, name)
+	if err := errors.Join(os.Remove(dir+"/journal"), os.Remove(dir), os.Remove(runtime.DefaultDir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// victims are what a hostile journal aims at, and how to see that nothing happened to it.
+type victims struct {
+	dir   string // outside of all that nsscript works with
+	words *strings.Replacer
+}
+
+func newVictims(t *testing.T) victims {
+	t.Helper()
+	v := victims{dir: t.TempDir()}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"netns", "add", "decoy"}, {"link", "add", "decoy0", "type", "veth", "peer", "name", "decoy1"},
+		{"link", "set", "decoy0", "addrgenmode", "none"}, {"link", "set", "decoy1", "addrgenmode", "none"},
+		{"link", "set", "decoy0", "up"}, {"link", "set", "decoy1", "up"}, {"addr", "add", "10.66.0.1/24", "dev", "decoy0"}} {
+		nstest.IP(t, args...)
+	}
+	// A file that says what the file below a run's namespace says, and a namespace's mount that is somebody else's.
+	must(os.WriteFile(v.dir+"/token", []byte("nsscript tok\n"), 0o644))
+	must(os.WriteFile(v.dir+"/empty", nil, 0o644))
+	must(os.WriteFile(v.dir+"/mount", nil, 0o644))
+	must(syscall.Mount("/run/netns/decoy", v.dir+"/mount", "", syscall.MS_BIND, ""))
+	must(os.WriteFile("/run/netns/file", []byte("somebody's\n"), 0o644))
+	must(syscall.Mkfifo(v.dir+"/fifo", 0o600))
+	t.Cleanup(func() {
+		nstest.TryIP(t, "link", "del", "decoy0")
+		nstest.TryIP(t, "netns", "del", "decoy")
+		for _, err := range []error{os.Remove("/run/netns/file"), syscall.Unmount(v.dir+"/mount", 0)} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	m, err := kernel.Open()
+	must(err)
+	defer m.Close()
+	n, err := m.OpenName("decoy")
+	must(err)
+	l, err := m.Host().Link("decoy0")
+	must(err)
+	img, err := m.Image(l.LinkRef)
+	must(err)
+	image, err := json.Marshal(img)
+	must(err)
+	host := fmt.Sprintf(`{"cookie":%d}`, m.Host().Ref().Cookie)
+	v.words = strings.NewReplacer("HOST", host, "COOKIE", fmt.Sprint(n.Ref().Cookie), "WRAPS", fmt.Sprint(1<<32+l.Index), "DIR", v.dir,
+		"LINK", fmt.Sprintf(`{"ns":%s,"index":%d,"name":"decoy0"}`, host, l.Index), "IMAGE", string(image))
+	nstest.Settled(t, []string{"decoy0", "decoy1"}, nil)
+	return v
+}
+
+// state is all that must not change.
+func (v victims) state(t *testing.T) string {
+	t.Helper()
+	s := nstest.Snapshot(t, "", "decoy")
+	for _, dir := range []string{v.dir, "/run"} {
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil {
+				info, e := d.Info()
+				s, err = s+fmt.Sprintln(path, info.Mode(), info.Size()), e
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s + string(mounts)
+}
+
+// hostile are ops that no nsscript writes, and what is said of them.
+var hostile = []struct {
+	want string
+	record
+}{
+	{`is a "rm -rf", which this nsscript does not know`, record{"rm -rf", `{}`}},
+	{"it is no object", record{"netns add", `null`}},
+	{"it is no object", record{"netns add", `[]`}},
+	{"it is no object", record{"netns add", `"x"`}},
+	{"unknown field", record{"netns add", `{"name":"n","evil":1}`}},
+	{"unknown field", record{"addr add", `{"link":{"ns":HOST,"index":1,"name":"lo","evil":1},"prefix":"127.0.9.9/8"}`}},
+	{"cannot unmarshal", record{"netns add", `{"name":7}`}},
+	{"cannot unmarshal", record{"netns add", `{"name":"n","ns":[]}`}},
+	{"cannot unmarshal", record{"netns add", `{"name":"n","ns":{"cookie":-1}}`}},
+	{"cannot unmarshal", record{"netns add", `{"name":"n","ns":{"cookie":1e30}}`}},
+	{"no cookie", record{"netns add", `{"name":"n"}`}},
+
+	{"no name in /run/netns", record{"netns add", `{"name":"token","ns":{"cookie":COOKIE,"name":"token","path":"DIR/token","token":"tok"}}`}},
+	{"no name in /run/netns", record{"netns add", `{"name":"mount","ns":{"cookie":COOKIE,"name":"mount","path":"DIR/mount"}}`}},
+	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/etc/passwd"}}`}},
+	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n"}}`}},
+	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns"}}`}},
+	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/a/b"}}`}},
+	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/../../etc/passwd"}}`}},
+	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"run/netns/n"}}`}},
+	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/n\u0000"}}`}},
+	{"has the token", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/n","token":"a\nb"}}`}},
+	{"has the name", record{"netns add", `{"name":"../x","ns":{"cookie":COOKIE,"name":"../x","path":"/run/netns/x"}}`}},
+	{"the first character", record{"netns add", `{"name":"..","ns":{"cookie":COOKIE,"name":"..","path":"/run/netns/x"}}`}},
+	{"is called", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"decoy","path":"/run/netns/decoy"}}`}},
+	{"left as it is", record{"netns add", `{"name":"decoy","ns":{"cookie":1,"name":"decoy","path":"/run/netns/decoy"}}`}},
+	{"left as it is", record{"netns add", `{"name":"file","ns":{"cookie":1,"name":"file","path":"/run/netns/file","token":"tok"}}`}},
+	{"no name in /run/netns", record{"netns del", `{"ns":{"cookie":COOKIE,"name":"n","path":"DIR/empty"}}`}},
+	{"no name in /run/netns", record{"netns del", `{"ns":HOST}`}},
+
+	{"0 is no index", record{"link add veth", `{"a":{"ns":HOST,"index":0,"name":"a"},"b":{"ns":HOST,"index":5,"name":"b"}}`}},
+	{"-1 is no index", record{"link add veth", `{"a":{"ns":HOST,"index":99,"name":"a"},"b":{"ns":HOST,"index":-1,"name":"b"}}`}},
+	{"is no index", record{"link add bridge", `{"ns":HOST,"index":WRAPS,"name":"a"}`}},
+	{"cannot unmarshal", record{"link add bridge", `{"ns":HOST,"index":1.5,"name":"a"}`}},
+	{"is none that nsscript gives", record{"link add veth", `{"a":LINK,"b":{"ns":HOST,"index":99,"name":"b"}}`}},
+	{"is none that nsscript gives", record{"link add bridge", `{"ns":{"cookie":COOKIE,"path":"DIR/mount"},"index":1,"name":"lo"}`}},
+	{"is no name of a link", record{"link add bridge", `{"ns":HOST,"index":99,"name":"a/b"}`}},
+	{"is no name of a link", record{"link add bridge", `{"ns":HOST,"index":99,"name":""}`}},
+	{"is no name of a link", record{"link add bridge", `{"ns":HOST,"index":99,"name":".."}`}},
+	{"is no name of a link", record{"link add bridge", `{"ns":HOST,"index":99,"name":"sixteen-bytes-xx"}`}},
+	{"invalid MAC", record{"link add bridge", `{"ns":HOST,"index":99,"name":"a","mac":"zz"}`}},
+	{"is no mtu", record{"link add bridge", `{"ns":HOST,"index":99,"name":"a","mtu":-1}`}},
+
+	{"no image", record{"link del", `{"link":LINK}`}},
+	{"no image", record{"addr del", `{"link":LINK,"prefix":"10.66.0.1/24"}`}},
+	{"no attribute", record{"link set", `{"link":LINK,"attr":"colour","value":"red","old":""}`}},
+	{"is no mtu of a link", record{"link set", `{"link":LINK,"attr":"mtu","value":"-5","old":""}`}},
+	{"alias of", record{"link set", `{"link":LINK,"attr":"alias","value":"` + strings.Repeat("x", 70000) + `","old":""}`}},
+	{"null in a list", record{"link set", `{"link":LINK,"attr":"mtu","value":"1500","old":"1500","image":IMAGE,"others":[null]}`}},
+	{"null in a list", record{"sysctl", `{"ns":HOST,"key":"net.ipv4.ip_forward","value":"1","old":"0","images":[null]}`}},
+	{"lacks its up", record{"link del", `{"link":LINK,"image":{"link":LINK,"kind":"veth"}}`}},
+	{"is no index", record{"link set netns", `{"from":LINK,"to":{"ns":HOST,"name":"x"}}`}},
+
+	{"netip.ParsePrefix", record{"addr add", `{"link":LINK,"prefix":"10.66.0.1/33"}`}},
+	{"is no address of a link", record{"addr add", `{"link":LINK}`}},
+	{"is no address of a link", record{"addr add", `{"link":LINK,"prefix":"10.66.0.1/24","peer":"fd00::1/64"}`}},
+	{"no destination", record{"route add", `{"ns":HOST}`}},
+	{"has the type", record{"route add", `{"ns":HOST,"dst":"10.66.0.0/24","type":"local"}`}},
+	{"metric -1", record{"route add", `{"ns":HOST,"dst":"10.66.0.0/24","metric":-1}`}},
+	{"table 1099511627776", record{"route del", `{"ns":HOST,"dst":"10.66.0.0/24","table":1099511627776}`}},
+	{"weight -1", record{"route add", `{"ns":HOST,"dst":"10.66.0.0/24","nexthops":[{"weight":-1}]}`}},
+	{"has a zone", record{"route add", `{"ns":HOST,"dst":"fd00::/64","nexthops":[{"via":"fe80::1%decoy0"}]}`}},
+	{"are more than", record{"route add", `{"ns":HOST,"dst":"fd00::/64","nexthops":[` + strings.Repeat("{},", 9000) + `{}]}`}},
+
+	{`has ".." in it`, record{"sysctl", `{"ns":HOST,"key":"net/../kernel/core_pattern","value":"","old":"x"}`}},
+	{"not below net", record{"sysctl", `{"ns":HOST,"key":"kernel.core_pattern","value":"","old":"x"}`}},
+	{`has ".." in it`, record{"sysctl", `{"ns":HOST,"key":"net.ipv4.ip_forward","value":"0","old":"0","shadow":{"net/../kernel/x":"1"}}`}},
+	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup"}`}},
+	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup/nsscript-x/../y"}`}},
+}
+
+// TestHostile has journals whose checksums are right undone. What is in them is refused, or nothing of it is the run's.
+func TestHostile(t *testing.T) {
+	v := newVictims(t)
+	before := v.state(t)
+	for _, c := range hostile {
+		labs := plant(t, "evil", record{c.kind, v.words.Replace(c.data)})
+		list, err := labs.List() // also words the op as a command
+		if err != nil || len(list) != 1 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		found, err := labs.Recover()
+		said := fmt.Sprint(err)
+		if len(found) == 1 {
+			said = fmt.Sprint(found[0].Err, found[0].Left)
+		}
+		if !strings.Contains(said, c.want) {
+			t.Errorf("%s %.300s: said %q, want %q", c.kind, c.data, said, c.want)
+		}
+		if _, err := os.Stat("/run/nsscript/evil"); err == nil {
+			unplant(t, "evil")
+		}
+		if after := v.state(t); after != before {
+			t.Fatalf("%s %.300s:\n%s", c.kind, c.data, nstest.Diff(before, after))
+		}
+	}
+	t.Logf("%d hostile ops", len(hostile))
+	// What reaches for something else would not get it even if it were undone unread.
+	reading := []string{"is called", "null in a list", "lacks its up"}
+	m, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, c := range hostile {
+		for _, op := range All().Ops {
+			if op.Kind() == c.kind && json.Unmarshal([]byte(v.words.Replace(c.data)), op) == nil && !slices.Contains(reading, c.want) {
+				_ = op.Undo(m) // whatever it says
+				if after := v.state(t); after != before {
+					t.Fatalf("%s %.300s, undone:\n%s", c.kind, c.data, nstest.Diff(before, after))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	goruntime "runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/sandbox"
+	"github.com/nsscript/nsscript/runtime/suite"
+)
+
+// testOptions are the flags of `nsscript test`.
+type testOptions struct {
+	suite.Options
+	run, shard, junit        string
+	count, memory            int
+	verbose, list, json, tap bool
+	strict                   bool
+}
+
+func testCommand() *cobra.Command {
+	var o testOptions
+	cmd := &cobra.Command{Use: "test PATH...", Short: "Run scenarios as tests, each in a sandbox of its own, several at once",
+		Long: `test runs the scenarios in files, and in all *.star files below folders but those in a folder named lib.
+
+A file with functions whose names begin with test_ is a case for each of them: the file's top level runs first, then
+setup if there is one, the function, and teardown. Any other file is one case; one with a line "# fails: REGEXP" passes when
+it fails with an error that matches. Every case has a sandbox of its own, so all of them can use the same names at the
+same time, and nothing is ever left.`,
+		Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error { return o.test(args) }}
+	f := cmd.Flags()
+	f.StringVar(&o.run, "run", "", "only the cases whose names match this `REGEXP`")
+	f.IntVarP(&o.Jobs, "jobs", "j", goruntime.NumCPU(), "how many cases run at once")
+	f.DurationVar(&o.Timeout, "timeout", time.Minute, "end each case after this time")
+	f.IntVar(&o.count, "count", 1, "run each case this many times")
+	f.BoolVar(&o.FailFast, "failfast", false, "start no more cases after the first that failed")
+	f.StringVar(&o.shard, "shard", "", "only part `I/N` of the cases, from 1/N to N/N; a case's part depends on its name alone")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show also what passing cases print")
+	f.BoolVar(&o.list, "list", false, "list the cases, and run none")
+	f.BoolVar(&o.strict, "strict", false, "a skipped case is a failure")
+	f.StringVar(&o.junit, "junit", "", "write a JUnit XML report to `FILE`")
+	f.BoolVar(&o.json, "json", false, "report as JSON, one event a line")
+	f.BoolVar(&o.tap, "tap", false, "report in the Test Anything Protocol")
+	f.BoolVar(&o.KeepFailed, "keep-failed", false, "leave the labs of failed cases up, to enter with `nsscript shell`")
+	f.IntVar(&o.memory, "memory", 2048, "how many `MiB` of data each process of a case may have, at least 256")
+	f.StringVar(&o.Root, "root", "", "folder that load() may not leave (default: the file's)")
+	cmd.MarkFlagsMutuallyExclusive("json", "tap")
+	return cmd
+}
+
+// selection is what the flags say of which cases to run.
+func (o *testOptions) selection() (sel suite.Selection, err error) {
+	sel.Count = o.count
+	if o.count < 1 {
+		return sel, fmt.Errorf("--count %d: want 1 or more", o.count)
+	}
+	if o.run != "" {
+		if sel.Run, err = regexp.Compile(o.run); err != nil {
+			return sel, fmt.Errorf("--run: %w", err)
+		}
+	}
+	if o.shard != "" {
+		if n, err := fmt.Sscanf(o.shard, "%d/%d", &sel.Shard, &sel.Shards); n != 2 || err != nil || sel.Shard < 1 || sel.Shard > sel.Shards || fmt.Sprintf("%d/%d", sel.Shard, sel.Shards) != o.shard {
+			return sel, fmt.Errorf("--shard %s: want I/N, from 1/N to N/N", o.shard)
+		}
+	}
+	return sel, nil
+}
+
+func (o *testOptions) test(paths []string) error {
+	voc := vocabulary()
+	sel, err := o.selection()
+	if err == nil && o.memory < 256 {
+		err = fmt.Errorf("--memory %d: want 256 or more", o.memory)
+	}
+	o.Memory = uint64(o.memory) << 20
+	var cases []suite.Case
+	if err == nil {
+		cases, err = suite.Find(voc, paths, sel)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	if o.list {
+		for _, c := range cases {
+			if c.Try == 1 {
+				fmt.Println(c.Name())
+			}
+		}
+		return nil
+	}
+	reporters, finish, err := o.reporters()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endings...)
+	defer stop()
+	o.Vocabulary, o.Inside = voc, []string{"/proc/self/exe", "inside", "case"}
+	s, err := suite.Run(ctx, cases, o.Options, reporters...)
+	if err := errors.Join(err, finish()); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return exitError(130)
+	case s.Failed > 0 || o.strict && s.Skipped > 0:
+		return exitError(exitFailed)
+	}
+	return nil
+}
+
+// reporters are those that the flags ask for. finish is to be called at the end.
+func (o *testOptions) reporters() (all []suite.Reporter, finish func() error, err error) {
+	finish = func() error { return nil }
+	text := suite.Text{W: os.Stdout, Verbose: o.verbose, Tries: o.count > 1}
+	switch {
+	case o.json:
+		all = append(all, &suite.JSON{W: os.Stdout})
+	case o.tap:
+		all = append(all, &suite.TAP{W: os.Stdout})
+	case term.IsTerminal(1) && os.Getenv("TERM") != "dumb":
+		all = append(all, &suite.Live{Text: text, Width: func() int {
+			width, _, err := term.GetSize(1)
+			if err != nil {
+				return 80
+			}
+			return width
+		}})
+	default:
+		all = append(all, &text)
+	}
+	if o.junit != "" {
+		f, err := os.Create(o.junit)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, finish = append(all, &suite.JUnit{W: f, Begin: time.Now()}), f.Close
+	}
+	return all, finish, nil
+}
+
+// caseCommand is what a test's sandbox runs. It is not for people.
+func caseCommand(in *sandbox.Inside) *cobra.Command {
+	return &cobra.Command{Use: "case JOB", Hidden: true, Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+		var j suite.Job
+		if err := json.Unmarshal([]byte(args[0]), &j); err != nil || in == nil {
+			return usageError{errors.New("this is for `nsscript test` only")}
+		}
+		if in.Listener != nil {
+			serve(in, j.Lab)
+		}
+		kept, err := suite.RunInside(in, vocabulary(), helper, j)
+		if err != nil {
+			runtime.Report(os.Stderr, err, nil)
+			return exitError(codeOf(err))
+		}
+		if kept {
+			select {} // until it is taken down
+		}
+		return nil
+	}}
+}

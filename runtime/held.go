@@ -1,0 +1,251 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/sandbox"
+)
+
+// A request is what a sandbox is asked for: a line of JSON, with three descriptors when a command is to be run.
+type request struct {
+	Do   string   `json:"do"` // "describe", "run", "down"; after "run": "signal"
+	Args []string `json:"args,omitempty"`
+	Env  []string `json:"env,omitempty"`
+	Num  int      `json:"num,omitempty"`
+}
+
+// A reply answers it.
+type reply struct {
+	Lab     *Lab   `json:"lab,omitempty"`
+	Changes int    `json:"changes,omitempty"`
+	Code    int    `json:"code"`
+	Err     string `json:"error,omitempty"`
+}
+
+// Serve answers who reaches the sandbox that a lab is in. Describe tells what the lab is now; helper is as in Options.
+func Serve(in *sandbox.Inside, helper []string, describe func() Lab) error {
+	for {
+		c, err := in.Listener.Accept()
+		if err != nil {
+			return fmt.Errorf("serve lab: %w", err)
+		}
+		go func() {
+			defer c.Close()
+			answer(in, c, helper, describe)
+		}()
+	}
+}
+
+func answer(in *sandbox.Inside, c *net.UnixConn, helper []string, describe func() Lab) {
+	r, files, err := receive(c)
+	defer closeAll(files)
+	var a reply
+	switch {
+	case err != nil:
+		return // whoever it was has gone
+	case r.Do == "describe":
+		lab := describe()
+		a.Lab = &lab
+	case r.Do == "down":
+		lab := describe()
+		if lab.State != "up" {
+			a.Err = "its process is running"
+			break
+		}
+		a.Err = in.End(c, reply{Changes: len(lab.Changes)}).Error()
+	case r.Do == "run" && len(files) == 3 && len(r.Args) > 0:
+		a.Code, err = serveCommand(c, helper, r, files)
+		if err != nil {
+			a.Err = err.Error()
+		}
+	default:
+		a.Err = "unknown request " + r.Do
+	}
+	_ = json.NewEncoder(c).Encode(a)
+}
+
+// serveCommand runs a command in the sandbox, until it or its caller has ended.
+func serveCommand(c *net.UnixConn, helper []string, r request, files []*os.File) (int, error) {
+	cmd := exec.Command("/proc/self/exe", r.Args...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Env, files[0], files[1], files[2]
+	p, err := kernel.Spawn(helper, cmd)
+	if err != nil {
+		return 0, err
+	}
+	go func() {
+		lines := json.NewDecoder(c)
+		for {
+			var r request
+			if err := lines.Decode(&r); err != nil {
+				_ = p.Kill() // it may have ended, and then this is its answer being read
+				return
+			}
+			if r.Do == "signal" {
+				_ = p.Signal(syscall.Signal(r.Num)) // likewise
+			}
+		}
+	}()
+	return p.Wait()
+}
+
+// receive reads a request and the descriptors that came with it.
+func receive(c *net.UnixConn) (r request, files []*os.File, err error) {
+	if err := c.SetReadDeadline(time.Now().Add(heldPatience)); err != nil {
+		return r, nil, err
+	}
+	line, rights := make([]byte, 1<<20), make([]byte, syscall.CmsgSpace(3*4))
+	n := 0
+	for n == 0 || line[n-1] != '\n' {
+		k, kr, _, _, err := c.ReadMsgUnix(line[n:], rights)
+		if err == nil && k == 0 {
+			err = errors.New("the request is cut off or too long")
+		}
+		if err != nil {
+			return r, files, err
+		}
+		n += k
+		msgs, err := syscall.ParseSocketControlMessage(rights[:kr])
+		if err != nil {
+			return r, files, err
+		}
+		for _, m := range msgs {
+			fds, err := syscall.ParseUnixRights(&m)
+			if err != nil {
+				return r, files, err
+			}
+			for _, fd := range fds {
+				syscall.CloseOnExec(fd)
+				files = append(files, os.NewFile(uintptr(fd), "caller's"))
+			}
+		}
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return r, files, err
+	}
+	return r, files, json.Unmarshal(line[:n], &r)
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// heldPatience is how long the first process of a sandbox may take to answer.
+const heldPatience = 5 * time.Second
+
+// A Held is a lab in a sandbox of this user's.
+type Held struct{ name string }
+
+// Reach finds a lab that is in a sandbox. The error is os.ErrNotExist when there is none of that name.
+func Reach(name string) (*Held, error) {
+	c, err := sandbox.Dial(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Held{name}, c.Close()
+}
+
+// HeldLabs lists the labs that are in sandboxes of this user's.
+func HeldLabs() ([]Lab, error) {
+	names, err := sandbox.Names()
+	var labs []Lab
+	for _, name := range names {
+		lab, e := (&Held{name}).Describe()
+		if errors.Is(e, os.ErrNotExist) {
+			continue // it has ended meanwhile, or it is another user's
+		}
+		err = errors.Join(err, e)
+		labs = append(labs, lab)
+	}
+	return labs, err
+}
+
+// ask makes a request and waits for its answer.
+func (h *Held) ask(r request) (a reply, c *net.UnixConn, err error) {
+	if c, err = sandbox.Dial(h.name); err != nil {
+		return a, nil, err
+	}
+	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
+		if err = json.NewEncoder(c).Encode(r); err == nil {
+			err = json.NewDecoder(c).Decode(&a)
+		}
+	}
+	if err == nil && a.Err != "" {
+		err = errors.New(a.Err)
+	}
+	if err != nil {
+		return a, nil, errors.Join(fmt.Errorf("ask lab %s to %s: %w", h.name, r.Do, err), c.Close())
+	}
+	return a, c, nil
+}
+
+// Describe asks what the lab is.
+func (h *Held) Describe() (Lab, error) {
+	a, c, err := h.ask(request{Do: "describe"})
+	if err != nil {
+		return Lab{}, err
+	}
+	return *a.Lab, c.Close()
+}
+
+// Down ends the lab: its sandbox, and with it all that is in it. It returns when that has ended.
+func (h *Held) Down() (Undoing, error) {
+	c, err := sandbox.Dial(h.name)
+	if err != nil {
+		return Undoing{}, err
+	}
+	defer c.Close()
+	var a reply
+	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
+		if err = json.NewEncoder(c).Encode(request{Do: "down"}); err == nil {
+			err = sandbox.AwaitEnd(c, &a, heldPatience)
+		}
+	}
+	if err == nil && a.Err != "" {
+		err = errors.New(a.Err)
+	}
+	if err != nil {
+		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, err)
+	}
+	return Undoing{Undone: a.Changes}, nil
+}
+
+// Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's
+// environment, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
+// nobody's yet.
+func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
+	c, err := sandbox.Dial(h.name)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	line, err := json.Marshal(request{Do: "run", Args: args, Env: os.Environ()})
+	if err != nil {
+		return 0, err
+	}
+	if _, _, err := c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(int(stdio[0].Fd()), int(stdio[1].Fd()), int(stdio[2].Fd())), nil); err != nil {
+		return 0, fmt.Errorf("ask lab %s to run: %w", h.name, err)
+	}
+	go func() {
+		for sig := range signals {
+			_ = json.NewEncoder(c).Encode(request{Do: "signal", Num: int(sig.(syscall.Signal))}) // it may have ended
+		}
+	}()
+	var a reply
+	if err := json.NewDecoder(c).Decode(&a); err != nil {
+		return 0, fmt.Errorf("lab %s has ended: %w", h.name, err)
+	}
+	if a.Err != "" {
+		return 0, errors.New(a.Err)
+	}
+	return a.Code, nil
+}

@@ -1,0 +1,63 @@
+package kernel
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// baseline is what a new namespace's IPv4 settings are, so that a lab is the same on every machine: the kernel copies them
+// from the machine's first namespace, where administrators and other programs change them (ip-sysctl.rst,
+// devconf_inherit_init_net). The values are the kernel's own. forwarding comes first, since it writes others.
+var baseline = []struct{ key, value string }{
+	{"forwarding", "0"}, {"rp_filter", "0"}, {"accept_redirects", "1"}, {"send_redirects", "1"}, {"secure_redirects", "1"}, {"shared_media", "1"},
+	{"proxy_arp", "0"}, {"arp_filter", "0"}, {"arp_announce", "0"}, {"arp_ignore", "0"}, {"arp_notify", "0"}, {"arp_accept", "0"},
+	{"accept_local", "0"}, {"route_localnet", "0"}, {"src_valid_mark", "0"}, {"log_martians", "0"}, {"promote_secondaries", "0"},
+}
+
+// deviations lists the settings that differ from the baseline in the namespace that the calling thread is in.
+func deviations() (paths [][2]string, err error) {
+	for _, b := range baseline {
+		for _, link := range []string{"all", "default", "lo"} {
+			path := "net/ipv4/conf/" + link + "/" + b.key
+			have, err := readSysctl(path)
+			if errors.Is(err, unix.ENOENT) {
+				continue // an older kernel
+			} else if err != nil {
+				return nil, err
+			}
+			if have != b.value {
+				paths = append(paths, [2]string{path, b.value})
+			}
+		}
+	}
+	return paths, nil
+}
+
+// level gives the new namespace that the calling thread is in the baseline. All new ones deviate in the same way.
+func (m *Machine) level() (err error) {
+	if m.deviating == nil {
+		found, err := deviations()
+		if err != nil {
+			return err
+		}
+		m.deviating = &found
+	}
+	for _, d := range *m.deviating {
+		if err := writeSysctl(d[0], d[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Level gives the host's namespace the baseline that namespaces get which are made here: for a sandbox, whose host is new.
+func (m *Machine) Level() error {
+	return fail(m.host.Do(func() error {
+		found, err := deviations()
+		for _, d := range found {
+			err = errors.Join(err, writeSysctl(d[0], d[1]))
+		}
+		return err
+	}), "set sysctls", "of a new namespace", m.host)
+}

@@ -1,0 +1,225 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The Valid methods hold what was read from a journal against what nsscript writes, before anything of it is acted on.
+// What they cannot know is whether an identity is the run's own: an op's Undo looks at that.
+
+// Valid says what is wrong with a reference: it must identify a namespace, and its path must mean the same to every
+// process.
+func (r NSRef) Valid() error {
+	switch {
+	case r.Cookie == 0:
+		return errors.New("a namespace has no cookie")
+	case r.Path != "" && (!filepath.IsAbs(r.Path) || filepath.Clean(r.Path) != r.Path || strings.Contains(r.Path, "\x00")):
+		return fmt.Errorf("a namespace has the path %q", r.Path)
+	case strings.ContainsAny(r.Name, "/\x00"):
+		return fmt.Errorf("a namespace has the name %q", r.Name)
+	case strings.Trim(r.Token, "0123456789abcdefghijklmnopqrstuvwxyz") != "":
+		return fmt.Errorf("a namespace has the token %q", r.Token)
+	}
+	return nil
+}
+
+// Named says what is wrong with the path of a namespace that has, had or will have a name: it must be a file in
+// /run/netns and nowhere else.
+func (r NSRef) Named() error {
+	if filepath.Dir(r.Path) != netnsDir || filepath.Clean(r.Path) != r.Path {
+		return fmt.Errorf("%q is no name in %s", r.Path, netnsDir)
+	}
+	return nil
+}
+
+// Valid says what is wrong with a reference: its index must be one that the kernel gives, and its name one that the
+// kernel takes (dev_valid_name in net/core/dev.c), which is more than a script may choose.
+func (r LinkRef) Valid() error {
+	if err := validIndex(r.Index); err != nil {
+		return err
+	}
+	return validDevName(r.Name)
+}
+
+func validIndex(index int) error {
+	if index < 1 || index > math.MaxInt32 {
+		return fmt.Errorf("%d is no index of a link", index)
+	}
+	return nil
+}
+
+func validDevName(name string) error {
+	if name == "" || len(name) > 15 || name == "." || name == ".." || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
+		return fmt.Errorf("%q is no name of a link", name)
+	}
+	return nil
+}
+
+// Valid says what is wrong with a link that was to be made.
+func (l LinkSpec) Valid() error {
+	if err := l.LinkRef.Valid(); err != nil {
+		return err
+	}
+	if _, err := net.ParseMAC(l.MAC); l.MAC != "" && err != nil {
+		return err
+	}
+	if l.MTU < 0 || l.MTU > math.MaxInt32 {
+		return fmt.Errorf("%d is no mtu", l.MTU)
+	}
+	return nil
+}
+
+// Valid says what is wrong with an address.
+func (a Addr) Valid() error {
+	if !a.Prefix.IsValid() || a.Peer.IsValid() && a.Peer.Addr().Is4() != a.Prefix.Addr().Is4() {
+		return fmt.Errorf("%s, with %s at the other end, is no address of a link", a.Prefix, a.Peer)
+	}
+	return nil
+}
+
+// maxHops bounds the ways of a route: the attribute that they go in has no room for twice as many.
+const maxHops = 512
+
+// Valid says what is wrong with a route.
+func (r Route) Valid() error {
+	switch {
+	case !r.Dst.IsValid():
+		return errors.New("a route has no destination")
+	case r.Type != "" && routeTypes[r.Type] == 0:
+		return fmt.Errorf("a route has the type %q", r.Type)
+	case r.Table < 0 || r.Table > math.MaxUint32:
+		return fmt.Errorf("table %d is not from 0 to %d", r.Table, uint32(math.MaxUint32))
+	case r.Metric < 0 || r.Metric > math.MaxUint32:
+		return fmt.Errorf("metric %d is not from 0 to %d", r.Metric, uint32(math.MaxUint32))
+	case r.Src.Zone() != "":
+		return fmt.Errorf("source %s has a zone", r.Src)
+	case len(r.Nexthops) > maxHops:
+		return fmt.Errorf("%d nexthops are more than %d", len(r.Nexthops), maxHops)
+	}
+	for _, h := range r.Nexthops {
+		if h.Weight < 0 || h.Weight > 256 {
+			return fmt.Errorf("weight %d is not from 1 to 256", h.Weight)
+		}
+		if h.Via.Zone() != "" {
+			return fmt.Errorf("gateway %s has a zone: name its link with dev=", h.Via)
+		}
+	}
+	return nil
+}
+
+// Valid says what is wrong with an image: everything in it must be of its link, since it is sent to the kernel as it is.
+func (img *Image) Valid() error {
+	for _, a := range append([]string{"up"}, attrOrder...) {
+		value, ok := img.Attrs[a]
+		if !ok {
+			return fmt.Errorf("the image of link %s lacks its %s", img.Link.Name, a)
+		}
+		if err := ValidAttr(a, value); err != nil {
+			return fmt.Errorf("the image of link %s: %w", img.Link.Name, err)
+		}
+	}
+	for _, part := range []struct {
+		what   string
+		msgs   [][]byte
+		header int
+		index  func(msg []byte) int // where the link's index stands; nil when the message is of more than one link
+	}{
+		{"address", img.Addrs, unix.SizeofIfAddrmsg, func(msg []byte) int { return int(binary.NativeEndian.Uint32(msg[4:])) }},
+		{"route", img.Routes, unix.SizeofRtMsg, nil},
+		{"neighbour", img.Neighs, unix.SizeofNdMsg, func(msg []byte) int { return neighHead(msg).index }},
+	} {
+		for _, msg := range part.msgs {
+			if err := validMsg(msg, part.header); err != nil {
+				return fmt.Errorf("the image of link %s has a wrong %s: %w", img.Link.Name, part.what, err)
+			}
+			if part.index != nil && part.index(msg) != img.Link.Index {
+				return fmt.Errorf("the image of link %s has the %s of another link", img.Link.Name, part.what)
+			}
+			if f := msg[0]; f != unix.AF_INET && f != unix.AF_INET6 {
+				return fmt.Errorf("the image of link %s has a %s of family %d", img.Link.Name, part.what, f)
+			}
+		}
+	}
+	for k := range img.Sysctls {
+		dir, key, ok := strings.Cut(k, "//")
+		if !ok || !slices.Contains(linkDirs, dir) || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return fmt.Errorf("the image of link %s has the sysctl %q", img.Link.Name, k)
+		}
+	}
+	return validAttrs(img.Info)
+}
+
+// Valid says what is wrong with a bridge's port.
+func (p Port) Valid() error {
+	if err := p.LinkRef.Valid(); err != nil {
+		return err
+	}
+	for _, msg := range p.FDB {
+		if err := validMsg(msg, unix.SizeofNdMsg); err != nil {
+			return fmt.Errorf("port %s has a wrong neighbour: %w", p.Name, err)
+		}
+		if neighHead(msg).index != p.Index || msg[0] != unix.AF_BRIDGE {
+			return fmt.Errorf("port %s has the neighbour of another link", p.Name)
+		}
+	}
+	return validAttrs(p.Info)
+}
+
+// ValidAttr says what is wrong with the value of a link's attribute, in SetLink's words.
+func ValidAttr(attr, value string) error {
+	bad := false
+	switch attr {
+	case "name":
+		return validDevName(value)
+	case "up":
+		bad = value != "on" && value != "off"
+	case "mac":
+		bad = len(value) > 3*32 || // MAX_ADDR_LEN
+			strings.Trim(value, "0123456789abcdef:") != ""
+	case "alias":
+		if len(value) > 255 || strings.Contains(value, "\x00") {
+			return fmt.Errorf("alias of %d bytes: up to 255 are allowed (IFALIASZ), and no zero bytes", len(value))
+		}
+	case "mtu", "txqlen", "group", "master", "flags":
+		_, err := strconv.ParseUint(value, 10, 32)
+		bad = err != nil
+	default:
+		return fmt.Errorf("a link has no attribute %q", attr)
+	}
+	if bad {
+		return fmt.Errorf("%q is no %s of a link", value, attr)
+	}
+	return nil
+}
+
+// validMsg checks that a message is a header with whole attributes behind it, and nothing else.
+func validMsg(msg []byte, header int) error {
+	if len(msg) < header {
+		return fmt.Errorf("a message of %d bytes is too short", len(msg))
+	}
+	return validAttrs(msg[header:])
+}
+
+func validAttrs(attrs []byte) error {
+	if len(attrs) > maxReply {
+		return fmt.Errorf("attributes of %d bytes are too many", len(attrs))
+	}
+	end := 0
+	for at := range attrsOf(attrs, 0) {
+		end = at + (int(binary.NativeEndian.Uint16(attrs[at:]))+3)&^3
+	}
+	if end < len(attrs) {
+		return fmt.Errorf("there is no attribute at byte %d", end)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Inside is a sandbox as its first process has it.
+type Inside struct {
+	Reports  *os.File  // for who started it
+	Listener *Listener // where it is reached; nil when it is not to be kept
+	kept     atomic.Bool
+}
+
+// Enter is called by the first process of a sandbox, before anything else: it makes the new namespaces a machine, with
+// mounts, /proc and /sys of its own and an empty /run. From here on the process ends when who started it does, unless it
+// is kept. An error about what the machine does not allow is a *Refusal.
+func Enter() (*Inside, error) {
+	control := os.NewFile(fdControl, "control")
+	c, err := readConfig(control)
+	if err != nil {
+		return nil, fmt.Errorf("read how to begin: %w", err)
+	}
+	if c.Ids {
+		// It has its user ids only now, and gets the privileges that go with them by executing a program.
+		return nil, unix.Exec("/proc/self/exe", os.Args, os.Environ())
+	}
+	for fd := fdControl; fd <= fdListener; fd++ {
+		unix.CloseOnExec(fd)
+	}
+	in := &Inside{Reports: os.NewFile(fdReports, "reports")}
+	if c.Listener {
+		in.Listener = &Listener{file: os.NewFile(fdListener, "listener")}
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, control) // nothing more is written; an error is as good as an end
+		if !in.kept.Load() {
+			os.Exit(1)
+		}
+	}()
+	if err := furnish(); err != nil {
+		return nil, err
+	}
+	if c.Memory > 0 {
+		limit := unix.Rlimit{Cur: c.Memory, Max: c.Memory}
+		if err := unix.Setrlimit(unix.RLIMIT_DATA, &limit); err != nil {
+			return nil, fmt.Errorf("limit memory: %w", err)
+		}
+	}
+	return in, nil
+}
+
+// readConfig reads one line, and not a byte more.
+func readConfig(r io.Reader) (c config, err error) {
+	var line []byte
+	for b := make([]byte, 1); ; line = append(line, b[0]) {
+		if _, err := io.ReadFull(r, b); err != nil {
+			return c, err
+		}
+		if b[0] == '\n' {
+			return c, json.Unmarshal(line, &c)
+		}
+	}
+}
+
+// furnish makes the mounts of a sandbox.
+func furnish() error {
+	for _, m := range []struct {
+		source, target, kind string
+		flags                uintptr
+	}{
+		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
+		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
+		{"sysfs", "/sys", "sysfs", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
+		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
+	} {
+		if err := unix.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
+			return refusal("mount "+m.target, err)
+		}
+	}
+	return loopback()
+}
+
+// loopback sets lo up, as it is on any machine.
+func loopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	req.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
+		return refusal("set lo up", err)
+	}
+	return nil
+}
+
+// Keep lets the sandbox go on when who started it ends, and makes the last report, as JSON. Its standard descriptors are let
+// go.
+func (in *Inside) Keep(report any) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	in.kept.Store(true)
+	for fd := range 3 {
+		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {
+			return err
+		}
+	}
+	// Last, since who started it may end at once.
+	return errors.Join(json.NewEncoder(in.Reports).Encode(report), in.Reports.Close())
+}

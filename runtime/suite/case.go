@@ -1,0 +1,120 @@
+package suite
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nsscript/nsscript/runtime"
+)
+
+// A Case is one test: a test function of a file, or a whole file that has none.
+type Case struct {
+	File string
+	Func string // empty for a whole file
+	Err  error  // what is wrong with the file, so that it cannot run
+	Try  int    // from 1; more than 1 when each case runs several times
+}
+
+// Name is the file's path, and the function's name after a colon.
+func (c Case) Name() string {
+	if c.Func == "" {
+		return c.File
+	}
+	return c.File + ":" + c.Func
+}
+
+// A Selection says which of the cases that are found are to run.
+type Selection struct {
+	Run    *regexp.Regexp // those whose name it matches; all when nil
+	Shard  int            // the Ith, from 1, of Shards equal parts; a case's part depends on its name alone
+	Shards int            // 0: all
+	Count  int            // how many times each; 1 when 0
+}
+
+// Find lists the cases in files, and in all *.star files below folders but those in a folder named lib. The cases of one
+// file are in its own order.
+func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error) {
+	var files []string
+	for _, path := range paths {
+		st, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !st.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		err = filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "lib" && file != path:
+				return fs.SkipDir
+			case !d.IsDir() && filepath.Ext(file) == ".star":
+				files = append(files, file)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var all []Case
+	seen := map[string]bool{}
+	for _, file := range files {
+		if file = filepath.Clean(file); seen[file] {
+			continue
+		}
+		seen[file] = true
+		for _, c := range inFile(voc, file) {
+			if sel.takes(c) {
+				for try := range max(sel.Count, 1) {
+					c.Try = try + 1
+					all = append(all, c)
+				}
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no tests in %s%s", strings.Join(paths, ", "), map[bool]string{true: " match the selection"}[len(files) > 0])
+	}
+	slices.SortStableFunc(all, func(a, b Case) int { return a.Try - b.Try })
+	return all, nil
+}
+
+func inFile(voc *runtime.Vocabulary, file string) []Case {
+	src, err := runtime.ReadScript(file)
+	if err != nil {
+		return []Case{{File: file, Err: err}}
+	}
+	p, err := voc.Parse(file, src)
+	if err != nil {
+		return []Case{{File: file, Err: err}}
+	}
+	var all []Case
+	for _, name := range p.Tests() {
+		all = append(all, Case{File: file, Func: name})
+	}
+	if all == nil {
+		all = []Case{{File: file}}
+	}
+	return all
+}
+
+func (s Selection) takes(c Case) bool {
+	if s.Run != nil && !s.Run.MatchString(c.Name()) {
+		return false
+	}
+	if s.Shards == 0 {
+		return true
+	}
+	h := fnv.New32a()
+	h.Write([]byte(c.Name()))
+	return int(h.Sum32()%uint32(s.Shards)) == s.Shard-1
+}
