@@ -91,7 +91,7 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
 				}
 			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", item[0])
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", runtime.Show(item[0]))
 			}
 			if err != nil {
 				return hop, err
