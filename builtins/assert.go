@@ -34,7 +34,7 @@ type compareArgs struct {
 func (c *compareArgs) Query(*runtime.View) (starlark.Value, error) {
 	ok, err := starlark.Compare(c.op, c.A, c.B)
 	if err == nil && !ok {
-		err = failed("want %s\n    a: %s\n    b: %s", c.relation, runtime.Show(c.A), runtime.Show(c.B))
+		err = failed("want %s\n  a: %s\n  b: %s", c.relation, runtime.Show(c.A), runtime.Show(c.B))
 	}
 	return starlark.None, err
 }
@@ -104,7 +104,7 @@ func (a *failsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	case err == nil:
 		return nil, failed("want an error, but %s did not fail", a.Fn.Name())
 	case !re.MatchString(message(err)):
-		return nil, failed("want an error that matches %q\n    got: %s", a.Pattern, message(err))
+		return nil, failed("want an error that matches %q\n  got: %s", a.Pattern, message(err))
 	}
 	return starlark.None, nil
 }

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -173,7 +174,7 @@ func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fail: %w", err)
 	}
-	return nil, &assertError{"fail", "fail: " + text}
+	return nil, &assertError{"fail", "fail: " + cmp.Or(text, "it was told to")}
 }
 
 var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes.", &structArgs{})

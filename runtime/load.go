@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -205,6 +206,9 @@ func (l *loader) read(name string) ([]byte, error) {
 	}
 	// The root refuses symlinks that lead out of it; O_NONBLOCK keeps a FIFO from hanging the run.
 	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if path := new(fs.PathError); errors.As(err, &path) {
+		err = path.Err // who loads it names it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +287,7 @@ func syntaxError(err error, name, text string, names map[string]bool) error {
 		e.List = []Finding{{one.Pos, one.Msg, syntaxHint(one, text)}}
 	case errors.As(err, &many):
 		for _, r := range many {
-			e.List = append(e.List, Finding{r.Pos, r.Msg, nameHint(r.Msg, names)})
+			e.List = append(e.List, Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
 		}
 	default:
 		return err

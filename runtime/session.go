@@ -201,7 +201,7 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	defer cancel(nil)
 	s.ctx = ctx
 	defer s.watch(ctx, cancel)()
-	defer recovered("nsscript", &err)
+	defer recovered("the interpreter", &err)
 	return s.ending(part())
 }
 

@@ -71,10 +71,22 @@ func inUse() (heap, stack uint64) {
 
 // innermost is where an error first happened: a load passes on the error of what it loaded.
 func innermost(err error) (at *starlark.EvalError) {
+	var outer starlark.CallStack
 	for e := new(starlark.EvalError); errors.As(err, &e); err = e.Unwrap() {
+		if at != nil && elsewhere(at, e) {
+			outer = append(outer, at.CallStack...)
+		}
 		at = e
 	}
+	if at != nil {
+		at = &starlark.EvalError{Msg: at.Msg, CallStack: append(outer, at.CallStack...)}
+	}
 	return at
+}
+
+// elsewhere reports whether an error happened in another thread than the one that passed it on: in a module.
+func elsewhere(outer, inner *starlark.EvalError) bool {
+	return len(outer.CallStack) > 0 && len(inner.CallStack) > 0 && outer.CallStack[0] != inner.CallStack[0]
 }
 
 // watchArgs are what a run's helper is told to watch: the run of a lab, and for how much memory to kill which process.

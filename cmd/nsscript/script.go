@@ -239,6 +239,11 @@ func (e *events) say(ev runtime.Event) {
 func (e *events) error(s *runtime.Session, err error) {
 	if !e.o.json {
 		s.Report(os.Stderr, err)
+		if p := new(runtime.PanicError); errors.As(err, &p) && e.o.verbose {
+			fmt.Fprintf(os.Stderr, "%s\n", p.Stack)
+		} else if p.Stack != nil {
+			fmt.Fprintln(os.Stderr, "  hint: -v prints where in nsscript it is")
+		}
 		return
 	}
 	var text stringWriter
