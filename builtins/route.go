@@ -91,7 +91,7 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
 				}
 			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", item[0])
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", runtime.Show(item[0]))
 			}
 			if err != nil {
 				return hop, err
@@ -118,7 +118,9 @@ func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Ove
 func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
 	all := []runtime.Claim{runtime.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
 	for _, l := range over {
-		all = append(all, runtime.ClaimLink(l))
+		c := runtime.ClaimLink(l)
+		c.Kept = true
+		all = append(all, c)
 	}
 	return all
 }

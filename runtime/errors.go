@@ -47,10 +47,17 @@ func (e *SyntaxError) Error() string {
 // Interrupted is the end of a run by a signal or a deadline.
 type Interrupted struct {
 	Cause error
-	At    *starlark.EvalError // where the script was; nil when it was nowhere
+	At    *starlark.EvalError // where the script was; nil when that is not known
+	Stuck bool                // the interpreter did not stop there
 }
 
-func (e *Interrupted) Error() string { return "interrupted: " + e.Cause.Error() }
+func (e *Interrupted) Error() string {
+	if e.Stuck {
+		return "interrupted, and this does not stop: " + e.Cause.Error()
+	}
+	return "interrupted: " + e.Cause.Error()
+}
+
 func (e *Interrupted) Unwrap() error { return e.Cause }
 
 // Report writes an error as people read it: file:line:col and the cause, the line with a caret, how the script got
@@ -58,7 +65,7 @@ func (e *Interrupted) Unwrap() error { return e.Cause }
 func (s *Session) Report(w io.Writer, err error) {
 	sources := Sources{}
 	if s != nil && s.loader != nil {
-		sources = s.loader.sources
+		sources = s.loader.texts()
 	}
 	Report(w, err, sources)
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode/utf8"
 
@@ -90,8 +92,10 @@ type loader struct {
 	s       *Session
 	root    string
 	modules map[string]*module
-	sources Sources
 	depth   int
+
+	mu      sync.Mutex
+	sources Sources
 }
 
 type module struct {
@@ -137,12 +141,21 @@ func (l *loader) run(name string) (starlark.StringDict, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
 	l.sources[name] = string(src)
+	l.mu.Unlock()
 	p, err := l.s.voc.Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
-	return p.prog.Init(l.s.thread(name), l.s.globals)
+	return l.s.call(name, func(t *starlark.Thread) (starlark.StringDict, error) { return p.prog.Init(t, l.s.globals) })
+}
+
+// texts is a copy of the sources: the watch asks for it while the script may be loading.
+func (l *loader) texts() Sources {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.sources)
 }
 
 // resolve turns a label into the file's name: "@std//x.star" of the embedded library, "//x.star" from the root, else

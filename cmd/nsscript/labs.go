@@ -108,9 +108,13 @@ func downCommand() *cobra.Command {
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
+		_, lacking := runtime.OpenLabs(vocabulary(), "").Find(args[0])
 		labs, err := recovered(vocabulary(), e)
 		if err != nil {
 			return err
+		}
+		if _, err := labs.Find(args[0]); err != nil && lacking == nil {
+			return nil // its run had died, and so it has just been taken down
 		}
 		u, err := labs.Down(args[0])
 		if err != nil && u.Undone == 0 && len(u.Left) == 0 {

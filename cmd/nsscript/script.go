@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,7 +55,11 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		serve(o.in, lab)
 	}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil})
+		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory(),
+		Abandon: func(s *runtime.Session, err *runtime.Interrupted) {
+			events.error(s, err)
+			startOver(lab, codeOf(err))
+		}})
 	var taken *journal.TakenError
 	if errors.As(err, &taken) {
 		hint := "--replace takes it down first; `nsscript down %s` takes it down"
@@ -68,15 +73,8 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	defer s.Close()
 	err = s.Run(ctx, program)
-	if err == nil && ctx.Err() != nil {
-		err = &runtime.Interrupted{Cause: context.Cause(ctx)}
-	}
 	if err != nil {
-		if o.json {
-			events.error(s, err)
-		} else {
-			s.Report(os.Stderr, err)
-		}
+		events.error(s, err)
 		return undoneAfter(o, events, s, codeOf(err))
 	}
 	if o.rm {
@@ -97,9 +95,6 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	return nil
 }
-
-// helper is the command that a run starts beside itself.
-var helper = []string{"/proc/self/exe", "helper"}
 
 // undoneAfter rolls a session back and says how that went.
 func undoneAfter(o options, events *events, s *runtime.Session, code int) error {
@@ -181,21 +176,7 @@ func reportRecovery(e *events, r runtime.Recovery) error {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
 		return exitError(exitLeftover)
 	}
-	return reportUndoing(e, fmt.Sprintf("the run of lab %s had died: ", r.Name), r.Undoing, r.Err)
-}
-
-// helperCommand is what a run starts beside itself. It is not for people.
-func helperCommand() *cobra.Command {
-	return &cobra.Command{Use: "helper", Hidden: true, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
-		// Signals are for the run; what asks this one to end would leave the run alone. They are caught and not ignored,
-		// since what this one starts would ignore them, too.
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-		r, err := runtime.OpenLabs(vocabulary(), "").Help(args)
-		if err != nil || r == nil {
-			return err
-		}
-		return reportRecovery(&events{}, *r)
-	}}
+	return reportUndoing(e, fmt.Sprintf("the run of lab %s %s: ", r.Name, cmp.Or(r.Killed, "had died")), r.Undoing, r.Err)
 }
 
 // interruptible is a context that ends at a signal or at the timeout. A second signal does not stop the undoing.
@@ -256,6 +237,10 @@ func (e *events) say(ev runtime.Event) {
 }
 
 func (e *events) error(s *runtime.Session, err error) {
+	if !e.o.json {
+		s.Report(os.Stderr, err)
+		return
+	}
 	var text stringWriter
 	s.Report(&text, err)
 	e.say(runtime.Event{Event: "error", Text: string(text)})

@@ -191,6 +191,9 @@ func (m *Machine) find(ref LinkRef) (*Namespace, int, error) {
 	ns := ref.NS
 	if at.Cookie != ns.Cookie {
 		ns = NSRef{Cookie: at.Cookie}
+		if ref, ok := m.closed[at.Cookie]; ok {
+			ns = ref
+		}
 	}
 	n, err := m.Namespace(ns)
 	return n, at.Index, err

@@ -209,7 +209,7 @@ func (m *Machine) netnsFolder() error {
 	if m.shared {
 		return nil
 	}
-	if err := os.Mkdir(netnsDir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := failpoint.Call(func() error { return os.Mkdir(netnsDir, 0o755) }); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	dir, err := unix.Open(netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -222,11 +222,13 @@ func (m *Machine) netnsFolder() error {
 		return err
 	}
 	failpoint.Hit("namespace: before /run/netns is shared")
-	err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	err = failpoint.Call(share)
 	if errors.Is(err, unix.EINVAL) { // not a mount point yet
-		if err = unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+		err = failpoint.Call(func() error { return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "") })
+		if err == nil {
 			failpoint.Hit("namespace: /run/netns made a mount point")
-			err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+			err = failpoint.Call(share)
 		}
 	}
 	m.shared = err == nil
