@@ -174,6 +174,9 @@ func undoDead(labs *runtime.Labs, e *events) error {
 func reportRecovery(e *events, r runtime.Recovery) error {
 	if r.Err != nil && len(r.Left) == 0 {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
+		if damage := new(journal.DamageError); errors.As(r.Err, &damage) {
+			fmt.Fprintf(os.Stderr, "  hint: nothing of it was undone; when what it made is removed by hand, `rm %s` gives it up\n", damage.File)
+		}
 		return exitError(exitLeftover)
 	}
 	return reportUndoing(e, fmt.Sprintf("the run of lab %s %s: ", r.Name, cmp.Or(r.Killed, "had died")), r.Undoing, r.Err)
