@@ -75,7 +75,7 @@ var syntaxHints = []struct {
 	{re("^got (async|await|yield)"), nil, nil, "a script does one thing after the other; there are no generators and nothing is asynchronous"},
 	{re("^got string literal"), re(`\bprint\s*$`), nil, "print is a function: print(x)"},
 	{re("^got string literal"), nil, nil, noStrings},
-	{re("^got ':'"), re(`\bdef\b[^)]*$`), nil, noTypes},
+	{re("^got ':'"), re(`\bdef\b[^)]*\w\s*$`), nil, noTypes},
 	{re("^got ':'"), re(`\w\s*$`), re(`^:=`), "there is no :=: assign in a line of its own"},
 	{re("^got ':'"), re(`^\s*[\w.]+\s*$`), nil, noTypes},
 	{re("^got '-', want ':'"), re(`\bdef\b.*\)\s*$`), re(`^->`), noTypes},

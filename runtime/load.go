@@ -219,6 +219,20 @@ func ReadLoad(root, name string) ([]byte, error) {
 	return readSource(f)
 }
 
+// Beside lists the scripts in the folder of one that ResolveLoad named, by their base names.
+func Beside(name string) []string {
+	var found []string
+	if file, ok := strings.CutPrefix(name, stdPrefix); ok {
+		found, _ = fs.Glob(std, path.Join("std", path.Dir(file), "*.star"))
+	} else {
+		found, _ = fs.Glob(os.DirFS(filepath.Dir(name)), "*.star")
+	}
+	for i := range found {
+		found[i] = path.Base(found[i])
+	}
+	return found
+}
+
 // ReadScript reads a script's text: a regular file of at most 1 MiB.
 func ReadScript(name string) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
