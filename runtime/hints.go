@@ -135,6 +135,9 @@ var tokens = map[string]*regexp.Regexp{
 	"float literal":  re(`[\w.]+$`),
 }
 
+// comment is one at the end of a line, for certain.
+var comment = re(`#[^"']*$`)
+
 // sharpen moves an error to where the token begins that it is about: the parser often says where it had come to.
 func sharpen(err syntax.Error, source string) syntax.Error {
 	m := got.FindStringSubmatch(err.Msg)
@@ -152,7 +155,7 @@ func sharpen(err syntax.Error, source string) syntax.Error {
 	}
 	if m[1] == "newline" {
 		if err.Pos.Col == 1 && n > 1 {
-			return at(n-1, len([]rune(strings.TrimRight(lines[n-2], " \t\r")))+1)
+			return at(n-1, len([]rune(strings.TrimRight(comment.ReplaceAllString(lines[n-2], ""), " \t\r")))+1)
 		}
 		return err
 	}

@@ -55,7 +55,7 @@ func (a *analysis) attribute(e *syntax.DotExpr) {
 			what = val.Type()
 		}
 		if parts := elements(typ); parts != nil {
-			a.u.report(e.NamePos, "attribute", "tuple has no attribute "+name, fmt.Sprintf("it is %d values %s: take it apart, x, y = ..., or index it, [0]", len(parts), typ))
+			a.u.report(e.Name.NamePos, "attribute", "tuple has no attribute "+name, fmt.Sprintf("it is %d values %s: take it apart, x, y = ..., or index it, [0]", len(parts), typ))
 			return
 		}
 	}
@@ -67,7 +67,7 @@ func (a *analysis) attribute(e *syntax.DotExpr) {
 		slices.Sort(all)
 		hint = "it has " + strings.Join(all, ", ")
 	}
-	a.u.report(e.NamePos, "attribute", what+" has no attribute "+name, hint)
+	a.u.report(e.Name.NamePos, "attribute", what+" has no attribute "+name, hint)
 }
 
 // iterates checks that something can be gone through.
@@ -152,7 +152,7 @@ func (a *analysis) call(d *runtime.Decl, method bool, call *syntax.CallExpr) {
 		if p.Required && !given[p.Name] && !open && !many {
 			pos := syntax.Start(call.Fn)
 			if dot, ok := call.Fn.(*syntax.DotExpr); ok {
-				pos = dot.NamePos
+				pos = dot.Name.NamePos
 			}
 			a.u.report(pos, "call", d.Name+" is missing its argument "+p.Name, usage)
 		}
@@ -218,7 +218,7 @@ func (a *analysis) value(d *runtime.Decl, p runtime.Param, e syntax.Expr, elemen
 			return
 		}
 		if val = sample(typ); val == nil {
-			if accepts(p, typ) || a.declared(typ) == nil && typ != "function" {
+			if (element || !d.Several(p)) && accepts(p, typ) || a.declared(typ) == nil && typ != "function" {
 				return
 			}
 			val = stranger(typ)

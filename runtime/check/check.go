@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.starlark.net/syntax"
 
@@ -144,7 +145,7 @@ var word = regexp.MustCompile(`[\pL_][\pL\pN_]*`)
 func (u *unit) parse(voc *runtime.Vocabulary) {
 	u.gaps = map[string]bool{}
 	text := u.source
-	const most = 20 // mistakes in a text that is no script at all
+	const most = 50 // mistakes in a text that is no script at all
 	for range most {
 		f, err := runtime.ParseFile(u.name, []byte(text))
 		if err == nil {
@@ -156,11 +157,18 @@ func (u *unit) parse(voc *runtime.Vocabulary) {
 			return
 		}
 		begin, end := statement(text, line)
-		if _, err := runtime.ParseFile(u.name, []byte(text[:begin])); err != nil {
-			return
+		fine := func(text string) bool {
+			_, err := runtime.ParseFile(u.name, []byte(text))
+			return err == nil
 		}
-		if _, err := runtime.ParseFile(u.name, []byte(text[begin:end])); err == nil {
+		if !fine(text[:begin]) || fine(text[begin:end]) {
 			end = len(text) // the mistake is before it, such as a bracket that is not closed
+		}
+		for back := 0; !fine(text[:begin]); back++ {
+			if back == most || begin == 0 {
+				return
+			}
+			begin, _ = statement(text[:begin], strings.Count(text[:begin], "\n"))
 		}
 		for _, w := range word.FindAllString(text[begin:end], -1) {
 			u.gaps[w] = true
