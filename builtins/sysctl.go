@@ -3,7 +3,6 @@ package builtins
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,25 +18,49 @@ var sysctlDecl = runtime.Change("sysctl", "string",
 
 type sysctlArgs struct {
 	NS    nsArg          `arg:"ns" doc:"the namespace"`
-	Key   string         `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
-	Value starlark.Value `arg:"value?" doc:"string or int to set"`
+	Key   sysctlKeyArg   `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
+	Value sysctlValueArg `arg:"value?" doc:"string or int to set"`
+}
+
+// sysctlKeyArg is the key of a sysctl that belongs to a namespace.
+type sysctlKeyArg string
+
+func (sysctlKeyArg) ArgType() string { return "string" }
+
+func (a *sysctlKeyArg) Unpack(val starlark.Value) error {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
+	}
+	*a = sysctlKeyArg(s)
+	_, err := kernel.SysctlPath(s)
+	return err
+}
+
+// sysctlValueArg is what a sysctl is set to, if it is.
+type sysctlValueArg struct {
+	text  string
+	given bool
+}
+
+func (sysctlValueArg) ArgType() string { return "string or int" }
+
+func (a *sysctlValueArg) Unpack(val starlark.Value) error {
+	switch val := val.(type) {
+	case starlark.String:
+		a.text = string(val)
+	case starlark.Int:
+		a.text = val.String()
+	default:
+		return want("string or int", val)
+	}
+	a.given = true
+	return nil
 }
 
 func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	if _, err := kernel.SysctlPath(a.Key); err != nil {
-		return nil, fmt.Errorf("sysctl: %w", err)
-	}
-	if a.Value != nil {
-		var value string
-		switch v := a.Value.(type) {
-		case starlark.String:
-			value = string(v)
-		case starlark.Int:
-			value = v.String()
-		default:
-			return nil, fmt.Errorf("sysctl: parameter \"value\": %w", want("string or int", a.Value))
-		}
-		if err := tx.Apply(&setSysctl{NS: a.NS.NSRef, Key: a.Key, Value: value}); err != nil {
+	if a.Value.given {
+		if err := tx.Apply(&setSysctl{NS: a.NS.NSRef, Key: string(a.Key), Value: a.Value.text}); err != nil {
 			return nil, err
 		}
 	}
@@ -45,7 +68,7 @@ func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, err := n.Sysctl(a.Key)
+	value, err := n.Sysctl(string(a.Key))
 	return starlark.String(value), err
 }
 

@@ -146,7 +146,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 
