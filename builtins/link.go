@@ -274,7 +274,7 @@ func (o *setLink) Command() string {
 		}
 		return ip + "master " + o.Master
 	}
-	return ip + o.Attr + " " + o.Value
+	return ip + o.Attr + " " + quoted(o.Value)
 }
 
 func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
@@ -377,7 +377,7 @@ type moveLink struct {
 
 func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
-	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
+	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
 }
 func (o *moveLink) Touches() []kernel.Object { return []kernel.Object{o.From.Object()} }
 func (o *moveLink) Claims() []runtime.Claim {

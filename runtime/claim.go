@@ -97,7 +97,7 @@ func (s *Session) intend(op Op, pos string) (seq int, err error) {
 			return err
 		}
 		seq, err = s.log.Intent(op.Kind(), op, pos)
-		return err
+		return unable(err)
 	}
 	if fresh || len(op.Claims()) == 0 {
 		return seq, look(nil)

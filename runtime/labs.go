@@ -74,7 +74,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 // Find finds a lab by its name.
 func (l *Labs) Find(name string) (Lab, error) {
 	e, ok, err := l.dir.Find(name)
-	err = privileged(err)
+	err = unable(err)
 	if err == nil && !ok {
 		labs, _ := l.List()
 		var names []string
@@ -102,7 +102,7 @@ type Recovery struct {
 func (l *Labs) Recover() ([]Recovery, error) {
 	entries, err := l.dir.List()
 	if err != nil {
-		return nil, privileged(err)
+		return nil, unable(err)
 	}
 	var all []Recovery
 	for _, e := range entries {
@@ -242,7 +242,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 			return fail(err)
 		}
 	}
-	if u, err = undo(m, log, changes); err != nil || len(u.Left) > 0 {
+	if u, err = undo(m, log, changes); len(u.Left) > 0 {
 		return fail(err)
 	}
 	return u, log.Remove()

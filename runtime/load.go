@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -248,12 +249,8 @@ func (voc *Vocabulary) Check(p *Program, root string) error {
 	visit = func(p *Program, trail []string) {
 		for _, ld := range p.loads {
 			name, err := l.resolve(p.Name, ld.Module)
-			if err == nil {
-				for _, t := range trail {
-					if t == name {
-						err = fmt.Errorf("load cycle: %s is being loaded already", ld.Module)
-					}
-				}
+			if err == nil && slices.Contains(trail, name) {
+				err = fmt.Errorf("load cycle: %s is being loaded already", ld.Module)
 			}
 			if err == nil && !seen[name] {
 				seen[name] = true
@@ -268,7 +265,7 @@ func (voc *Vocabulary) Check(p *Program, root string) error {
 				}
 			}
 			if err != nil {
-				errs = append(errs, &SyntaxError{Sources: Sources{p.Name: p.source}, List: []Finding{{Pos: ld.Pos, Msg: "cannot load " + ld.Module + ": " + err.Error()}}})
+				errs = append(errs, &SyntaxError{Sources: Sources{p.Name: p.source}, List: []Finding{{Pos: ld.Pos, Msg: "cannot load " + ld.Module + ": " + message(err)}}})
 			}
 		}
 	}

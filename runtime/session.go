@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -95,7 +96,7 @@ func NewSession(o Options) (*Session, error) {
 	}
 	if err != nil {
 		m.Close()
-		return nil, privileged(err)
+		return nil, unable(err)
 	}
 	m.Helper = o.Helper
 	if len(o.Helper) > 0 {
@@ -122,13 +123,20 @@ func openDir(path string) *journal.Dir {
 	return journal.OpenDir(path)
 }
 
-// privileged says what to do when the folder of journals is refused.
-func privileged(err error) error {
-	if errors.Is(err, os.ErrPermission) {
-		return &kernel.Error{Op: "open", Object: "the labs", Err: err, Machine: true,
-			Hint: "labs on the machine itself need root: run it with sudo"}
+// unable says what to do when the machine has no place for journals.
+func unable(err error) error {
+	e := &kernel.Error{Op: "open", Object: "the labs", Err: err, Machine: true}
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		e.Hint = "labs on the machine itself need root: run it with sudo"
+	case errors.Is(err, syscall.ENOSPC):
+		e.Hint = "what is changed is written down below " + DefaultDir + " first: see df /run"
+	case errors.Is(err, syscall.EROFS):
+		e.Hint = "what is changed is written down below " + DefaultDir + " first: see findmnt -T /run"
+	default:
+		return err
 	}
-	return err
+	return e
 }
 
 // host is the value of the predeclared name host.
@@ -323,9 +331,10 @@ func (s *Session) Rollback() (Undoing, error) {
 	u, err := undo(s.m, s.log, s.changes)
 	u.Left = append(s.left, u.Left...)
 	s.changes, s.ended = nil, true
-	if len(u.Left) > 0 || err != nil {
+	if len(u.Left) > 0 {
 		return u, errors.Join(err, s.unwatched(), s.log.Close())
 	}
+	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.
 	return u, errors.Join(s.log.Remove(), s.unwatched())
 }
 

@@ -144,11 +144,7 @@ func checkCommand() *cobra.Command {
 			if err == nil {
 				var p *runtime.Program
 				if p, err = vocabulary().Parse(name, src); err == nil {
-					dir := root
-					if dir == "" {
-						dir = filepath.Dir(name)
-					}
-					err = vocabulary().Check(p, dir)
+					err = vocabulary().Check(p, root)
 				}
 			}
 			if err != nil {

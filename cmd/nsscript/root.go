@@ -33,6 +33,8 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 // options are the flags of a run.
 type options struct {
 	code, lab, root    string
@@ -53,7 +55,7 @@ func run(args []string) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "nsscript: %v\nRun 'nsscript --help' for usage.\n", err)
+		fmt.Fprintf(os.Stderr, "nsscript: %s\nRun 'nsscript --help' for usage.\n", kernel.Cause(err))
 		return exitUsage
 	}
 	runtime.Report(os.Stderr, err, nil)
@@ -118,6 +120,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), recoverCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand())
 	return cli{root}
 }
@@ -133,16 +136,19 @@ func exactly(n int) cobra.PositionalArgs {
 }
 
 // source finds out what to run: the code of -c, a file, or what is piped in. Without any of them it is nothing.
-func source(o options, args []string) (name, lab string, src []byte, rest []string, err error) {
+func source(cmd *cobra.Command, o options, args []string) (name, lab string, src []byte, rest []string, err error) {
 	switch st, _ := os.Stdin.Stat(); {
 	case o.code != "":
 		return "<command>", "command", []byte(o.code), args, nil
 	case len(args) > 0 && args[0] != "-":
-		name, rest = args[0], args[1:]
+		name, rest = filepath.Clean(args[0]), args[1:]
 		lab = strings.TrimSuffix(filepath.Base(name), ".star")
 		src, err = runtime.ReadScript(name)
 		if errors.Is(err, os.ErrNotExist) && !strings.Contains(name, ".") {
-			err = fmt.Errorf("%w (and nsscript has no command %s)", err, name)
+			err = fmt.Errorf("there is no file and no command %s", name)
+			if near := cmd.SuggestionsFor(name); len(near) > 0 {
+				err = fmt.Errorf("%w, did you mean %s?", err, near[0])
+			}
 		}
 	case len(args) > 0 || st != nil && st.Mode()&os.ModeCharDevice == 0:
 		name, lab = "<stdin>", "stdin"

@@ -24,7 +24,7 @@ func (e signalError) Error() string { return e.Signal.String() }
 
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
-	name, lab, src, args, err := source(o, args)
+	name, lab, src, args, err := source(cmd, o, args)
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,9 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
+	if err == nil {
+		err = voc.Check(program, o.root) // what is wrong in a module is known before anything is done
+	}
 	if err != nil {
 		return err
 	}
@@ -211,10 +214,9 @@ func (e *events) say(ev runtime.Event) {
 		fmt.Fprintln(os.Stderr, ev.Text)
 		return
 	}
-	line, err := json.Marshal(ev)
-	if err == nil {
-		fmt.Println(string(line))
-	}
+	lines := json.NewEncoder(os.Stdout)
+	lines.SetEscapeHTML(false) // "<command>" is no mark-up
+	_ = lines.Encode(ev)       // a reader who has gone away misses the rest
 }
 
 func (e *events) error(s *runtime.Session, err error) {
