@@ -34,12 +34,15 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return runSandboxed(o, lab)
 	}
-	name, src, args, err := source(o, args)
+	name, src, args, err := source(cmd, o, args)
 	if err != nil {
 		return err
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
+	if err == nil {
+		err = voc.Check(program, o.root) // what is wrong in a module is known before anything is done
+	}
 	if err != nil {
 		return err
 	}
@@ -233,10 +236,9 @@ func (e *events) say(ev runtime.Event) {
 		fmt.Fprintln(os.Stderr, ev.Text)
 		return
 	}
-	line, err := json.Marshal(ev)
-	if err == nil {
-		fmt.Println(string(line))
-	}
+	lines := json.NewEncoder(os.Stdout)
+	lines.SetEscapeHTML(false) // "<command>" is no mark-up
+	_ = lines.Encode(ev)       // a reader who has gone away misses the rest
 }
 
 func (e *events) error(s *runtime.Session, err error) {
