@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -37,7 +38,10 @@ type variable struct {
 	bindings []binding
 	uses     int
 	grows    bool // elements are added to it in place
-	typing   bool // its type is being found out
+
+	typed, valued bool           // whether the following have been found out, or are being
+	typ           string         // "" when it is not known
+	val           starlark.Value // nil when it is not the same in every run
 }
 
 // An analysis is what is known of one file.

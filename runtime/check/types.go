@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
@@ -184,14 +183,21 @@ func (a *analysis) identType(id *syntax.Ident) string {
 		return known("test")
 	}
 	v := a.variable(id)
-	if v == nil || v.typing {
+	if v == nil {
 		return ""
 	}
+	if !v.typed {
+		v.typed = true // what goes round in a circle has no type
+		v.typ = a.variableType(v)
+	}
+	return v.typ
+}
+
+// variableType is the one type of all that a variable is given.
+func (a *analysis) variableType(v *variable) string {
 	if a.tests[v.first] && len(v.bindings) == 1 {
 		return known("test")
 	}
-	v.typing = true
-	defer func() { v.typing = false }()
 	typ := ""
 	for i, b := range v.bindings {
 		t := a.bindingType(b)
@@ -200,7 +206,11 @@ func (a *analysis) identType(id *syntax.Ident) string {
 		}
 		typ = t
 	}
-	if v.grows && strings.HasPrefix(typ, listOf) {
+	const long = 200 // tuples of tuples can double it with every line
+	switch {
+	case len(typ) > long:
+		return ""
+	case v.grows && strings.HasPrefix(typ, listOf):
 		return "list"
 	}
 	return typ
@@ -443,16 +453,22 @@ func (a *analysis) constant(e syntax.Expr) (starlark.Value, bool) {
 		}
 		// A variable that gets one value, and once.
 		v := a.variable(e)
-		if v == nil || len(v.bindings) != 1 || v.bindings[0].way != assigned || v.typing || v.grows || v.scope == resolve.Undefined {
+		if v == nil || len(v.bindings) != 1 || v.bindings[0].way != assigned {
 			return nil, false
 		}
-		v.typing = true
-		defer func() { v.typing = false }()
-		val, ok := a.constant(v.bindings[0].from)
-		if _, list := val.(*starlark.List); list {
-			return nil, false
+		if !v.valued {
+			v.valued = true
+			// A list can be changed, and a text can double with every line.
+			switch val, _ := a.constant(v.bindings[0].from); val := val.(type) {
+			case starlark.String:
+				if len(val) < 1<<12 {
+					v.val = val
+				}
+			case starlark.Int, starlark.Float, starlark.Bool, starlark.NoneType:
+				v.val = val
+			}
 		}
-		return val, ok
+		return v.val, v.val != nil
 	}
 	return nil, false
 }
