@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -274,41 +273,6 @@ func readSource(f *os.File) ([]byte, error) {
 		err = fmt.Errorf("%s is longer than %d bytes", f.Name(), maxSource)
 	}
 	return src, err
-}
-
-// Check parses all that a script loads, and runs nothing.
-func (voc *Vocabulary) Check(p *Program, root string) error {
-	if root == "" {
-		root = p.root
-	}
-	var errs []error
-	var visit func(p *Program, trail []string)
-	seen := map[string]bool{}
-	visit = func(p *Program, trail []string) {
-		for _, ld := range p.loads {
-			name, err := ResolveLoad(root, p.Name, ld.Module)
-			if err == nil && slices.Contains(trail, name) {
-				err = fmt.Errorf("load cycle: %s is being loaded already", ld.Module)
-			}
-			if err == nil && !seen[name] {
-				seen[name] = true
-				var src []byte
-				if src, err = ReadLoad(root, name); err == nil {
-					next, e := voc.Parse(name, src)
-					if e != nil {
-						errs = append(errs, e)
-						continue
-					}
-					visit(next, append(trail, name))
-				}
-			}
-			if err != nil {
-				errs = append(errs, &SyntaxError{Sources: Sources{p.Name: p.source}, List: []Finding{{Pos: ld.Pos, Msg: "cannot load " + ld.Module + ": " + message(err)}}})
-			}
-		}
-	}
-	visit(p, []string{p.Name})
-	return errors.Join(errs...)
 }
 
 // syntaxError collects the findings of the parser or the resolver.
