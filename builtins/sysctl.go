@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -78,8 +79,8 @@ type setSysctl struct {
 	Key    string            `json:"key"`
 	Value  string            `json:"value"`
 	Old    string            `json:"old"`
-	Link   *kernel.LinkRef   `json:"link,omitempty"`   // whose setting it is
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
+	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 }
 
@@ -87,9 +88,10 @@ func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
 
 func (o *setSysctl) Claims() []runtime.Claim {
+	name, single := kernel.SysctlLink(o.Key)
 	switch {
-	case o.Link != nil:
-		return claims(*o.Link)
+	case single && o.Links[name] > 0:
+		return claims(kernel.LinkRef{NS: o.NS, Index: o.Links[name], Name: name})
 	case o.Shadow != nil || o.Images != nil:
 		return []runtime.Claim{runtime.ClaimAll(o.NS)}
 	}
@@ -98,12 +100,55 @@ func (o *setSysctl) Claims() []runtime.Claim {
 
 // Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
 func (o *setSysctl) Valid() error {
-	for _, key := range append(slices.Collect(maps.Keys(o.Shadow)), o.Key) {
+	for _, key := range o.keys() {
 		if _, err := kernel.SysctlPath(key); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (o *setSysctl) keys() []string { return append(slices.Collect(maps.Keys(o.Shadow)), o.Key) }
+
+// linksOf are the indexes of the links that have settings among the given ones.
+func linksOf(n *kernel.Namespace, keys []string) (map[string]int, error) {
+	links := map[string]int{}
+	for _, key := range keys {
+		if name, ok := kernel.SysctlLink(key); ok {
+			links[name] = 0
+		}
+	}
+	if len(links) == 0 {
+		return nil, nil
+	}
+	all, err := n.Links()
+	for _, l := range all {
+		if _, ok := links[l.Name]; ok {
+			links[l.Name] = l.Index
+		}
+	}
+	return links, err
+}
+
+// restore gives a key its old value back, under the name that its link has now. A link that has gone since took its
+// settings with it, also when another has its name.
+func (o *setSysctl) restore(m *kernel.Machine, n *kernel.Namespace, key, old string) error {
+	if name, ok := kernel.SysctlLink(key); ok && o.Links[name] > 0 {
+		l, err := m.Read(kernel.LinkRef{NS: o.NS, Index: o.Links[name]})
+		if errors.Is(err, kernel.ErrGone) || err == nil && l.NS.Cookie != o.NS.Cookie {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if key, err = kernel.SysctlOf(key, l.Name); err != nil {
+			return err
+		}
+	}
+	now, err := n.Sysctl(key)
+	if err == nil && now != old {
+		err = n.SetSysctl(key, old)
+	}
+	return err
 }
 
 func (o *setSysctl) Command() string {
@@ -126,10 +171,10 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
 		return err
 	}
-	if o.Link, err = n.SysctlLink(o.Key); err != nil {
+	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
 		return err
 	}
-	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
+	if o.Links, err = linksOf(n, o.keys()); err != nil {
 		return err
 	}
 	links, err := n.SysctlStrips(o.Key)
@@ -158,19 +203,12 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	now, err := n.Sysctl(o.Key)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	if now != o.Old {
-		errs = append(errs, n.SetSysctl(o.Key, o.Old))
-	}
+	errs := []error{o.restore(m, n, o.Key, o.Old)}
 	// A key of all can be written with the value that it has, and change those of the links.
 	for _, k := range shadowOrder(o.Shadow) {
-		// A link that has gone since took its settings with it.
-		if now, err := n.Sysctl(k); err == nil && now != o.Shadow[k] {
-			errs = append(errs, n.SetSysctl(k, o.Shadow[k]))
+		// The family of a link can be off by now.
+		if err := o.restore(m, n, k, o.Shadow[k]); !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
 		}
 	}
 	for _, img := range o.Images {
