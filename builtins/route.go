@@ -27,17 +27,22 @@ type routeArgs struct {
 	Src      *ipArg           `arg:"src?" doc:"source address that packets get which have none"`
 	Metric   int              `arg:"metric?" doc:"preference, lower first; the kernel's default when left out (IPv4 0, IPv6 1024)"`
 	Table    int              `arg:"table?" doc:"number of the routing table; main (254) when left out"`
-	Type     string           `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
+	Type     routeTypeArg     `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
 	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways, or of dicts with via, dev and weight"`
 }
 
+// routeTypeArg is a type of route.
+type routeTypeArg string
+
+func (routeTypeArg) Choices(*runtime.Vocabulary) []string { return kernel.RouteTypes() }
+
 func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	r := kernel.Route{NS: a.NS.NSRef, Dst: a.Dst.Prefix, Metric: a.Metric, Table: a.Table}
-	if !slices.Contains(kernel.RouteTypes(), a.Type) {
+	if !slices.Contains(kernel.RouteTypes(), string(a.Type)) {
 		return nil, fmt.Errorf("route: type %q is none of %s", a.Type, strings.Join(kernel.RouteTypes(), ", "))
 	}
 	if a.Type != "unicast" {
-		r.Type = a.Type
+		r.Type = string(a.Type)
 	}
 	if a.Src != nil {
 		r.Src = a.Src.Addr

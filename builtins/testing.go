@@ -44,11 +44,21 @@ var requireDecl = runtime.Query("require", "None",
 	"Ends a test as skipped, and any other run as one that this machine cannot do, when the machine lacks a feature. `nsscript doctor` lists the features.", &requireArgs{})
 
 type requireArgs struct {
-	Feature string `arg:"feature" doc:"name of the feature"`
+	Feature featureArg `arg:"feature" doc:"name of the feature"`
+}
+
+// featureArg is the name of a feature.
+type featureArg string
+
+func (featureArg) Choices(voc *runtime.Vocabulary) (names []string) {
+	for _, f := range voc.Features {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 func (a *requireArgs) Query(v *runtime.View) (starlark.Value, error) {
-	f, err := v.Vocabulary().Feature(a.Feature)
+	f, err := v.Vocabulary().Feature(string(a.Feature))
 	if err != nil {
 		return nil, err
 	}
