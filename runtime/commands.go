@@ -35,7 +35,7 @@ func commands() []command {
 		{"watch", "EXPR", "show its value again whenever it has changed, until Ctrl-C; what it changes is undone", (*REPL).watch},
 		{"trace", "on|off", "show each change as the iproute2 command that would do the same", (*REPL).setTrace},
 		{"shell", "NS", "a shell in a namespace", (*REPL).shell},
-		{"set", "[rows N | interval TIME]", "rows of a table that are shown; pause of :watch", (*REPL).set},
+		{"set", "[NAME VALUE]", "rows N: how many of a table are shown; interval TIME: pause of :watch", (*REPL).set},
 		{"quit", "", "leave", func(r *REPL, _ string) error { r.leave(); return nil }},
 	}
 }
@@ -102,7 +102,7 @@ func (r *REPL) help(topic string) {
 			text = m.decl.Help(false)
 		case m.val != nil:
 			if text = voc.HelpOn(m.val); r.in.globals[topic] != nil {
-				text = fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.val), 200), text)
+				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.val), 200), text), "\n") + "\n"
 			}
 		default:
 			if of, attr, dotted := cutLast(topic, "."); dotted {
@@ -377,7 +377,7 @@ func (r *REPL) set(arg string) error {
 		}
 		r.interval = d
 	default:
-		return errors.New("usage: :set [rows N | interval TIME]")
+		return errors.New("usage: :set rows N, or :set interval TIME")
 	}
 	return nil
 }

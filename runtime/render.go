@@ -30,14 +30,7 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 	}
 	text := brief(v)
 	if items != nil && utf8.RuneCountInString(text) > r.Width() {
-		open, shut := text[:1], text[len(text)-1:]
-		shown := items[:min(len(items), r.rows)]
-		fmt.Fprintln(w, open)
-		for _, item := range shown {
-			fmt.Fprintf(w, "    %s,\n", cut(brief(item), longest))
-		}
-		r.rest(w, len(items)-len(shown))
-		fmt.Fprintln(w, shut)
+		r.fill(w, text[:1], text[len(text)-1:], items)
 		return
 	}
 	if n := utf8.RuneCountInString(text); n > longest {
@@ -47,9 +40,35 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 	fmt.Fprintln(w, text)
 }
 
-func (r *REPL) rest(w io.Writer, n int) {
-	if n > 0 {
-		fmt.Fprintf(w, "(%d more: _[%d:] are those, `:set rows N` shows more)\n", n, r.rows)
+// fill writes values between brackets, as many a line as fit.
+func (r *REPL) fill(w io.Writer, open, shut string, items []starlark.Value) {
+	fmt.Fprintln(w, open)
+	shown, line := 0, ""
+	for rows := 0; shown < len(items); shown++ {
+		text := cut(brief(items[shown]), longest) + ","
+		if line != "" && utf8.RuneCountInString(line)+utf8.RuneCountInString(text)+1 > r.Width() {
+			fmt.Fprintln(w, line)
+			if line = ""; rows+1 == r.rows {
+				break
+			}
+			rows++
+		}
+		if line == "" {
+			line = "   "
+		}
+		line += " " + text
+	}
+	if line != "" {
+		fmt.Fprintln(w, line)
+	}
+	r.rest(w, shown, len(items))
+	fmt.Fprintln(w, shut)
+}
+
+// rest says what is not shown.
+func (r *REPL) rest(w io.Writer, shown, all int) {
+	if shown < all {
+		fmt.Fprintf(w, "(%d more: _[%d:] are those, `:set rows N` shows more)\n", all-shown, shown)
 	}
 }
 
@@ -96,6 +115,9 @@ func elements(v starlark.Value) (all []starlark.Value) {
 	return all
 }
 
+// itself is the column of a value's own text, for those that have no name.
+const itself = ""
+
 // columns are the attributes that a table of the values has; nil when they are no like things.
 func (r *REPL) columns(items []starlark.Value) (cols []string) {
 	if len(items) == 0 {
@@ -128,6 +150,9 @@ func (r *REPL) columns(items []starlark.Value) (cols []string) {
 	if len(cols) < 2 {
 		return nil
 	}
+	if cols[0] != "name" {
+		cols = append([]string{itself}, cols...)
+	}
 	return cols
 }
 
@@ -137,12 +162,17 @@ func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
 	var cols [][]string
 	var widths []int
 	for _, name := range names {
-		col, width, empty := []string{name}, utf8.RuneCountInString(name), true
+		title := name
+		if name == itself {
+			title = items[0].Type()
+		}
+		col, width, empty := []string{title}, utf8.RuneCountInString(title), true
 		for _, item := range shown {
 			text := ""
-			// What it does not have, such as the peer of a bridge, is an error.
-			if v, err := item.(starlark.HasAttrs).Attr(name); err == nil && v != nil {
-				text = cut(cell(v), cellMax)
+			if name == itself {
+				text = cut(printable(item.String()), 2*cellMax)
+			} else if v, err := item.(starlark.HasAttrs).Attr(name); err == nil && v != nil {
+				text = cut(cell(v), cellMax) // what it does not have, such as the peer of a bridge, is an error
 			}
 			empty = empty && text == ""
 			col, width = append(col, text), max(width, utf8.RuneCountInString(text))
@@ -170,7 +200,7 @@ func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
-	r.rest(w, len(items)-len(shown))
+	r.rest(w, len(shown), len(items))
 	if hidden != nil {
 		fmt.Fprintf(w, "(too wide to show: %s)\n", strings.Join(hidden, ", "))
 	}

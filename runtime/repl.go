@@ -105,7 +105,7 @@ func (r *REPL) Run() (keep bool, err error) {
 			return false, err
 		}
 		r.In.AppendHistory(text)
-		if err := r.take(text); err != nil {
+		if err := r.Type(text); err != nil {
 			return false, err
 		}
 	}
@@ -115,8 +115,8 @@ func (r *REPL) Run() (keep bool, err error) {
 	return r.keep, nil
 }
 
-// take does what was typed.
-func (r *REPL) take(text string) error {
+// Type does what was typed, as Run does with what it reads.
+func (r *REPL) Type(text string) error {
 	switch name, bare := strings.CutSuffix(strings.TrimSuffix(strings.TrimSpace(text), "()"), ";"); {
 	case strings.HasPrefix(text, ":"):
 		return r.command(text)

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,9 @@ func (s *Session) places() (all []place, err error) {
 				return !ours
 			})
 		}
+		slices.SortFunc(links, func(a, b *kernel.Link) int { // what was made has any index
+			return cmp.Or(cmp.Compare(min(a.Index, 2), min(b.Index, 2)), cmp.Compare(a.Name, b.Name))
+		})
 		all = append(all, place{n.Ref(), links})
 	}
 	return all, nil
@@ -50,15 +54,29 @@ func (r *REPL) topo(string) error {
 			continue // the host's own, with nothing of the lab in it
 		}
 		fmt.Fprintln(r.Out, p.ref)
-		w := tabwriter.NewWriter(r.Out, 0, 8, 2, ' ', 0)
-		for _, l := range p.links {
-			if l.Master == 0 {
-				r.branch(w, p, l, "  ")
+		if err := aligned(r.Out, func(w io.Writer) {
+			for _, l := range p.links {
+				if l.Master == 0 {
+					r.branch(w, p, l, "  ")
+				}
 			}
-		}
-		if err := w.Flush(); err != nil {
+		}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// aligned writes lines whose cells end with tabs, without spaces at their ends.
+func aligned(to io.Writer, write func(w io.Writer)) error {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	write(w)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(to, strings.TrimRight(line, " \n"))
 	}
 	return nil
 }
@@ -115,20 +133,22 @@ func (r *REPL) ls(arg string) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(r.Out, 0, 8, 2, ' ', 0)
 	var names []string
 	for _, p := range places {
 		if names = append(names, p.ref.String()); p.ref.String() == arg {
 			return showNS(r.Out, r.s.m, p.ref)
 		}
-		for _, l := range p.links {
-			if arg == "" && l.Index > 1 {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\tmtu %d\t%s\n", p.ref, l.Name, l.Kind, state(l), l.MTU, r.addresses(l))
-			}
-		}
 	}
 	if arg != "" {
 		return errors.New("this lab has no namespace " + arg + ": it has " + strings.Join(names, ", "))
 	}
-	return w.Flush()
+	return aligned(r.Out, func(w io.Writer) {
+		for _, p := range places {
+			for _, l := range p.links {
+				if l.Index > 1 {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\tmtu %d\t%s\n", p.ref, l.Name, l.Kind, state(l), l.MTU, r.addresses(l))
+				}
+			}
+		}
+	})
 }

@@ -61,7 +61,6 @@ func openConsole(complete func(line string) (head string, candidates []string)) 
 	t.editor.SetCtrlCAborts(true)
 	t.editor.SetTabCompletionStyle(liner.TabPrints)
 	t.editor.SetBeep(false)
-	t.editor.SetMultiLineMode(true)
 	t.editor.SetWordCompleter(func(line string, pos int) (string, []string, string) {
 		runes := []rune(line)
 		head, candidates := complete(string(runes[:pos]))
