@@ -164,7 +164,7 @@ func TestREPLFailure(t *testing.T) {
 	}
 	do(`a, b = host.link("e0"), host.link("e1")`)
 	var dumps []string
-	for _, line := range []string{`addr(a, "10.0.0.1/24")`, `a.set(mtu = 1400)`, `[addr(b, "10.0.0.2/24"), b.set(alias = "far")]`} {
+	for _, line := range []string{`addr(a, "10.0.0.1/24")`, `a.set(mtu = 1400)`, `[addr(b, "10.1.0.2/24"), b.set(alias = "far")]`} {
 		dumps = append(dumps, dump())
 		do(line)
 	}
