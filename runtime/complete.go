@@ -13,15 +13,28 @@ import (
 // A Scope is what is known where a text is completed.
 type Scope struct {
 	Vocabulary *Vocabulary
-	Names      starlark.StringDict // all that names mean
+	Names      starlark.StringDict // what names mean
+	Types      map[string]string   // the types of those whose value is not known
 	Own        map[string]bool     // which of them are not predeclared
 	// What strings may name; each may be nil.
 	Namespaces, Links func() []string
 	Files             func(dir string) []string // a folder's files; folders end with a slash
 }
 
-// keywords are the words that a statement or an operand can begin with, and those between operands.
-var keywords = []string{"True", "False", "None", "and", "break", "continue", "def", "elif", "else", "for", "if", "in", "lambda", "load", "not", "or", "pass", "return"}
+// Scope is what a script can say anywhere.
+func (voc *Vocabulary) Scope() *Scope {
+	return &Scope{Vocabulary: voc, Names: voc.globals(nil), Types: map[string]string{"args": "list of string", "host": "namespace"}}
+}
+
+// statements are the words that a statement can begin with, operators those in an expression.
+var (
+	statements = []string{"break", "continue", "def", "elif", "else", "for", "if", "load", "pass", "return"}
+	operators  = []string{"True", "False", "None", "and", "else", "for", "if", "in", "lambda", "not", "or"}
+)
+
+func keyword(word string) bool {
+	return slices.Contains(statements, word) && word != "load" || slices.Contains(operators, word)
+}
 
 // Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names mean
 // and at declarations, and calls nothing.
@@ -37,7 +50,7 @@ func (sc *Scope) Complete(text string) (from int, candidates []string) {
 			}
 			word = token{tokOpen, last.text[quote:], last.pos + quote}
 			toks = toks[:n-1]
-		case tokNumber, tokString:
+		case tokNumber, tokString, tokComment:
 			return len(text), nil
 		case tokName:
 			word, toks = last, toks[:n-1]
@@ -50,32 +63,34 @@ func (sc *Scope) Complete(text string) (from int, candidates []string) {
 	case len(toks) > 0 && toks[len(toks)-1].text == ".":
 		candidates = sc.meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
 	default:
-		candidates = sc.operands(at, word.text)
+		first := len(toks) == 0 || toks[len(toks)-1].kind == tokEnd || toks[len(toks)-1].text == ":" && len(open) == 0
+		candidates = sc.operands(at, word.text, first)
 	}
 	return word.pos, beginning(candidates, word.text)
 }
 
 // operands are the names that can stand where a word begins: arguments of the call that it is in first.
-func (sc *Scope) operands(at argument, word string) (all []string) {
+func (sc *Scope) operands(at argument, word string, first bool) (all []string) {
 	for _, p := range at.left {
 		all = append(all, p.Name+"=")
 	}
 	if at.param != nil && at.param.Type == "bool" {
 		all = append(all, "True", "False")
 	}
-	names := slices.Sorted(maps.Keys(sc.Names))
+	names := append(slices.Collect(maps.Keys(sc.Names)), slices.Collect(maps.Keys(sc.Types))...)
 	names = slices.DeleteFunc(names, func(n string) bool {
 		// All that is predeclared is too much to show to who has typed nothing.
 		return word == "" && !sc.Own[n] || strings.HasPrefix(n, mark)
 	})
-	all = append(all, names...)
 	if word != "" {
-		all = append(all, keywords...)
-		for _, n := range slices.Sorted(maps.Keys(starlark.Universe)) {
-			all = append(all, n)
+		names = append(names, operators...)
+		names = append(names, slices.Collect(maps.Keys(starlark.Universe))...)
+		if first {
+			names = append(names, statements...)
 		}
 	}
-	return all
+	slices.Sort(names)
+	return append(all, names...)
 }
 
 // strings are what a string can be that is begun where it stands.
@@ -213,7 +228,7 @@ func (sc *Scope) meaning(toks []token) (m meaning) {
 				return m
 			}
 			continue
-		case t.kind == tokName && slices.Contains(keywords, t.text):
+		case t.kind == tokName && keyword(t.text):
 			return m
 		case t.kind == tokName || t.kind == tokString:
 			start--
@@ -262,6 +277,9 @@ func (sc *Scope) meaning(toks []token) (m meaning) {
 func (sc *Scope) name(name string) meaning {
 	switch v := sc.Names[name].(type) {
 	case nil:
+		if typ := sc.Types[name]; typ != "" {
+			return typed(typ)
+		}
 		return meaning{val: starlark.Universe[name]}
 	case *Func:
 		return meaning{decl: v.d}

@@ -95,7 +95,7 @@ func (s *Session) bindings() (string, error) {
 			}
 			return '_'
 		}, strings.Join(parts, "_"))
-		if unicode.IsDigit([]rune(n)[0]) || slices.Contains(keywords, n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
+		if unicode.IsDigit([]rune(n)[0]) || keyword(n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
 			n = "_" + n
 		}
 		for taken.Has(n) || starlark.Universe.Has(n) {

@@ -22,6 +22,8 @@ const (
 	tokOpen   tokenKind = '"' // a string without its end
 	tokOp     tokenKind = '+' // one character
 	tokEnd    tokenKind = ';' // of a line outside brackets
+
+	tokComment tokenKind = '#' // only one that the text ends in
 )
 
 // lex cuts a text into tokens, whatever is in it. open are those of the brackets that are not closed.
@@ -46,7 +48,7 @@ func lex(text string) (toks []token, open []int) {
 			if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
 				i += n
 			} else {
-				i = len(text)
+				add(tokComment, len(text))
 			}
 		case r == '"' || r == '\'':
 			end, closed := stringEnd(text, i)
