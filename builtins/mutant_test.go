@@ -17,8 +17,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// everything makes a change of every kind, most of them to what was there before (see world).
-const everything = `
+// mutated makes a change of every kind, most of them to what was there before (see world).
+const mutated = `
 n = netns("n1")
 l = host.link("law0")
 a, b = veth(host, n, name = "x0", addrs = ("10.44.0.1/24", "10.44.0.2/24"))
@@ -50,7 +50,7 @@ func TestMutants(t *testing.T) {
 	world(t)
 	nstest.Quiet(t, "", "lawns")
 	before := nstest.Snapshot(t, "", "decoy", "lawns")
-	labs := abandon(t, everything)
+	labs := abandon(t, mutated)
 	nstest.Quiet(t, "")
 	dead := filepath.Join(runtime.DefaultDir, "dead")
 	e, _, err := journal.OpenDir(runtime.DefaultDir).Find("dead")

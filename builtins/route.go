@@ -35,6 +35,8 @@ type routeTypeArg string
 func (routeTypeArg) ArgType() string  { return "string" }
 func (a routeTypeArg) String() string { return string(a) }
 
+func (routeTypeArg) Choices(*runtime.Vocabulary) []string { return kernel.RouteTypes() }
+
 func (a *routeTypeArg) Unpack(val starlark.Value) error {
 	s, err := choice(val, kernel.RouteTypes())
 	*a = routeTypeArg(s)

@@ -52,6 +52,13 @@ type featureArg struct{ *runtime.Feature }
 
 func (featureArg) ArgType() string { return "string" }
 
+func (featureArg) Choices(voc *runtime.Vocabulary) (names []string) {
+	for _, f := range voc.Features {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 func (a *featureArg) UnpackIn(v *runtime.View, val starlark.Value) (err error) {
 	s, ok := starlark.AsString(val)
 	if !ok {

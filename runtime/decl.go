@@ -40,7 +40,9 @@ type Param struct {
 	Required bool
 	Keyword  bool   // can be given by name only
 	Rest     string // "*" or "**" when it takes all that is left over
-	field    int
+	// Values lists what it can be, when that is one of a few strings; nil otherwise.
+	Values func(*Vocabulary) []string
+	field  int
 }
 
 // An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When the
@@ -51,6 +53,11 @@ type Unpacker interface {
 
 // A Typer names its type of argument for people.
 type Typer interface{ ArgType() string }
+
+// A Chooser is a type of argument that is one of a few strings.
+type Chooser interface {
+	Choices(voc *Vocabulary) []string
+}
 
 // Change declares a builtin that changes the machine. args is a pointer to a struct; its fields tagged
 // `arg:"name"` are the parameters in order ("name?" is optional, "*name" and "**name" take the rest, a field tagged
@@ -92,6 +99,9 @@ func declare(name, result, doc string, args any) *Decl {
 			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
 		}
 		p.Type = typeName(t.Field(i).Type)
+		if c, ok := reflect.New(t.Field(i).Type).Interface().(Chooser); ok {
+			p.Values = c.Choices
+		}
 		if !p.Required {
 			p.Default = defaultText(d.proto.Field(i))
 		}

@@ -61,8 +61,10 @@ func nameHint(msg string, names map[string]bool) string {
 		return h
 	}
 	var all []string
-	for n := range names {
-		all = append(all, n)
+	for n, meant := range names {
+		if meant {
+			all = append(all, n)
+		}
 	}
 	for n := range starlark.Universe {
 		all = append(all, n)

@@ -45,6 +45,7 @@ type options struct {
 	trace, json, quiet bool
 	verbose            bool
 	sandbox            bool
+	interactive        bool
 	in                 *sandbox.Inside // the sandbox that this process is the first of
 }
 
@@ -144,6 +145,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVar(&o.trace, "trace", false, "print each change as the iproute2 command that would do the same")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.sandbox, "sandbox", false, "run in private namespaces that need no privileges and leave nothing (always, when not root)")
+	f.BoolVarP(&o.interactive, "interactive", "i", false, "the REPL after the script; without one, in the lab of --lab, which is up")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

@@ -26,6 +26,9 @@ func (e signalError) Error() string { return e.Signal.String() }
 
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
+	if interactive(o, args) {
+		return runREPL(cmd, o, args)
+	}
 	lab, err := labName(o, args)
 	if err != nil {
 		return err
@@ -68,14 +71,8 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 			}
 			startOver(lab, codeOf(err))
 		}})
-	var taken *journal.TakenError
-	if errors.As(err, &taken) {
-		hint := "--replace takes it down first; `nsscript down %s` takes it down"
-		if !taken.Kept {
-			hint = "`nsscript recover` tries to undo what is left of it; `nsscript recover --forget %s` gives that up"
-		}
-		fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: "+hint+"; --lab NAME gives this one another name\n", err, lab)
-		return exitError(exitMachine)
+	if taken := new(journal.TakenError); errors.As(err, &taken) {
+		return nameTaken(lab, taken)
 	} else if err != nil {
 		return err
 	}
@@ -88,6 +85,22 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.rm {
 		return undoneAfter(o, events, s, 0)
 	}
+	return keepLab(o, s)
+}
+
+// nameTaken says that a run's name is taken, and what can be done about it.
+func nameTaken(lab string, err *journal.TakenError) error {
+	hint := "--replace takes it down first; `nsscript down %s` takes it down"
+	if !err.Kept {
+		hint = "`nsscript recover` tries to undo what is left of it; `nsscript recover --forget %s` gives that up"
+	}
+	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: "+hint+"; --lab NAME gives this one another name\n", err, lab)
+	return exitError(exitMachine)
+}
+
+// keepLab keeps the lab of a run that has succeeded.
+func keepLab(o options, s *runtime.Session) error {
+	events := &events{o: o}
 	if err := s.Keep(); err != nil {
 		runtime.Report(os.Stderr, err, nil)
 		return undoneAfter(o, events, s, codeOf(err))
@@ -96,7 +109,7 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", lab, s.Changes(), lab)})
+		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", s.Lab(), s.Changes(), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
