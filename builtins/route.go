@@ -153,35 +153,44 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 }
 
 func routeCommand(verb string, r kernel.Route) string {
-	cmd := in(r.NS)
+	cmd, hops, rest := in(r.NS), "", ""
 	if r.Dst.Addr().Is6() {
 		cmd += "-6 "
 	}
 	cmd += "route " + verb + " " + r.String()
 	for _, h := range r.Nexthops {
 		if len(r.Nexthops) > 1 {
-			cmd += " nexthop"
+			hops += " nexthop"
 		}
-		if h.Via.IsValid() {
-			cmd += " via " + h.Via.String()
+		switch {
+		case h.Via.Is6() && r.Dst.Addr().Is4():
+			hops += " via inet6 " + h.Via.String()
+		case h.Via.IsValid():
+			hops += " via " + h.Via.String()
 		}
 		if h.Dev != nil {
-			cmd += " dev " + h.Dev.Name
+			hops += " dev " + h.Dev.Name
 		}
 		if h.Weight > 0 {
-			cmd += " weight " + itoa(h.Weight)
+			hops += " weight " + itoa(h.Weight)
 		}
 	}
+	if verb == "add" {
+		rest = " proto static"
+	}
 	if r.Src.IsValid() {
-		cmd += " src " + r.Src.String()
+		rest += " src " + r.Src.String()
 	}
 	if r.Metric > 0 {
-		cmd += " metric " + itoa(r.Metric)
+		rest += " metric " + itoa(r.Metric)
 	}
 	if r.Table > 0 {
-		cmd += " table " + itoa(r.Table)
+		rest += " table " + itoa(r.Table)
 	}
-	return cmd
+	if len(r.Nexthops) > 1 {
+		return cmd + rest + hops // ip takes all that follows for nexthops
+	}
+	return cmd + hops + rest
 }
 
 // routeValue is a route in a script.

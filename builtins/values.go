@@ -201,14 +201,6 @@ func (a *mtuArg) Unpack(val starlark.Value) error {
 	return nil
 }
 
-// in is the option of `ip` that names a namespace.
-func in(ref kernel.NSRef) string {
-	if ref.Name == "" {
-		return "ip "
-	}
-	return "ip -n " + ref.Name + " "
-}
-
 func itoa(i int) string { return strconv.Itoa(i) }
 
 func seconds(d time.Duration) starlark.Value { return starlark.Float(d.Seconds()) }

@@ -356,6 +356,7 @@ func (s *Session) Rollback() (Undoing, error) {
 	if len(u.Left) > 0 {
 		return u, errors.Join(s.unwatched(), s.log.Close())
 	}
+	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.
 	return u, errors.Join(s.log.Remove(), s.unwatched())
 }
 

@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
 )
 
@@ -34,12 +36,15 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return runSandboxed(o, lab)
 	}
-	name, src, args, err := source(o, args)
+	name, src, args, err := source(cmd, o, args)
 	if err != nil {
 		return err
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
+	if err == nil {
+		err = unreadable(voc, o.root, check.File{Name: name, Source: src})
+	}
 	if err != nil {
 		return err
 	}
@@ -58,6 +63,9 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory(),
 		Abandon: func(s *runtime.Session, err *runtime.Interrupted) {
 			events.error(s, err)
+			if o.in != nil {
+				os.Exit(codeOf(err)) // and the sandbox with this process
+			}
 			startOver(lab, codeOf(err))
 		}})
 	var taken *journal.TakenError
@@ -94,6 +102,17 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		return hold(o.in)
 	}
 	return nil
+}
+
+// unreadable is what would keep a script, or what it loads, from being read: that is known before anything is done.
+func unreadable(voc *runtime.Vocabulary, root string, f check.File) error {
+	found := slices.DeleteFunc(check.Files(voc, root, f), func(f check.Finding) bool {
+		return !slices.Contains([]string{"syntax", "name", "load"}, f.Rule)
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	return findings(found, []check.File{f})
 }
 
 // undoneAfter rolls a session back and says how that went.
@@ -233,10 +252,9 @@ func (e *events) say(ev runtime.Event) {
 		fmt.Fprintln(os.Stderr, ev.Text)
 		return
 	}
-	line, err := json.Marshal(ev)
-	if err == nil {
-		fmt.Println(string(line))
-	}
+	lines := json.NewEncoder(os.Stdout)
+	lines.SetEscapeHTML(false) // "<command>" is no mark-up
+	_ = lines.Encode(ev)       // a reader who has gone away misses the rest
 }
 
 func (e *events) error(s *runtime.Session, err error) {
