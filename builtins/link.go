@@ -294,7 +294,7 @@ func (o *setLink) Command() string {
 		}
 		return ip + "master " + o.Master
 	}
-	return ip + o.Attr + " " + o.Value
+	return ip + o.Attr + " " + quoted(o.Value)
 }
 
 func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
@@ -397,7 +397,7 @@ type moveLink struct {
 
 func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
-	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
+	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
 }
 func (o *moveLink) Claims() []runtime.Claim {
 	return append(claims(o.From, o.Other), runtime.ClaimLink(o.To))

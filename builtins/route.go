@@ -98,7 +98,7 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
 				}
 			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", item[0])
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", runtime.Show(item[0]))
 			}
 			if err != nil {
 				return hop, err
@@ -125,7 +125,9 @@ func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Ove
 func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
 	all := []runtime.Claim{runtime.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
 	for _, l := range over {
-		all = append(all, runtime.ClaimLink(l))
+		c := runtime.ClaimLink(l)
+		c.Kept = true
+		all = append(all, c)
 	}
 	return all
 }
@@ -151,35 +153,44 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 }
 
 func routeCommand(verb string, r kernel.Route) string {
-	cmd := in(r.NS)
+	cmd, hops, rest := in(r.NS), "", ""
 	if r.Dst.Addr().Is6() {
 		cmd += "-6 "
 	}
 	cmd += "route " + verb + " " + r.String()
 	for _, h := range r.Nexthops {
 		if len(r.Nexthops) > 1 {
-			cmd += " nexthop"
+			hops += " nexthop"
 		}
-		if h.Via.IsValid() {
-			cmd += " via " + h.Via.String()
+		switch {
+		case h.Via.Is6() && r.Dst.Addr().Is4():
+			hops += " via inet6 " + h.Via.String()
+		case h.Via.IsValid():
+			hops += " via " + h.Via.String()
 		}
 		if h.Dev != nil {
-			cmd += " dev " + h.Dev.Name
+			hops += " dev " + h.Dev.Name
 		}
 		if h.Weight > 0 {
-			cmd += " weight " + itoa(h.Weight)
+			hops += " weight " + itoa(h.Weight)
 		}
 	}
+	if verb == "add" {
+		rest = " proto static"
+	}
 	if r.Src.IsValid() {
-		cmd += " src " + r.Src.String()
+		rest += " src " + r.Src.String()
 	}
 	if r.Metric > 0 {
-		cmd += " metric " + itoa(r.Metric)
+		rest += " metric " + itoa(r.Metric)
 	}
 	if r.Table > 0 {
-		cmd += " table " + itoa(r.Table)
+		rest += " table " + itoa(r.Table)
 	}
-	return cmd
+	if len(r.Nexthops) > 1 {
+		return cmd + rest + hops // ip takes all that follows for nexthops
+	}
+	return cmd + hops + rest
 }
 
 // routeValue is a route in a script.

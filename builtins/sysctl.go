@@ -107,11 +107,15 @@ func (o *setSysctl) Valid() error {
 }
 
 func (o *setSysctl) Command() string {
-	cmd := "sysctl -w " + o.Key + "='" + o.Value + "'"
-	if o.NS.Name != "" {
-		cmd = "ip netns exec " + o.NS.Name + " " + cmd
+	cmd := "sysctl -w " + quoted(o.Key+"="+o.Value)
+	switch where := netnsWord(o.NS); {
+	case o.NS.Name == "":
+		return cmd
+	case where == o.NS.Name:
+		return "ip netns exec " + where + " " + cmd
+	default:
+		return "nsenter --net=" + where + " " + cmd
 	}
-	return cmd
 }
 
 func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {

@@ -146,7 +146,7 @@ func (a *macArg) Unpack(val starlark.Value) error {
 	s, _ := starlark.AsString(val)
 	mac, err := net.ParseMAC(s)
 	if err != nil || len(mac) != 6 {
-		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", val)
+		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", runtime.Show(val))
 	}
 	*a = macArg(mac.String())
 	return nil
@@ -161,7 +161,7 @@ func (a durationArg) String() string { return time.Duration(a).String() }
 func (a *durationArg) Unpack(val starlark.Value) error {
 	s, ok := starlark.AsString(val)
 	if !ok {
-		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), val)
+		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), runtime.Show(val))
 	}
 	// tc(8) also writes "sec", "msec" and "usec".
 	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs", "s", "sec", "s").Replace(s))
@@ -195,18 +195,10 @@ func (mtuArg) ArgType() string { return "int" }
 func (a *mtuArg) Unpack(val starlark.Value) error {
 	n, err := starlark.AsInt32(val)
 	if err != nil || n < 68 || n > 65535 {
-		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", val)
+		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", runtime.Show(val))
 	}
 	*a = mtuArg(n)
 	return nil
-}
-
-// in is the option of `ip` that names a namespace.
-func in(ref kernel.NSRef) string {
-	if ref.Name == "" {
-		return "ip "
-	}
-	return "ip -n " + ref.Name + " "
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }

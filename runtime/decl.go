@@ -104,6 +104,9 @@ func typeName(t reflect.Type) string {
 	if typer, ok := reflect.New(t).Interface().(Typer); ok {
 		return typer.ArgType()
 	}
+	if v, ok := reflect.New(t).Elem().Interface().(starlark.Value); ok && t.Kind() == reflect.Pointer {
+		return v.Type()
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return typeName(t.Elem())
@@ -195,7 +198,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 	}
 	for _, kw := range kwargs {
 		name := string(kw[0].(starlark.String))
-		if p := d.param(name); p != nil {
+		if p := d.param(name, recv != nil); p != nil {
 			if err := set(*p, kw[1]); err != nil {
 				return nil, err
 			}
@@ -203,29 +206,47 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 			field := target.Elem().Field(last[0].field)
 			field.Set(reflect.Append(field, reflect.ValueOf(kw)))
 		} else {
-			return nil, d.unknown(name)
+			return nil, d.unknown(name, recv != nil)
 		}
 	}
+	var missing []string
 	for _, p := range d.Params {
 		if p.Required && !given[p.Name] {
-			return nil, d.usage("missing argument for %s", p.Name)
+			missing = append(missing, p.Name)
 		}
+	}
+	switch len(missing) {
+	case 0:
+	case 1:
+		return nil, d.usage("missing argument for %s", missing[0])
+	default:
+		return nil, d.usage("missing arguments for %s", strings.Join(missing, ", "))
 	}
 	return target.Interface(), nil
 }
 
-func (d *Decl) param(name string) *Param {
-	for i, p := range d.Params {
-		if p.Name == name && p.Rest == "" {
-			return &d.Params[i]
+// named lists the parameters that can be given by name: not a method's receiver, and not what takes the rest.
+func (d *Decl) named(method bool) (all []*Param) {
+	for i := range d.Params {
+		if p := &d.Params[i]; p.Rest == "" && (i > 0 || !method) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (d *Decl) param(name string, method bool) *Param {
+	for _, p := range d.named(method) {
+		if p.Name == name {
+			return p
 		}
 	}
 	return nil
 }
 
-func (d *Decl) unknown(name string) error {
+func (d *Decl) unknown(name string, method bool) error {
 	var names []string
-	for _, p := range d.Params {
+	for _, p := range d.named(method) {
 		names = append(names, p.Name)
 	}
 	if near := nearest(name, names); near != "" {
@@ -282,11 +303,16 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 		if !ok {
 			return want()
 		}
+		if n := starlark.Len(val); n > most {
+			return fmt.Errorf("%d elements are too many", n)
+		}
+		i := 0
 		for e := range starlark.Elements(it) {
 			item := reflect.New(field.Type().Elem()).Elem()
 			if err := unpack(v, item, e); err != nil {
-				return err
+				return fmt.Errorf("element %d: %w", i, err)
 			}
+			i++
 			field.Set(reflect.Append(field, item))
 		}
 	default:

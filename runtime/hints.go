@@ -1,15 +1,41 @@
 package runtime
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
-// elsewhere are names that people bring from elsewhere, and what stands for them here.
-var elsewhere = map[string]string{
+// Hint is what to do about an error, "" when nothing is known.
+func Hint(err error) string {
+	var k *kernel.Error
+	var u *UsageError
+	var held *HeldError
+	var refused *sandbox.Refusal
+	switch {
+	case errors.As(err, &k) && k.Hint != "":
+		return k.Hint
+	case errors.As(err, &u):
+		return u.Hint
+	case errors.As(err, &refused):
+		return refused.Why
+	case errors.As(err, &held) && held.State == "up":
+		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
+	case errors.As(err, &held):
+		return "it is given back when that run has ended and is undone"
+	}
+	return ""
+}
+
+// foreignNames are names that people bring from elsewhere, and what stands for them here.
+var foreignNames = map[string]string{
 	"true": "in Starlark it is True", "false": "in Starlark it is False", "none": "in Starlark it is None",
 	"null": "in Starlark it is None", "nil": "in Starlark it is None",
 	"sum": "there is no sum: add up in a loop", "map": "there is no map: write [f(x) for x in list]",
@@ -31,7 +57,7 @@ func nameHint(msg string, names map[string]bool) string {
 	if !ok || strings.Contains(name, " (did you mean ") {
 		return ""
 	}
-	if h := elsewhere[name]; h != "" {
+	if h := foreignNames[name]; h != "" {
 		return h
 	}
 	var all []string
@@ -88,7 +114,7 @@ var syntaxHints = []struct {
 	{re(`character '\$'`), nil, nil, `there is no $: a variable is its name alone, in a string "%s" % x`},
 	{re("character '[\u201c\u201d\u2018\u2019]'"), nil, nil, `strings stand between straight quotes: "..."`},
 	{re("got '>'"), re(`<\s*$`), nil, "there is no <>: write !="},
-	{re("got newline, want primary"), re(`\+\+\s*$|--\s*$`), nil, "there is no ++: write x += 1"},
+	{re("got (newline|end of file), want primary"), re(`\+\+\s*$|--\s*$`), nil, "there is no ++: write x += 1"},
 	{re(`got '\*\*', want (newline|'\)'|',')`), nil, nil, "there is no **: math.pow(x, y)"},
 	{re("got newline, want ':'"), nil, nil, "the line must end with a colon"},
 	{re("got if, want ':'"), re(`else\s*$`), nil, "else if is written elif"},

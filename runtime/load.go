@@ -1,15 +1,18 @@
 package runtime
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode/utf8"
 
@@ -110,8 +113,10 @@ type loader struct {
 	s       *Session
 	root    string
 	modules map[string]*module
-	sources Sources
 	depth   int
+
+	mu      sync.Mutex
+	sources Sources
 }
 
 type module struct {
@@ -157,12 +162,21 @@ func (l *loader) run(name string) (starlark.StringDict, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
 	l.sources[name] = string(src)
+	l.mu.Unlock()
 	p, err := l.s.voc.Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
-	return p.prog.Init(l.s.thread(name), l.s.globals)
+	return l.s.call(name, func(t *starlark.Thread) (starlark.StringDict, error) { return p.prog.Init(t, l.s.globals) })
+}
+
+// texts is a copy of the sources: the watch asks for it while the script may be loading.
+func (l *loader) texts() Sources {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.sources)
 }
 
 // ResolveLoad turns the label of a load statement into the file's name: "@std//x.star" of the embedded library, "//x.star"
@@ -213,6 +227,9 @@ func ReadLoad(root, name string) ([]byte, error) {
 	}
 	// The root refuses symlinks that lead out of it; O_NONBLOCK keeps a FIFO from hanging the run.
 	f, err := dir.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if path := new(fs.PathError); errors.As(err, &path) {
+		err = path.Err // who loads it names it
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +286,7 @@ func syntaxError(err error, name, text string, names map[string]bool) error {
 		e.List = []Finding{{one.Pos, one.Msg, syntaxHint(one, text)}}
 	case errors.As(err, &many):
 		for _, r := range many {
-			e.List = append(e.List, Finding{r.Pos, r.Msg, nameHint(r.Msg, names)})
+			e.List = append(e.List, Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
 		}
 	default:
 		return err
