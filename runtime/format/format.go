@@ -4,6 +4,7 @@
 package format
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,7 +15,8 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-// Source lays a script's text out. The error is a *runtime.SyntaxError when the text is no Starlark.
+// Source lays a script's text out. The error is a *runtime.SyntaxError when the text is no Starlark, or has a
+// literal of bytes.
 func Source(name string, src []byte) ([]byte, error) {
 	before, err := runtime.ParseFile(name, src)
 	if err != nil {
@@ -22,8 +24,12 @@ func Source(name string, src []byte) ([]byte, error) {
 	}
 	f, err := build.ParseDefault(name, src)
 	if err != nil {
-		// Its grammar is nearly ours: what it has no word for, such as b"...", stays as it is written.
-		return nil, fmt.Errorf("lay out: %w", err)
+		// Its grammar is nearly ours: it has no b"...".
+		at := build.ParseError{Message: err.Error(), Pos: build.Position{Line: 1, LineRune: 1}}
+		errors.As(err, &at)
+		return nil, &runtime.SyntaxError{Sources: runtime.Sources{name: string(src)}, List: []runtime.Finding{{
+			Pos: syntax.MakePosition(&name, int32(at.Pos.Line), int32(at.Pos.LineRune)), Msg: "cannot be laid out: " + at.Message,
+			Hint: `the layout knows no b"...": bytes("...") is the same`}}}
 	}
 	out := build.FormatWithoutRewriting(f)
 	after, err := runtime.ParseFile(name, out)
