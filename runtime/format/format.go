@@ -4,7 +4,6 @@
 package format
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -24,12 +23,7 @@ func Source(name string, src []byte) ([]byte, error) {
 	}
 	f, err := build.ParseDefault(name, src)
 	if err != nil {
-		// Its grammar is nearly ours: it has no b"...".
-		at := build.ParseError{Message: err.Error(), Pos: build.Position{Line: 1, LineRune: 1}}
-		errors.As(err, &at)
-		return nil, &runtime.SyntaxError{Sources: runtime.Sources{name: string(src)}, List: []runtime.Finding{{
-			Pos: syntax.MakePosition(&name, int32(at.Pos.Line), int32(at.Pos.LineRune)), Msg: "cannot be laid out: " + at.Message,
-			Hint: `the layout knows no b"...": bytes("...") is the same`}}}
+		return nil, unlike(before, src, err)
 	}
 	out := build.FormatWithoutRewriting(f)
 	after, err := runtime.ParseFile(name, out)
@@ -37,6 +31,18 @@ func Source(name string, src []byte) ([]byte, error) {
 		return nil, fmt.Errorf("lay out %s: the layout would change what it says; this is a fault of nsscript, please report it with the script", name)
 	}
 	return out, nil
+}
+
+// unlike is the error about a text whose grammar buildifier does not know: it has no literals of bytes.
+func unlike(f *syntax.File, src []byte, err error) error {
+	finding := runtime.Finding{Pos: syntax.MakePosition(&f.Path, 1, 1), Msg: "cannot be laid out: " + err.Error()}
+	syntax.Walk(f, func(n syntax.Node) bool {
+		if lit, ok := n.(*syntax.Literal); ok && lit.Token == syntax.BYTES && finding.Hint == "" {
+			finding = runtime.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out", Hint: `write bytes("...")`}
+		}
+		return true
+	})
+	return &runtime.SyntaxError{Sources: runtime.Sources{f.Path: string(src)}, List: []runtime.Finding{finding}}
 }
 
 // meaning is a script's syntax without its looks.
