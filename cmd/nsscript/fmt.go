@@ -84,6 +84,9 @@ func (o layout) lay(name string, src []byte) ([]byte, error) {
 			wrong = append(wrong, f)
 		}
 	}
+	if wrong == nil {
+		return nil, err // it is Starlark, but cannot be laid out
+	}
 	return nil, findings(wrong, files)
 }
 

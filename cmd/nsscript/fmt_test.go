@@ -22,6 +22,7 @@ func TestFmtPipe(t *testing.T) {
 		{[]string{"--check", "-"}, "x=1\n", "<stdin>\n", "", 1},
 		{[]string{"-d"}, "x=1\n", "--- <stdin>\n+++ <stdin> (laid out)\n@@ -1,1 +1,1 @@\n-x=1\n+x = 1\n", "", 0},
 		{nil, "x =\n", "", "<stdin>:1:4: got newline", 2},
+		{nil, "x = b'1'\n", "", "<stdin>:1:5: a literal of bytes", 2},
 		{[]string{"--nope"}, "", "", "unknown flag", 2},
 	} {
 		cmd := nsscript(append([]string{"fmt"}, c.args...)...)

@@ -183,13 +183,13 @@ func FuzzFiles(f *testing.F) {
 			f.Add(string(src))
 		}
 	}
-	for _, s := range []string{"x = ", "a.b.c = a", "[x for x in x]", "def f(*, a): f = f", "x, (y, z) = veth(host)", "load(\"a.star\", \"b\")", "x = (x, x)\nx.y"} {
+	for _, s := range []string{"x = ", "a.b.c = a", "[x for x in x]", "def f(*, a): f = f", "x, (y, z) = veth(host)", "load(\"a.star\", \"b\")", "x = (x, x)\nx.y", "[x for x in\rx]"} {
 		f.Add(s)
 	}
 	voc := builtins.All()
 	f.Fuzz(func(t *testing.T, src string) {
 		for _, found := range check.Files(voc, "", check.File{Name: "/nowhere/x.star", Source: []byte(src)}) {
-			if found.Line < 1 || found.Col < 1 || found.Line > strings.Count(src, "\n")+1 {
+			if found.Line < 1 || found.Col < 1 || found.Line > strings.Count(src, "\n")+strings.Count(src, "\r")+1 {
 				t.Errorf("%+v is nowhere in %q", found, src)
 			}
 		}

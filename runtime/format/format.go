@@ -14,7 +14,8 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-// Source lays a script's text out. The error is a *runtime.SyntaxError when the text is no Starlark.
+// Source lays a script's text out. The error is a *runtime.SyntaxError when the text is no Starlark, or has a
+// literal of bytes.
 func Source(name string, src []byte) ([]byte, error) {
 	before, err := runtime.ParseFile(name, src)
 	if err != nil {
@@ -22,8 +23,7 @@ func Source(name string, src []byte) ([]byte, error) {
 	}
 	f, err := build.ParseDefault(name, src)
 	if err != nil {
-		// Its grammar is nearly ours: what it has no word for, such as b"...", stays as it is written.
-		return nil, fmt.Errorf("lay out: %w", err)
+		return nil, unlike(before, src, err)
 	}
 	out := build.FormatWithoutRewriting(f)
 	after, err := runtime.ParseFile(name, out)
@@ -31,6 +31,18 @@ func Source(name string, src []byte) ([]byte, error) {
 		return nil, fmt.Errorf("lay out %s: the layout would change what it says; this is a fault of nsscript, please report it with the script", name)
 	}
 	return out, nil
+}
+
+// unlike is the error about a text whose grammar buildifier does not know: it has no literals of bytes.
+func unlike(f *syntax.File, src []byte, err error) error {
+	finding := runtime.Finding{Pos: syntax.MakePosition(&f.Path, 1, 1), Msg: "cannot be laid out: " + err.Error()}
+	syntax.Walk(f, func(n syntax.Node) bool {
+		if lit, ok := n.(*syntax.Literal); ok && lit.Token == syntax.BYTES && finding.Hint == "" {
+			finding = runtime.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out", Hint: `write bytes("...")`}
+		}
+		return true
+	})
+	return &runtime.SyntaxError{Sources: runtime.Sources{f.Path: string(src)}, List: []runtime.Finding{finding}}
 }
 
 // meaning is a script's syntax without its looks.

@@ -26,6 +26,9 @@ func TestTree(t *testing.T) {
 		}
 		out, err := format.Source(name, src)
 		if errors.As(err, new(*runtime.SyntaxError)) {
+			if strings.Contains(err.Error(), "cannot be laid out") && filepath.Base(name) != "bounds.star" {
+				t.Error(err)
+			}
 			return nil // a test's
 		} else if err != nil {
 			t.Error(err)
@@ -70,7 +73,7 @@ func TestSource(t *testing.T) {
 			t.Errorf("%q: laid out again %q, %v", c.src, again, err)
 		}
 	}
-	for _, src := range []string{"x =", "def f(a: int):\n    pass\n", "\xff", "x = f'a'\n"} {
+	for _, src := range []string{"x =", "def f(a: int):\n    pass\n", "\xff", "x = f'a'\n", "x = b'a'\n"} {
 		if out, err := format.Source("x.star", []byte(src)); !errors.As(err, new(*runtime.SyntaxError)) {
 			t.Errorf("%q: %q, %v, want a syntax error", src, out, err)
 		}
