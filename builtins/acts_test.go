@@ -101,7 +101,7 @@ var acts = map[string]func(w *madeWorld) act{
 		if !w.chance(3) {
 			w.in("%s proto 94", strings.TrimPrefix(routeCommand("add", r), "ip ")) // as if the run had added it
 		}
-		return func(e *env) runtime.Op { return &delRoute{e.route(r)} }
+		return func(e *env) runtime.Op { return &delRoute{Route: e.route(r)} }
 	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) runtime.Op {

@@ -22,6 +22,7 @@ type addrArgs struct {
 	_      struct{}   `arg:"*"`
 	Peer   *prefixArg `arg:"peer?" doc:"address of the other end of a point-to-point link"`
 	DAD    bool       `arg:"dad?" doc:"detect duplicates first (IPv6): the address cannot be used for one to two seconds"`
+	runtime.Irreversible
 }
 
 func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -128,6 +129,8 @@ var addrDeleteDecl = runtime.Change("address.delete", "None", "Removes the addre
 
 type addrDeleteArgs struct {
 	Addr *addrValue `arg:"address" doc:"the address"`
+	_    struct{}   `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *addrDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {

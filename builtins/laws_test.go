@@ -95,7 +95,7 @@ func laws() []law {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
-			return &delRoute{r}
+			return &delRoute{Route: r}
 		}},
 		{"sysctl", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}

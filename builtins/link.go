@@ -3,6 +3,7 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.starlark.net/starlark"
 
@@ -108,6 +109,7 @@ var downDecl = runtime.Change("down", "None",
 
 type downArgs struct {
 	Links []linkArg `arg:"*links" doc:"the links"`
+	runtime.Irreversible
 }
 
 func (a *downArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -126,7 +128,9 @@ func setAll(tx *runtime.Tx, links []linkArg, state string) error {
 var linkDeleteDecl = runtime.Change("link.delete", "None", "Deletes the link; of a veth pair both ends. Undoing it makes it anew with all that it had.", &linkDeleteArgs{})
 
 type linkDeleteArgs struct {
-	Link linkArg `arg:"link" doc:"the link"`
+	Link linkArg  `arg:"link" doc:"the link"`
+	_    struct{} `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -135,10 +139,11 @@ func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 // delLink deletes a link.
 type delLink struct {
-	Link  kernel.LinkRef `json:"link"`
-	Image *kernel.Image  `json:"image,omitempty"`
-	Peer  *kernel.Image  `json:"peer,omitempty"`
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
+	Link   kernel.LinkRef  `json:"link"`
+	Image  *kernel.Image   `json:"image,omitempty"`
+	Peer   *kernel.Image   `json:"peer,omitempty"`
+	Above  []*kernel.Image `json:"above,omitempty"`  // what stands on them
+	Others []*kernel.Image `json:"others,omitempty"` // the bridges that they are ports of
 }
 
 func (o *delLink) Kind() string             { return "link del" }
@@ -150,41 +155,66 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil || fresh {
 		return err
 	}
-	if o.Image, err = m.Image(o.Link); err != nil {
+	if o.Image, err = o.end(m, l); err != nil {
 		return err
 	}
-	if !o.Image.Recreatable() {
-		return &kernel.Error{Op: "delete link", Object: l.Name, NS: l.NS.String(),
-			Err:  fmt.Errorf("a link of kind %s could not be made again if this is undone", l.Kind),
-			Hint: "only veth and bridge links that this lab did not make can be deleted"}
-	}
-	if err := o.Image.Whole(); err != nil {
-		return err
-	}
-	if o.Other, err = bridgeOf(m, l, "", "master"); err != nil {
-		return err
-	}
+	ends, lost := []*kernel.Image{o.Image}, []error{o.Image.Recreatable()}
 	if l.Kind == "veth" {
-		peer, err := m.Peer(l)
-		if err != nil {
+		ref, err := m.Peer(l)
+		switch {
+		case err == nil:
+			if l, err = m.Read(ref); err == nil {
+				o.Peer, err = o.end(m, l)
+			}
+			if err != nil {
+				return err
+			}
+			ends = append(ends, o.Peer)
+		case errors.Is(err, kernel.ErrGone):
+			lost = append(lost, o.Image.NoPeer())
+		default:
 			return err
 		}
-		if o.Peer, err = m.Image(peer); err != nil {
-			return err
-		}
-		return o.Peer.Whole()
 	}
-	return nil
+	lost = append(lost, m.Carrier(append(o.Others, ends...)...))
+	for _, img := range ends {
+		lost = append(lost, img.Whole())
+	}
+	for _, img := range o.Above {
+		lost = append(lost, img.Above())
+	}
+	return errors.Join(lost...)
+}
+
+// end saves one end of a pair, or a link that has only one, and what changes with it.
+func (o *delLink) end(m *kernel.Machine, l *kernel.Link) (*kernel.Image, error) {
+	bridges, err := bridgesOf(m, l, "")
+	if err != nil {
+		return nil, err
+	}
+	above, err := m.ImagesAbove(l)
+	if err != nil {
+		return nil, err
+	}
+	o.Others, o.Above = append(o.Others, bridges...), append(o.Above, above...)
+	return m.Image(l.LinkRef)
 }
 
 func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }
 
 func (o *delLink) Undo(m *kernel.Machine) error {
-	err := m.Recreate(o.Image, o.Peer)
-	if o.Other != nil && err == nil {
-		err = m.Restore(o.Other)
+	return errors.Join(m.Recreate(o.Image, o.Peer), m.Missing(o.Above), restoreAll(m, o.Others))
+}
+
+// restoreAll restores links that changed with another one. One that is gone is not missed.
+func restoreAll(m *kernel.Machine, images []*kernel.Image) error {
+	var errs []error
+	for _, img := range images {
+		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 var setDecl = runtime.Change("link.set", "link",
@@ -202,6 +232,7 @@ type setArgs struct {
 	TxQLen *int           `arg:"txqlen?" doc:"length of the transmit queue in packets"`
 	Group  *int           `arg:"group?" doc:"number of the group it belongs to"`
 	Master starlark.Value `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	runtime.Irreversible
 }
 
 func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -252,7 +283,7 @@ type setLink struct {
 	Master string        `json:"master,omitempty"`
 	Old    string        `json:"old"`
 	Image  *kernel.Image `json:"image,omitempty"` // of the link as it was
-	// Of the bridge that it is, was or will be a port of; of the other end, that gets a carrier with it, and its bridge.
+	// What changes with it; see saveOthers.
 	Others []*kernel.Image `json:"others,omitempty"`
 }
 
@@ -287,12 +318,43 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	if o.Attr == "up" && o.Value == "off" {
-		if err := o.Image.Whole(); err != nil {
-			return err
-		}
+	switch o.Attr {
+	case "mtu", "mac", "up", "master":
+		err = o.saveOthers(m, l)
 	}
-	if err := o.save(bridgeOf(m, l, o.Value, o.Attr)); err != nil || o.Attr != "up" {
+	switch {
+	case err != nil:
+		return err
+	case o.Attr == "up" && o.Value == "off":
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+	case o.Attr == "mtu" && atoi(o.Value) < minIPv6:
+		lost := []error{o.Image.Whole()}
+		for _, img := range o.Others {
+			lost = append(lost, img.Whole())
+		}
+		return errors.Join(lost...)
+	case o.Attr == "master":
+		return m.Carrier(o.Others...)
+	}
+	return nil
+}
+
+// minIPv6 is the smallest mtu with which a link has IPv6 (RFC 8200).
+const minIPv6 = 1280
+
+// saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
+// gets and loses its carrier with it, and its bridge; and the links above it.
+func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
+	master := ""
+	if o.Attr == "master" {
+		master = o.Value
+	}
+	var err error
+	if o.Others, err = bridgesOf(m, l, master); err != nil || o.Attr != "up" && o.Attr != "mtu" {
+		return err
+	}
+	above, err := m.ImagesAbove(l)
+	if o.Others = append(o.Others, above...); err != nil || o.Attr != "up" {
 		return err
 	}
 	ref, err := m.Peer(l)
@@ -303,33 +365,30 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.save(m.Image(ref)), o.save(bridgeOf(m, peer, "", "up")))
-}
-
-func (o *setLink) save(img *kernel.Image, err error) error {
-	if img != nil && err == nil {
-		o.Others = append(o.Others, img)
+	img, err := m.Image(ref)
+	if err != nil {
+		return err
 	}
+	more, err := bridgesOf(m, peer, "")
+	o.Others = append(append(o.Others, img), more...)
 	return err
 }
 
-// bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac, mtu and carrier from
-// its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first carrier.
-func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Image, error) {
-	index := l.Master
-	switch attr {
-	case "master":
+// bridgesOf saves the bridge that a link is a port of, and the one that it joins: a bridge takes its own mac, mtu and
+// carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first
+// carrier.
+func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kernel.Image, err error) {
+	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
 		if index == 0 {
-			index = atoi(value)
+			continue
 		}
-	case "mtu", "mac", "up":
-	default:
-		return nil, nil
+		img, err := m.Image(kernel.LinkRef{NS: l.NS, Index: index})
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img)
 	}
-	if index == 0 {
-		return nil, nil
-	}
-	return m.Image(kernel.LinkRef{NS: l.NS, Index: index})
+	return images, nil
 }
 
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
@@ -345,13 +404,7 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
 	}
-	errs := []error{m.Restore(o.Image)}
-	for _, img := range o.Others {
-		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(m.Restore(o.Image), restoreAll(m, o.Others))
 }
 
 // moveLink moves a link to another namespace.
@@ -359,7 +412,8 @@ type moveLink struct {
 	From  kernel.LinkRef `json:"from"`
 	To    kernel.LinkRef `json:"to"`
 	Image *kernel.Image  `json:"image,omitempty"`
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
+	// Of the bridge that it is a port of, and of the links above it.
+	Others []*kernel.Image `json:"others,omitempty"`
 }
 
 func (o *moveLink) Kind() string { return "link set netns" }
@@ -390,11 +444,12 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
-	if err := o.Image.Whole(); err != nil {
+	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
-	o.Other, err = bridgeOf(m, l, "", "master")
-	return err
+	above, err := m.ImagesAbove(l)
+	o.Others = append(o.Others, above...)
+	return errors.Join(err, m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
 }
 
 func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
@@ -411,11 +466,8 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
 	err := m.Restore(o.Image)
-	if o.Other != nil && err == nil {
-		err = m.Restore(o.Other)
-	}
 	if errors.Is(err, kernel.ErrGone) {
-		return nil
+		err = nil
 	}
-	return err
+	return errors.Join(err, restoreAll(m, o.Others))
 }

@@ -52,7 +52,7 @@ func writing(key, value string) act {
 
 func unroute(dst string, metric int) act {
 	return func(e *env) runtime.Op {
-		return &delRoute{kernel.Route{NS: e.in.Ref(), Dst: netip.MustParsePrefix(dst), Type: "blackhole", Metric: metric}}
+		return &delRoute{Route: kernel.Route{NS: e.in.Ref(), Dst: netip.MustParsePrefix(dst), Type: "blackhole", Metric: metric}}
 	}
 }
 

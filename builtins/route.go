@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -187,20 +188,39 @@ var routeDeleteDecl = runtime.Change("route.delete", "None", "Deletes the route.
 
 type routeDeleteArgs struct {
 	Route *routeValue `arg:"route" doc:"the route"`
+	_     struct{}    `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return nil, tx.Apply(&delRoute{a.Route.route})
+	return nil, tx.Apply(&delRoute{Route: a.Route.route})
 }
 
-// delRoute deletes a route that this lab added.
-type delRoute struct{ kernel.Route }
+// delRoute deletes a route that this lab added, and that undoing the lab deletes.
+type delRoute struct {
+	kernel.Route
+	Loss *kernel.Loss `json:"loss,omitempty"` // the route, when it could not be added again
+}
 
-func (o *delRoute) Kind() string                              { return "route del" }
-func (o *delRoute) Command() string                           { return routeCommand("del", o.Route) }
-func (o *delRoute) Touches() []kernel.Object                  { return []kernel.Object{o.NS.Object()} }
-func (o *delRoute) Check(m *kernel.Machine, fresh bool) error { return nil }
-func (o *delRoute) Do(m *kernel.Machine) error                { return m.DelRoute(o.Route) }
+func (o *delRoute) Kind() string               { return "route del" }
+func (o *delRoute) Command() string            { return routeCommand("del", o.Route) }
+func (o *delRoute) Touches() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
+func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
+
+func (o *delRoute) Unmakes(older runtime.Op) bool {
+	add, ok := older.(*addRoute)
+	return ok && reflect.DeepEqual(add.Route, o.Route)
+}
+
+func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
+	if fresh {
+		return nil
+	}
+	if o.Loss, err = m.FrailRoute(o.Route); o.Loss != nil {
+		return o.Loss
+	}
+	return err
+}
 
 func (o *delRoute) Undo(m *kernel.Machine) error {
 	err := m.CheckRoute(o.Route)
@@ -209,5 +229,8 @@ func (o *delRoute) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	return m.AddRoute(o.Route)
+	if err = m.AddRoute(o.Route); o.Loss != nil && kernel.Refused(err) {
+		return o.Loss
+	}
+	return err
 }

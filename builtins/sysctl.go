@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -21,6 +22,8 @@ type sysctlArgs struct {
 	NS    nsArg          `arg:"ns" doc:"the namespace"`
 	Key   string         `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
 	Value starlark.Value `arg:"value?" doc:"string or int to set"`
+	_     struct{}       `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -46,6 +49,9 @@ func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	value, err := n.Sysctl(a.Key)
+	if a.Value != nil && kernel.Unreadable(err) {
+		return starlark.None, nil // it can only be written
+	}
 	return starlark.String(value), err
 }
 
@@ -57,6 +63,7 @@ type setSysctl struct {
 	Old    string            `json:"old"`
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
+	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read
 }
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
@@ -74,21 +81,33 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
+	if o.Old, err = n.Sysctl(o.Key); kernel.Unreadable(err) {
+		o.Loss = &kernel.Loss{What: "the value of sysctl " + o.Key + " in " + o.NS.String(), Why: "it cannot be read: " + kernel.Cause(err)}
+	} else if err != nil {
 		return err
+	}
+	if fresh {
+		return nil
 	}
 	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
 		return err
 	}
 	links, err := n.SysctlStrips(o.Key)
+	if err != nil {
+		return err
+	}
+	var lost []error
+	if o.Loss != nil {
+		lost = append(lost, o.Loss)
+	}
 	for _, l := range links {
 		img, err := m.Image(l)
 		if err != nil {
 			return err
 		}
-		o.Images = append(o.Images, img)
+		o.Images, lost = append(o.Images, img), append(lost, img.Whole())
 	}
-	return err
+	return errors.Join(lost...)
 }
 
 func (o *setSysctl) Do(m *kernel.Machine) error {
@@ -107,27 +126,45 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 		return err
 	}
 	now, err := n.Sysctl(o.Key)
-	if err != nil {
-		return err
-	}
 	var errs []error
-	if now != o.Old {
-		errs = append(errs, n.SetSysctl(o.Key, o.Old))
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil // it went with its link
+	case o.Loss != nil && (err == nil || errors.Is(err, unix.EACCES)):
+		errs = append(errs, o.Loss)
+	case o.Loss != nil && kernel.Unreadable(err):
+		// It was never set, then as now.
+	case err != nil:
+		return err
+	default:
+		errs = append(errs, o.putBack(m, n, o.Key, now, o.Old))
 	}
 	// A key of all can be written with the value that it has, and change those of the links.
 	for _, k := range shadowOrder(o.Shadow) {
 		// A link that has gone since took its settings with it.
-		if now, err := n.Sysctl(k); err == nil && now != o.Shadow[k] {
-			errs = append(errs, n.SetSysctl(k, o.Shadow[k]))
+		if now, err := n.Sysctl(k); err == nil {
+			errs = append(errs, o.putBack(m, n, k, now, o.Shadow[k]))
 		}
 	}
-	for _, img := range o.Images {
-		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, restoreAll(m, o.Images))...)
 }
+
+// putBack gives a key the value that it had, unless it has neither that nor one that the op gave it.
+func (o *setSysctl) putBack(m *kernel.Machine, n *kernel.Namespace, key, now, old string) error {
+	if now == old {
+		return nil
+	}
+	if !same(now, o.Value) && !strings.HasSuffix(key, "/all/accept_redirects") { // which becomes the opposite of the forwarding
+		if became, err := m.SysctlBecomes(o.Key, o.Value); err != nil || !same(now, became) {
+			return &kernel.Error{Op: "restore sysctl", Object: key, NS: n.Name(),
+				Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, old, o.Value, kernel.ErrDiverged)}
+		}
+	}
+	return n.SetSysctl(key, old)
+}
+
+// same compares two values but for the white space between the numbers in them.
+func same(a, b string) bool { return slices.Equal(strings.Fields(a), strings.Fields(b)) }
 
 // shadowOrder puts all before default before the links: each rewrites those after it.
 func shadowOrder(shadow map[string]string) []string {

@@ -139,6 +139,7 @@ type bridgeArgs struct {
 	Up    bool        `arg:"up?" doc:"whether to set it up"`
 	MTU   mtuArg      `arg:"mtu?" doc:"MTU in bytes; that of its ports when left out"`
 	MAC   macArg      `arg:"mac?" doc:"link-layer address; it follows the ports when left out"`
+	runtime.Irreversible
 }
 
 func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {

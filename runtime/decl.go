@@ -39,7 +39,7 @@ type Param struct {
 	Required bool
 	Keyword  bool   // can be given by name only
 	Rest     string // "*" or "**" when it takes all that is left over
-	field    int
+	field    []int
 }
 
 // An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name.
@@ -53,7 +53,7 @@ type Typer interface{ ArgType() string }
 // Change declares a builtin that changes the machine. args is a pointer to a struct; its fields tagged
 // `arg:"name"` are the parameters in order ("name?" is optional, "*name" and "**name" take the rest, a field tagged
 // `arg:"*"` makes those after it keyword-only), each with a `doc:"..."`; the values in it are the defaults.
-// A method's first field is its receiver.
+// A method's first field is its receiver. The parameters of an embedded struct are the builtin's own.
 func Change(name, result, doc string, args Changer) *Decl {
 	d := declare(name, result, doc, args)
 	d.Changes = true
@@ -71,9 +71,8 @@ func declare(name, result, doc string, args any) *Decl {
 		panic("runtime: builtin " + name + " has no doc")
 	}
 	keyword := false
-	t := d.proto.Type()
-	for i := range t.NumField() {
-		tag, ok := t.Field(i).Tag.Lookup("arg")
+	for _, f := range reflect.VisibleFields(d.proto.Type()) {
+		tag, ok := f.Tag.Lookup("arg")
 		if !ok {
 			continue
 		}
@@ -81,7 +80,7 @@ func declare(name, result, doc string, args any) *Decl {
 			keyword = true
 			continue
 		}
-		p := Param{Doc: t.Field(i).Tag.Get("doc"), Keyword: keyword, field: i}
+		p := Param{Doc: f.Tag.Get("doc"), Keyword: keyword, field: f.Index}
 		p.Name, p.Rest = strings.TrimLeft(tag, "*"), tag[:len(tag)-len(strings.TrimLeft(tag, "*"))]
 		optional := strings.HasSuffix(p.Name, "?")
 		p.Name = strings.TrimSuffix(p.Name, "?")
@@ -89,9 +88,9 @@ func declare(name, result, doc string, args any) *Decl {
 		if p.Doc == "" {
 			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
 		}
-		p.Type = typeName(t.Field(i).Type)
+		p.Type = typeName(f.Type)
 		if !p.Required {
-			p.Default = defaultText(d.proto.Field(i))
+			p.Default = defaultText(d.proto.FieldByIndex(f.Index))
 		}
 		d.Params = append(d.Params, p)
 	}
@@ -165,7 +164,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 		if val == starlark.None && !p.Required {
 			return nil
 		}
-		if err := unpack(v, target.Elem().Field(p.field), val); err != nil {
+		if err := unpack(v, target.Elem().FieldByIndex(p.field), val); err != nil {
 			return d.usage("parameter %q: %w", p.Name, err)
 		}
 		return nil
@@ -177,7 +176,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 				return nil, err
 			}
 		case rest >= 0:
-			field := target.Elem().Field(d.Params[rest].field)
+			field := target.Elem().FieldByIndex(d.Params[rest].field)
 			item := reflect.New(field.Type().Elem()).Elem()
 			if err := unpack(v, item, a); err != nil {
 				return nil, d.usage("argument %d: %w", i+1, err)
@@ -198,7 +197,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 				return nil, err
 			}
 		} else if last := d.Params[max(len(d.Params)-1, 0):]; len(last) == 1 && last[0].Rest == "**" {
-			field := target.Elem().Field(last[0].field)
+			field := target.Elem().FieldByIndex(last[0].field)
 			field.Set(reflect.Append(field, reflect.ValueOf(kw)))
 		} else {
 			return nil, d.unknown(name)

@@ -115,7 +115,8 @@ func report(b *strings.Builder, err error, sources Sources) {
 func message(err error) string {
 	var k *kernel.Error
 	var stop *Interrupted
-	if errors.As(err, &k) || errors.As(err, &stop) {
+	var i *IrreversibleError
+	if errors.As(err, &k) || errors.As(err, &stop) || errors.As(err, &i) {
 		return err.Error()
 	}
 	return strings.TrimPrefix(kernel.Cause(err), "fail: ")
@@ -181,7 +182,10 @@ func hint(b *strings.Builder, text string) {
 func Hint(err error) string {
 	var k *kernel.Error
 	var u *UsageError
+	var i *IrreversibleError
 	switch {
+	case errors.As(err, &i):
+		return i.Hint()
 	case errors.As(err, &k) && k.Hint != "":
 		return k.Hint
 	case errors.As(err, &u):

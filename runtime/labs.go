@@ -60,7 +60,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
 	for _, c := range ops {
-		lab.Changes = append(lab.Changes, Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos})
+		lab.Changes = append(lab.Changes, c.event())
 		if p, ok := c.op.(Publisher); ok {
 			lab.refs = append(lab.refs, p.Publishes())
 			lab.Namespaces = append(lab.Namespaces, p.Publishes().Name)
@@ -194,7 +194,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 			return fail(err)
 		}
 	}
-	if u, err = undo(m, log, changes); err != nil || len(u.Left) > 0 {
+	if u, err = undo(m, log, changes); err != nil || !u.Over() {
 		return fail(err)
 	}
 	return u, log.Remove()
@@ -203,6 +203,11 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 // Show writes what a lab is: its changes as commands, and its namespaces as they are now.
 func (l *Labs) Show(w io.Writer, lab Lab) error {
 	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
+	for _, c := range lab.Changes {
+		for _, lost := range c.Lost {
+			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)
+		}
+	}
 	m, err := kernel.Open()
 	if err != nil {
 		return err

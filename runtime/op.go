@@ -24,12 +24,14 @@ type Op interface {
 	// that is being undone, undoing them undoes the change, and Undo is not called.
 	Touches() []kernel.Object
 	// Check looks and changes nothing that others can see: it resolves what Do needs and saves what Do will overwrite.
-	// fresh says that all it touches was made in the same transaction, so that there is nothing to save.
+	// fresh says that all it touches was made in the same transaction, so that there is nothing to save. What undoing would
+	// not bring back is an error of kernel.Losses alone, once all else is checked and saved: then the change is made only
+	// when the script says irreversible=True.
 	Check(m *kernel.Machine, fresh bool) error
 	// Do makes one request of the kernel: it happens wholly or not at all.
 	Do(m *kernel.Machine) error
 	// Undo puts back what was, and is content when that is so already. It touches only what it can identify as the op's
-	// own, and reports the rest as kernel.ErrDiverged.
+	// own, and reports the rest as kernel.ErrDiverged. An error of kernel.Losses alone says what did not come back.
 	Undo(m *kernel.Machine) error
 }
 
@@ -47,6 +49,10 @@ type Publisher interface{ Publishes() kernel.NSRef }
 // An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
 type Unpublisher interface{ Unpublishes() kernel.NSRef }
 
+// An Unmaker is an op that takes away what an older op made; undoing it makes that again, but for nothing when the older
+// one is to be undone as well.
+type Unmaker interface{ Unmakes(older Op) bool }
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)
@@ -54,9 +60,15 @@ type Passing interface {
 
 // A change is an op that was made in this run, or read back from a journal.
 type change struct {
-	seq int
-	op  Op
-	pos string
+	seq  int
+	op   Op
+	pos  string
+	lost []string // what undoing it was known not to bring back when it was made
+}
+
+// event is the change for those who are told of it.
+func (c change) event() Event {
+	return Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos, Lost: c.lost}
 }
 
 // decodeOps turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error: it
@@ -76,7 +88,7 @@ func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
 		if err := json.Unmarshal(r.Data, op); err != nil {
 			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
 		}
-		all = append(all, change{r.Seq, op, r.Pos})
+		all = append(all, change{r.Seq, op, r.Pos, r.Lost})
 	}
 	return all, nil
 }
@@ -109,18 +121,27 @@ func moot(op Op, made map[kernel.Object]bool) bool {
 	return len(op.Touches()) > 0
 }
 
-// A Leftover is a change that could not be undone.
+// A Leftover is a change that could not be undone, or not whole.
 type Leftover struct {
 	Seq     int    `json:"seq,omitempty"`
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Reason  string `json:"reason"`
+	// Final says that all was undone but for what cannot be brought back: there is nothing more to do about it.
+	Final bool `json:"final,omitempty"`
 }
 
 // An Undoing is what a rollback did.
 type Undoing struct {
 	Undone int        `json:"undone"`
 	Left   []Leftover `json:"left,omitempty"`
+
+	open int // how many of the changes, the oldest ones, are still to be undone
+}
+
+// Over reports whether there is nothing left that could still be undone.
+func (u Undoing) Over() bool {
+	return !slices.ContainsFunc(u.Left, func(l Leftover) bool { return !l.Final })
 }
 
 // undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
@@ -147,8 +168,11 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 		r.pass(changes[:newest+1])
 	}
 	u := Undoing{Undone: len(r.undone)}
-	for i, c := range r.failed {
-		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
+	for _, f := range r.failed {
+		u.Left = append(u.Left, f.leftovers()...)
+	}
+	if len(r.failed) > 0 {
+		u.open = 1 + slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
 	}
 	if r.watch != nil {
 		for _, left := range r.watch.Wait(context.Background(), patience) {
@@ -160,25 +184,50 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (Undoing, error
 
 // A rollback is an undoing under way.
 type rollback struct {
-	m       *kernel.Machine
-	log     *journal.Log
-	ours    map[kernel.Object]bool // what the changes made
-	names   []kernel.NSRef         // the namespaces among that
-	watch   *kernel.Vanishing      // of these, from when the first loses its name
-	undone  map[int]bool
-	logged  map[int]bool // what the journal knows to be undone
-	failed  []change     // in the last pass
-	reasons []error
-	write   error // of the journal
+	m      *kernel.Machine
+	log    *journal.Log
+	ours   map[kernel.Object]bool // what the changes made
+	names  []kernel.NSRef         // the namespaces among that
+	watch  *kernel.Vanishing      // of these, from when the first loses its name
+	undone map[int]bool
+	logged map[int]bool // what the journal knows to be undone
+	failed []failure    // in the last pass
+	write  error        // of the journal
+}
+
+// A failure is a change that could not be undone, or not whole.
+type failure struct {
+	change
+	err error
+}
+
+// final reports whether it was undone but for what cannot be brought back.
+func (f failure) final() bool {
+	_, more := kernel.Losses(f.err)
+	return !more
+}
+
+func (f failure) leftovers() []Leftover {
+	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: f.err.Error()}
+	lost, more := kernel.Losses(f.err)
+	if more {
+		return []Leftover{l}
+	}
+	var all []Leftover
+	for _, loss := range lost {
+		l.Reason, l.Final = loss.Error(), true
+		all = append(all, l)
+	}
+	return all
 }
 
 // pass goes once through changes, newest first.
 func (r *rollback) pass(todo []change) {
-	r.failed, r.reasons = nil, nil
+	r.failed = nil
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
-		if err := r.undo(c); err != nil {
-			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
+		if err := r.undo(c, todo[:i]); err != nil {
+			r.failed = append(r.failed, failure{c, err})
 			continue
 		}
 		r.undone[c.seq] = true
@@ -191,20 +240,21 @@ func (r *rollback) pass(todo []change) {
 	}
 }
 
-func (r *rollback) undo(c change) error {
+func (r *rollback) undo(c change, older []change) error {
 	if p, ok := c.op.(Publisher); ok {
 		if err := r.unpublishing(p.Publishes()); err != nil {
 			return err
 		}
 	}
 	if u, ok := c.op.(Unpublisher); ok {
-		for _, c := range r.failed {
-			if p, ok := c.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+		for _, f := range r.failed {
+			if p, ok := f.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
 				return errors.New("its name is another namespace's still")
 			}
 		}
 	}
-	if moot(c.op, r.ours) {
+	u, unmakes := c.op.(Unmaker)
+	if moot(c.op, r.ours) || unmakes && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
 		return nil
 	}
 	failpoint.Hit("change: before it is undone")
@@ -214,8 +264,8 @@ func (r *rollback) undo(c change) error {
 // unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
 // with it.
 func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
-	for _, c := range r.failed {
-		if mover, ok := c.op.(Mover); ok {
+	for _, f := range r.failed {
+		if mover, ok := f.op.(Mover); ok && !f.final() {
 			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie {
 				return fmt.Errorf("link %s is still in it", from.Name)
 			}

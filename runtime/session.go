@@ -44,6 +44,8 @@ type Event struct {
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Text    string `json:"text,omitempty"`
+	// Of a change: what undoing it will not bring back. The script said irreversible=True.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // A Session is one run: the lab's journal, the machine, and what the script has changed so far. It belongs to one
@@ -62,7 +64,7 @@ type Session struct {
 	frames  []int                 // where in changes each transaction that is running began
 	exits   []func(*starlark.Thread) error
 	watcher *kernel.Process
-	left    []Leftover // of transactions inside the script that could not be undone
+	left    []Leftover // of transactions inside the script, and of no change
 	ended   bool
 }
 
@@ -284,12 +286,12 @@ func (s *Session) unwatched() error {
 	return err
 }
 
-// Rollback undoes all that the run changed.
+// Rollback undoes all that the run changed. Its journal ends with it, but for what is left that could still be undone.
 func (s *Session) Rollback() (Undoing, error) {
 	u, err := undo(s.m, s.log, s.changes)
 	u.Left = append(s.left, u.Left...)
 	s.changes, s.ended = nil, true
-	if len(u.Left) > 0 || err != nil {
+	if err != nil || !u.Over() {
 		return u, errors.Join(err, s.unwatched(), s.log.Close())
 	}
 	return u, errors.Join(s.log.Remove(), s.unwatched())

@@ -52,37 +52,43 @@ func (v *View) Namespaces() []kernel.NSRef {
 func (v *View) OnExit(fn func(*starlark.Thread) error) { v.s.exits = append(v.s.exits, fn) }
 
 // A Tx is what a builtin that changes the machine gets. Nothing else can apply an op.
-type Tx struct{ *View }
+type Tx struct {
+	*View
+	waiver *Irreversible // nil for a builtin without that parameter
+}
 
-// Apply makes one change: looks, writes the intent to the journal, does it.
+// Apply makes one change: looks, writes the intent to the journal, does it. A change that could not be undone whole is
+// made only when the call says irreversible=True.
 func (tx *Tx) Apply(op Op) error {
 	s := tx.s
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
 	}
 	fresh := s.fresh(op)
-	if err := op.Check(s.m, fresh); err != nil {
-		return err
-	}
-	pos := tx.position()
-	seq, err := s.log.Intent(op.Kind(), op, pos)
+	lost, err := tx.waiver.accept(op, op.Check(s.m, fresh))
 	if err != nil {
 		return err
 	}
+	pos := tx.position()
+	seq, err := s.log.Intent(op.Kind(), op, pos, lost...)
+	if err != nil {
+		return err
+	}
+	c := change{seq, op, pos, lost}
 	if s.o.Observe != nil {
-		s.o.Observe(Event{Event: "change", Seq: seq, Kind: op.Kind(), Command: op.Command(), Pos: pos})
+		s.o.Observe(c.event())
 	}
 	failpoint.Hit("change: before it is made")
 	err = op.Do(s.m)
 	failpoint.Hit("change: after it was made")
 	if kernel.Unsettled(err) {
 		// It stays among the changes: undoing it does the right thing whether it was made or not.
-		s.remember(change{seq, op, pos})
+		s.remember(c)
 		return err
 	} else if err != nil {
 		return errors.Join(err, s.log.Failed(seq))
 	}
-	s.remember(change{seq, op, pos})
+	s.remember(c)
 	return nil
 }
 
@@ -121,9 +127,13 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 		return nil, err, true
 	}
 	u, e := undo(s.m, s.log, s.changes[begin:])
-	s.forget(begin)
+	s.forget(begin + u.open) // what is left is tried again with the rest of the run
 	if e != nil || len(u.Left) > 0 {
-		s.left = append(s.left, u.Left...)
+		for _, l := range u.Left {
+			if l.Seq == 0 { // it is of none of the changes that are tried again
+				s.left = append(s.left, l)
+			}
+		}
 		return nil, errors.Join(err, e, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
 	}
 	return nil, err, false

@@ -229,6 +229,60 @@ func TestBackToBack(t *testing.T) {
 	nstest.Same(t, before)
 }
 
+// TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
+// said once, whoever undoes it, with an exit code of its own.
+func TestIrreversible(t *testing.T) {
+	const lost = "ip link del ifb0: link ifb0 in host is lost: a link of kind ifb cannot be made again exactly"
+	code := func(args ...string) (string, int) {
+		cmd := nsscript(args...)
+		out, err := cmd.CombinedOutput()
+		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	expect := func(wantCode int, want string, args ...string) {
+		t.Helper()
+		if out, got := code(args...); got != wantCode || !strings.Contains(out, want) {
+			t.Errorf("%v: exit code %d, want %d and %q:\n%s", args, got, wantCode, want, out)
+		}
+	}
+	before := nstest.Dump(t)
+	for _, end := range []struct {
+		name string
+		do   func()
+	}{
+		{"refused", func() {
+			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("ifb0").delete()`)
+			nstest.IP(t, "link", "del", "ifb0")
+		}},
+		{"taken down at once", func() {
+			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("ifb0").delete(irreversible = True)`)
+		}},
+		{"failed", func() {
+			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c", `host.link("ifb0").delete(irreversible = True); fail("x")`)
+		}},
+		{"taken down", func() {
+			expect(0, "is up", "-c", `host.link("ifb0").delete(irreversible = True)`)
+			expect(0, "lost for good by ip link del ifb0: link ifb0 in host", "show", "command")
+			expect(exitLeftover, lost, "down", "command")
+		}},
+		{"killed", func() {
+			cmd := nsscript("-c", `host.link("ifb0").delete(irreversible = True); run(host, ["sh", "-c", "kill -9 -1"])`)
+			_ = cmd.Run() // it is killed with all that there is
+			orphans(t)
+			expect(exitLeftover, lost, "recover")
+		}},
+	} {
+		nstest.IP(t, "link", "add", "ifb0", "type", "ifb")
+		end.do()
+		expect(0, "", "recover")
+		if after := nstest.Dump(t); after != before {
+			t.Fatalf("%s: %s", end.name, nstest.Diff(before, after))
+		}
+	}
+}
+
 // TestHeld takes a lab down while a foreign process is in its namespace: it is named, and what it holds is undone when
 // it has gone.
 func TestHeld(t *testing.T) {

@@ -97,14 +97,20 @@ func undoneAfter(o options, events *events, s *runtime.Session, code int) error 
 // reportUndoing says what a rollback did; what it could not undo is an exit code of its own.
 func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) error {
 	if err != nil || len(u.Left) > 0 {
-		events.say(runtime.Event{Event: "leftover", Text: fmt.Sprintf("%srolled back %d changes, %d are left:", prefix, u.Undone, len(u.Left))})
+		head := fmt.Sprintf("%srolled back %d changes, %d are left:", prefix, u.Undone, len(u.Left))
+		if err == nil && u.Over() {
+			head = fmt.Sprintf("%srolled back %d changes; what cannot be brought back:", prefix, u.Undone)
+		}
+		events.say(runtime.Event{Event: "leftover", Text: head})
 		for _, l := range u.Left {
 			events.say(runtime.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
 		}
 		if err != nil {
 			events.say(runtime.Event{Event: "leftover", Text: "  " + err.Error()})
 		}
-		events.say(runtime.Event{Event: "leftover", Text: "  hint: `nsscript recover` tries again"})
+		if err != nil || !u.Over() {
+			events.say(runtime.Event{Event: "leftover", Text: "  hint: `nsscript recover` tries again"})
+		}
 		return exitError(exitLeftover)
 	}
 	if !events.o.quiet {
@@ -203,11 +209,14 @@ func (e *events) observe(ev runtime.Event) {
 	case e.o.json:
 		e.say(ev)
 	case e.o.trace && ev.Event == "change":
+		line := "+ " + ev.Command
 		if e.o.verbose {
-			fmt.Fprintf(os.Stderr, "+ %s  # %s\n", ev.Command, ev.Pos)
-		} else {
-			fmt.Fprintf(os.Stderr, "+ %s\n", ev.Command)
+			line += "  # " + ev.Pos
 		}
+		for _, lost := range ev.Lost {
+			line += "  # lost for good: " + lost
+		}
+		fmt.Fprintln(os.Stderr, line)
 	}
 }
 

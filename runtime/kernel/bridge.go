@@ -70,6 +70,9 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
 		}
 	}
+	if img.Attrs["mac"] == noMAC && cur.Attr("mac") != noMAC {
+		errs = append(errs, img.macLoss())
+	}
 	return errors.Join(errs...)
 }
 

@@ -25,6 +25,8 @@ type Image struct {
 	Ports   []Port            `json:"ports,omitempty"`   // of a bridge
 	Port    *Port             `json:"port,omitempty"`    // what it is itself as a bridge's port
 	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
+
+	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
 }
 
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
@@ -38,9 +40,6 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	}
 	n, index, err := m.find(ref)
 	if err != nil {
-		return nil, err
-	}
-	if err := m.nexthopUser(n, l); err != nil {
 		return nil, err
 	}
 	img := &Image{Link: l.LinkRef, Kind: l.Kind, Attrs: map[string]string{"up": l.Attr("up")}}
@@ -104,7 +103,7 @@ func (m *Machine) Restore(img *Image) error {
 	}
 	errs = append(errs, err)
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
-	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
+	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }), m.missingNexthops(img.Nexthops))
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 

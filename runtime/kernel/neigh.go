@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -35,34 +34,4 @@ func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
 		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
 	}
 	return errors.Join(errs...)
-}
-
-// nexthopUser is an error when a nexthop object (ip-nexthop(8)) goes over a link or its peer. The kernel deletes it, and
-// the routes and groups that use it, when the link loses its carrier.
-func (m *Machine) nexthopUser(n *Namespace, l *Link) error {
-	check := func(n *Namespace, l LinkRef) error {
-		all, err := n.dump(unix.RTM_GETNEXTHOP, rawMessage(make([]byte, unix.SizeofNhmsg)))
-		if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
-			return fail(err, "save link", l.Name, n)
-		}
-		for _, raw := range all {
-			if attrNumber(raw, unix.SizeofNhmsg, unix.NHA_OIF) == l.Index {
-				return &Error{Op: "save link", Object: l.Name, NS: n.Name(), Err: fmt.Errorf("nexthop object %d goes over it, which could not be restored", attrNumber(raw, unix.SizeofNhmsg, unix.NHA_ID)),
-					Hint: "`ip nexthop` shows it; routes with their gateways in themselves can be restored"}
-			}
-		}
-		return nil
-	}
-	if err := check(n, l.LinkRef); err != nil || l.Kind != "veth" {
-		return err
-	}
-	peer, err := m.Peer(l)
-	if err != nil {
-		return nil // in a namespace that this run knows nothing of
-	}
-	at, err := m.Namespace(peer.NS)
-	if err != nil {
-		return err
-	}
-	return check(at, peer)
 }

@@ -3,8 +3,6 @@ package kernel
 import (
 	"errors"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // Recreate makes a deleted link anew from its image, under its own index; peer is the image of a veth's other end.
@@ -23,18 +21,15 @@ func (m *Machine) Recreate(img, peer *Image) error {
 		if err = m.AddBridge(img.spec()); err == nil {
 			err = m.restoreInfo(img)
 		}
+	case img.Kind == "veth":
+		err = img.NoPeer()
 	default:
-		err = &Error{Op: "restore link", Object: img.Link.Name, NS: img.Link.NS.String(), Err: unix.EOPNOTSUPP}
+		err = img.Recreatable()
 	}
 	if err != nil {
 		return err
 	}
 	return m.restoreBoth(img, peer)
-}
-
-// Recreatable says whether a deleted link of this kind can be made again exactly.
-func (img *Image) Recreatable() bool {
-	return img.Kind == "veth" || img.Kind == "bridge" && img.Attrs["mac"] != noMAC
 }
 
 func (m *Machine) restoreBoth(img, peer *Image) error {

@@ -246,6 +246,23 @@ func routeLine(r netlink.Route, names map[int]string) string {
 	return b.String()
 }
 
+// FrailRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links is down.
+func (m *Machine) FrailRoute(r Route) (*Loss, error) {
+	n, want, err := m.netlinkRoute(r)
+	if err != nil {
+		return nil, fail(err, "delete route", r.String(), n)
+	}
+	have, err := n.routesLike(want, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+	for _, h := range have {
+		for _, hop := range h.MultiPath {
+			if hop.Flags&unix.RTNH_F_DEAD != 0 {
+				return &Loss{What: "route " + r.String() + " in " + n.Name(), Why: deadHop, Hint: deadHopHint}, nil
+			}
+		}
+	}
+	return nil, fail(err, "delete route", r.String(), n)
+}
+
 // CheckRoute is EEXIST when the namespace has a route to the same destination with the same metric in the same table.
 func (m *Machine) CheckRoute(r Route) error {
 	n, want, err := m.netlinkRoute(r)
