@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -88,6 +89,8 @@ var regressions = []struct {
 	{"IPv6 mtu", pair + "net/ipv6/conf/m0/mtu=1300", []act{settingOf("m0", "up", "off")}, false},
 	{"change in a deleted namespace", strings.Replace(pair, "name m1", "name m1 netns AWAY", 1), []act{forget, addition("m1", "10.3.0.1/24")}, false},
 	{"dead nexthop", pair + side + "addr add 10.1.0.1/24 dev m0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", []act{settingOf("m0", "up", "off")}, true},
+	{"nexthop that dies with the last address", pair + side + "route add 10.51.0.0/16 nexthop via 10.77.0.3 dev s0 nexthop via 10.1.0.200 dev m0 onlink; route add 10.52.0.0/16 nexthop via 10.77.0.3 dev s0 nexthop via 10.1.0.200 dev m0 onlink",
+		[]act{addition("m0", "10.1.0.8/24")}, false},
 	{"nexthop object", pair + "addr add 10.1.0.1/24 dev m0; nexthop add id 5 via 10.1.0.2 dev m0", []act{settingOf("m1", "up", "off")}, true},
 	{"bridge whose last port went", "link add b0 type bridge; link set b0 addrgenmode none; " + pair + "link set m0 master b0", []act{deletion("m0"), deletion("b0")}, true},
 	{"IPv6 prefix of an address without its route", pair + "addr add fd01::3/64 dev m0 nodad noprefixroute", []act{addition("m0", "fd01::7/64")}, false},
@@ -113,7 +116,7 @@ func TestRegress(t *testing.T) {
 					w.parts = append(w.parts, part{where, line})
 				}
 			}
-			f, done := (&trial{world: w, acts: r.acts, twice: len(r.acts) == 1}).run(t, "rg", honest)
+			f, done := (&trial{world: w, acts: r.acts, twice: len(r.acts) == 1}).run(t, "rg", honest, 5*time.Second)
 			want := len(r.acts)
 			if r.refused {
 				want-- // the last one

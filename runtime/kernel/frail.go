@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"slices"
@@ -39,14 +40,10 @@ const (
 // object that is lost itself. It is nil for others.
 func (img *Image) frail(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-		if hop[2]&unix.RTNH_F_DEAD != 0 {
-			loss.Why, loss.Hint = deadHop, deadHopHint
-			return loss
-		}
-	}
 	_, v6 := img.Sysctls["net/ipv6/conf//mtu"]
 	switch {
+	case deadHops(raw) > 0:
+		loss.Why, loss.Hint = deadHop, deadHopHint
 	case !v6 && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
 		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
 	case img.Nexthops != nil && attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
@@ -87,4 +84,53 @@ func routeText(raw []byte) string {
 		text += " table " + strconv.Itoa(table)
 	}
 	return text
+}
+
+// dropDead deletes the IPv4 routes with a nexthop that is dead and was not: to be added again, for the kernel revives it
+// neither with its link's addresses nor when another route of the same nexthops is added.
+func (n *Namespace) dropDead(img *Image) error {
+	have, err := n.routes46()
+	if err != nil {
+		return err
+	}
+	var dead [][]byte
+	for _, h := range have {
+		was := slices.IndexFunc(img.Routes, func(w []byte) bool { return sameRoute(w, h) })
+		if h[0] == unix.AF_INET && was >= 0 && deadHops(h) > deadHops(img.Routes[was]) {
+			dead = append(dead, h)
+		}
+	}
+	if dead == nil {
+		return nil
+	}
+	up := map[int]bool{}
+	links, err := n.Links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		up[l.Index] = l.Up
+	}
+	for _, h := range dead {
+		again := true // the kernel wants all the links up
+		for hop := range hopsOf(attr(h, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+			again = again && up[int(int32(binary.NativeEndian.Uint32(hop[4:])))]
+		}
+		if again {
+			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deadHops is how many of a route's nexthops are dead.
+func deadHops(raw []byte) (dead int) {
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		if hop[2]&unix.RTNH_F_DEAD != 0 {
+			dead++
+		}
+	}
+	return dead
 }

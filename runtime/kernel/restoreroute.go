@@ -100,6 +100,9 @@ func hopsOf(path []byte) func(yield func([]byte) bool) {
 // restoreRoutes adds the routes that are missing, again and again while that gets further: a route through a gateway
 // needs the one to the gateway first.
 func (n *Namespace) restoreRoutes(index int, img *Image) error {
+	if err := n.dropDead(img); err != nil {
+		return err
+	}
 	for lost := false; ; {
 		have, err := n.routes46()
 		if err != nil {
