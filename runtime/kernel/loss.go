@@ -3,6 +3,8 @@ package kernel
 import (
 	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Loss is something that does not come back once it has gone. It is the error of a check whose change would take it
@@ -15,11 +17,19 @@ type Loss struct {
 
 func (l *Loss) Error() string { return l.What + " is lost: " + l.Why }
 
-// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it.
+// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it that trying again could
+// change. What somebody else has changed stays as it is.
 func Losses(err error) (lost []*Loss, more bool) {
 	seen := map[string]bool{}
 	var walk func(err error)
 	walk = func(err error) {
+		switch err {
+		case ErrDiverged:
+			return
+		case ErrInTheWay:
+			more = true
+			return
+		}
 		switch e := err.(type) {
 		case nil:
 		case *Loss:
@@ -121,7 +131,7 @@ func (m *Machine) ImagesAbove(l *Link) (images []*Image, err error) {
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, img)
+		images = append(images, img.Stake("up", "mtu"))
 	}
 	return images, err
 }
@@ -140,4 +150,38 @@ func (m *Machine) Missing(above []*Image) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could tell
+// whose it is.
+func (m *Machine) CheckName(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
+	if err != nil {
+		return fail(err, "add link", ref.Name, nil)
+	}
+	if _, err = n.Link(ref.Name); err == nil {
+		return hinted(fail(unix.EEXIST, "add link", ref.Name, n), "%s has a link %s already", n.Name(), ref.Name)
+	}
+	return unlessGone(err)
+}
+
+// Replaced is ErrDiverged when a link that is gone has its name on another one.
+func (m *Machine) Replaced(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
+	if err != nil {
+		return unlessGone(err)
+	}
+	l, err := n.Link(ref.Name)
+	if err != nil || l.Index == ref.Index { // it is on its way out
+		return unlessGone(err)
+	}
+	return fail(fmt.Errorf("it is another one: %w", ErrDiverged), "delete link", ref.Name, n)
+}
+
+// Strayed is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
+func (m *Machine) Strayed(from, to LinkRef) error {
+	if _, err := m.Namespace(to.NS); err != nil || m.At(to) || m.At(from) || m.lost[to.Object()] {
+		return unlessGone(err)
+	}
+	return fail(fmt.Errorf("it is neither there nor in %s: %w", from.NS, ErrDiverged), "move link", to.Name+" back from "+to.NS.String(), nil)
 }
