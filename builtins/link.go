@@ -3,6 +3,7 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.starlark.net/starlark"
 
@@ -108,6 +109,7 @@ var downDecl = runtime.Change("down", "None",
 
 type downArgs struct {
 	Links []linkArg `arg:"*links" doc:"the links"`
+	runtime.Irreversible
 }
 
 func (a *downArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -126,7 +128,9 @@ func setAll(tx *runtime.Tx, links []linkArg, state string) error {
 var linkDeleteDecl = runtime.Change("link.delete", "None", "Deletes the link; of a veth pair both ends. Undoing it makes it anew with all that it had.", &linkDeleteArgs{})
 
 type linkDeleteArgs struct {
-	Link linkArg `arg:"link" doc:"the link"`
+	Link linkArg  `arg:"link" doc:"the link"`
+	_    struct{} `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -135,57 +139,83 @@ func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 // delLink deletes a link.
 type delLink struct {
-	Link  kernel.LinkRef `json:"link"`
-	Image *kernel.Image  `json:"image,omitempty"`
-	Peer  *kernel.Image  `json:"peer,omitempty"`
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
+	Link   kernel.LinkRef  `json:"link"`
+	Image  *kernel.Image   `json:"image,omitempty"`
+	Peer   *kernel.Image   `json:"peer,omitempty"`
+	Above  []*kernel.Image `json:"above,omitempty"`  // what stands on them
+	Others []*kernel.Image `json:"others,omitempty"` // the bridges that they are ports of
 }
 
 func (o *delLink) Kind() string             { return "link del" }
 func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
 func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *delLink) Claims() []runtime.Claim  { return claims(o.Link, o.Peer, o.Other) }
+func (o *delLink) Claims() []runtime.Claim  { return claims(o.Link, append(append([]*kernel.Image{o.Peer}, o.Above...), o.Others...)...) }
 
 func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.Link)
 	if err != nil || fresh {
 		return err
 	}
-	if o.Image, err = m.Image(o.Link); err != nil {
+	if o.Image, err = o.end(m, l); err != nil {
 		return err
 	}
-	if !o.Image.Recreatable() {
-		return &kernel.Error{Op: "delete link", Object: l.Name, NS: l.NS.String(),
-			Err:  fmt.Errorf("a link of kind %s could not be made again if this is undone", l.Kind),
-			Hint: "only veth and bridge links that this lab did not make can be deleted"}
-	}
-	if err := o.Image.Whole(); err != nil {
-		return err
-	}
-	if o.Other, err = bridgeOf(m, l, "", "master"); err != nil {
-		return err
-	}
+	ends, lost := []*kernel.Image{o.Image}, []error{o.Image.Recreatable()}
 	if l.Kind == "veth" {
-		peer, err := m.Peer(l)
-		if err != nil {
+		ref, err := m.Peer(l)
+		switch {
+		case err == nil:
+			if l, err = m.Read(ref); err == nil {
+				o.Peer, err = o.end(m, l)
+			}
+			if err != nil {
+				return err
+			}
+			ends = append(ends, o.Peer)
+		case errors.Is(err, kernel.ErrGone):
+			lost = append(lost, o.Image.NoPeer())
+		default:
 			return err
 		}
-		if o.Peer, err = m.Image(peer); err != nil {
-			return err
-		}
-		return o.Peer.Whole()
 	}
-	return nil
+	lost = append(lost, m.Carrier(append(o.Others, ends...)...))
+	for _, img := range ends {
+		lost = append(lost, img.Whole())
+	}
+	for _, img := range o.Above {
+		lost = append(lost, img.Above())
+	}
+	return errors.Join(lost...)
+}
+
+// end saves one end of a pair, or a link that has only one, and what changes with it.
+func (o *delLink) end(m *kernel.Machine, l *kernel.Link) (*kernel.Image, error) {
+	bridges, err := bridgesOf(m, l, "")
+	if err != nil {
+		return nil, err
+	}
+	above, err := m.ImagesAbove(l)
+	if err != nil {
+		return nil, err
+	}
+	o.Others, o.Above = append(o.Others, bridges...), append(o.Above, above...)
+	return m.Image(l.LinkRef)
 }
 
 func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }
 
 func (o *delLink) Undo(m *kernel.Machine) error {
-	err := m.Recreate(o.Image, o.Peer)
-	if o.Other != nil && err == nil {
-		err = m.Restore(o.Other)
+	return errors.Join(m.Recreate(o.Image, o.Peer), m.Missing(o.Above), restoreAll(m, o.Others))
+}
+
+// restoreAll restores links that changed with another one. One that is gone is not missed.
+func restoreAll(m *kernel.Machine, images []*kernel.Image) error {
+	var errs []error
+	for _, img := range images {
+		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 var setDecl = runtime.Change("link.set", "link",
@@ -203,6 +233,7 @@ type setArgs struct {
 	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
 	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
 	Master *masterArg   `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	runtime.Irreversible
 }
 
 // masterArg is a bridge, or none.
@@ -261,9 +292,12 @@ type setLink struct {
 	// The name of the bridge whose index is the value of master: for people.
 	Master string        `json:"master,omitempty"`
 	Old    string        `json:"old"`
+	Alone  bool          `json:"alone,omitempty"` // nothing else changes with it
 	Image  *kernel.Image `json:"image,omitempty"` // of the link as it was
-	// Of the bridge that it is, was or will be a port of; of the other end, that gets a carrier with it, and its bridge.
+	// What changes with it; see saveOthers.
 	Others []*kernel.Image `json:"others,omitempty"`
+
+	under []string // what older changes of the run found it to be
 }
 
 func (o *setLink) Kind() string { return "link set" }
@@ -306,15 +340,58 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	o.Old = l.Attr(o.Attr)
-	if o.Image, err = m.Image(o.Link); err != nil {
+	switch o.Attr {
+	case "alias", "group", "txqlen":
+		o.Alone = true
+		return nil
+	}
+	if o.Image, err = m.Image(o.Link); err == nil {
+		err = o.saveOthers(m, l)
+	}
+	if err != nil {
 		return err
 	}
-	if o.Attr == "up" && o.Value == "off" {
-		if err := o.Image.Whole(); err != nil {
-			return err
-		}
+	o.Image.Stake(o.Attr)
+	switch {
+	case o.Attr == "name", o.Attr == "mac":
+		o.Image.StakeSysctls()
+	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= minIPv6:
+		o.Image.StakeSysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
 	}
-	if err := o.save(bridgeOf(m, l, o.Value, o.Attr)); err != nil || o.Attr != "up" {
+	switch {
+	case o.Attr == "up" && o.Value == "off":
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+	case o.Attr == "mtu" && atoi(o.Value) < minIPv6:
+		lost := []error{o.Image.Whole()}
+		for _, img := range o.Others {
+			lost = append(lost, img.Whole())
+		}
+		return errors.Join(lost...)
+	case o.Attr == "master":
+		return m.Carrier(o.Others...)
+	}
+	return nil
+}
+
+// minIPv6 is the smallest mtu with which a link has IPv6 (RFC 8200).
+const minIPv6 = 1280
+
+// saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
+// gets and loses its carrier with it, and its bridge; and the links above it.
+func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
+	if o.Attr == "name" {
+		return nil
+	}
+	master := ""
+	if o.Attr == "master" {
+		master = o.Value
+	}
+	var err error
+	if o.Others, err = bridgesOf(m, l, master); err != nil || o.Attr != "up" && o.Attr != "mtu" {
+		return err
+	}
+	above, err := m.ImagesAbove(l)
+	if o.Others = append(o.Others, above...); err != nil || o.Attr != "up" {
 		return err
 	}
 	ref, err := m.Peer(l)
@@ -325,12 +402,14 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.save(m.Image(ref)), o.save(bridgeOf(m, peer, "", "up")))
-}
-
-func (o *setLink) save(img *kernel.Image, err error) error {
-	if img != nil && err == nil {
-		o.Others = append(o.Others, img)
+	img, err := m.Image(ref)
+	if err != nil {
+		return err
+	}
+	more, err := bridgesOf(m, peer, "")
+	o.Others = append(append(o.Others, img.Stake()), more...)
+	for _, img := range o.Others {
+		img.StakeSysctls(kernel.MTU6)
 	}
 	return err
 }
@@ -346,53 +425,58 @@ func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
 	return all
 }
 
-// bridgeOf saves the bridge that a link is a port of, or that it joins: a bridge takes its own mac, mtu and carrier from
-// its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first carrier.
-func bridgeOf(m *kernel.Machine, l *kernel.Link, value, attr string) (*kernel.Image, error) {
-	index := l.Master
-	switch attr {
-	case "master":
+// bridgesOf saves the bridge that a link is a port of, and the one that it joins: a bridge takes its own mac, mtu and
+// carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first
+// carrier.
+func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kernel.Image, err error) {
+	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
 		if index == 0 {
-			index = atoi(value)
+			continue
 		}
-	case "mtu", "mac", "up":
-	default:
-		return nil, nil
+		img, err := m.Image(kernel.LinkRef{NS: l.NS, Index: index})
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img.Stake("mtu", "mac"))
 	}
-	if index == 0 {
-		return nil, nil
-	}
-	return m.Image(kernel.LinkRef{NS: l.NS, Index: index})
+	return images, nil
 }
 
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
 
+func (o *setLink) Over(older runtime.Op) {
+	if s, ok := older.(*setLink); ok && s.Attr == o.Attr && s.Link.Object() == o.Link.Object() {
+		o.under = append(o.under, s.Old)
+	}
+}
+
 func (o *setLink) Undo(m *kernel.Machine) error {
 	l, err := m.Read(o.Link)
-	if errors.Is(err, kernel.ErrGone) || o.Image == nil {
+	if errors.Is(err, kernel.ErrGone) || o.Image == nil && !o.Alone {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if now := l.Attr(o.Attr); now != o.Value && now != o.Old {
+	if now := l.Attr(o.Attr); now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
 	}
-	errs := []error{m.Restore(o.Image)}
-	for _, img := range o.Others {
-		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
-			errs = append(errs, err)
+	if o.Alone {
+		if l.Attr(o.Attr) == o.Old {
+			return nil
 		}
+		return m.SetLink(o.Link, o.Attr, o.Old)
 	}
-	return errors.Join(errs...)
+	return errors.Join(m.Restore(o.Image), restoreAll(m, o.Others))
 }
 
 // moveLink moves a link to another namespace.
 type moveLink struct {
-	From  kernel.LinkRef `json:"from"`
-	To    kernel.LinkRef `json:"to"`
-	Image *kernel.Image  `json:"image,omitempty"`
-	Other *kernel.Image  `json:"other,omitempty"` // of the bridge that it is a port of
+	From   kernel.LinkRef  `json:"from"`
+	To     kernel.LinkRef  `json:"to"`
+	Image  *kernel.Image   `json:"image,omitempty"`
+	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
+	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of
 }
 
 func (o *moveLink) Kind() string { return "link set netns" }
@@ -400,7 +484,7 @@ func (o *moveLink) Command() string {
 	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
 }
 func (o *moveLink) Claims() []runtime.Claim {
-	return append(claims(o.From, o.Other), runtime.ClaimLink(o.To))
+	return append(claims(o.From, append(o.Above[:len(o.Above):len(o.Above)], o.Others...)...), runtime.ClaimLink(o.To))
 }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 
@@ -430,11 +514,14 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
-	if err := o.Image.Whole(); err != nil {
+	o.Image.Stake("up", "master")
+	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
-	o.Other, err = bridgeOf(m, l, "", "master")
-	return err
+	if o.Above, err = m.ImagesAbove(l); err != nil {
+		return err
+	}
+	return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
 }
 
 func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
@@ -442,6 +529,9 @@ func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.
 func (o *moveLink) Undo(m *kernel.Machine) error {
 	if o.Image == nil {
 		return nil
+	}
+	if err := m.Strayed(o.From, o.To); err != nil {
+		return err
 	}
 	if m.At(o.To) {
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
@@ -451,11 +541,11 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
 	err := m.Restore(o.Image)
-	if o.Other != nil && err == nil {
-		err = m.Restore(o.Other)
+	if err == nil {
+		err = m.Reopen(o.From, o.Above)
 	}
 	if errors.Is(err, kernel.ErrGone) {
-		return nil
+		err = nil
 	}
-	return err
+	return errors.Join(err, restoreAll(m, append(o.Above, o.Others...)))
 }

@@ -3,6 +3,7 @@ package builtins
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -21,7 +22,7 @@ func TestMutation(t *testing.T) {
 				t.Skip("no cgroups here")
 			}
 			for seed := range uint64(40) {
-				f, done := newTrial(1+seed, op.Kind()).run(t, fmt.Sprintf("mu%d", i), lazy)
+				f, done := newTrial(1+seed, op.Kind()).run(t, fmt.Sprintf("mu%d", i), lazy, 300*time.Millisecond)
 				if done > 0 && f != nil {
 					return
 				}

@@ -226,7 +226,9 @@ var nsDeleteDecl = runtime.Change("namespace.delete", "None",
 	"Deletes the namespace: its name, and its links that lead to other namespaces. What else is in it lives on unseen as long as the deletion can be undone, which is until the lab goes down.", &nsDeleteArgs{})
 
 type nsDeleteArgs struct {
-	NS nsArg `arg:"namespace" doc:"the namespace"`
+	NS nsArg    `arg:"namespace" doc:"the namespace"`
+	_  struct{} `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *nsDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {

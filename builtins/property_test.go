@@ -65,7 +65,9 @@ type finding struct {
 
 // run makes the world, does the acts as a run would, undoes them newest first as another process would that has only
 // their records, and compares. name makes the names of namespaces this run's own.
-func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Machine) error) (f *finding, done int) {
+//
+// What differs at first may be what the kernel does later, which on a busy machine can be much later.
+func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Machine) error, patience time.Duration) (f *finding, done int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -92,7 +94,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 		}
 	}()
 	tr.world.build(t, made[0], made[1])
-	nstest.Quiet(t, spaces...)
+	nstest.QuietNew(t, spaces...)
 	before := nstest.Snapshot(t, spaces...)
 
 	f = &finding{}
@@ -116,7 +118,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 		return f, len(records)
 	}
 	var after string
-	for deadline := time.Now().Add(300 * time.Millisecond); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		nstest.Quiet(t, spaces...)
 		if after = nstest.Snapshot(t, spaces...); after == before || time.Now().After(deadline) {
 			break
@@ -193,7 +195,12 @@ func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.O
 	}
 	slices.Reverse(read)
 	pass := func(todo []runtime.Op) (failed []runtime.Op, errs []error) {
-		for _, op := range todo {
+		for i, op := range todo {
+			if l, ok := op.(runtime.Layered); ok {
+				for _, older := range todo[i+1:] {
+					l.Over(older)
+				}
+			}
 			err := undo(op, m)
 			if _, ok := op.(*addNetns); err == nil && twice && !ok {
 				err = undo(op, m)
@@ -221,7 +228,7 @@ func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
 		for i := len(tr.acts) - 1; i >= 0 && len(tr.acts) > 1; i-- {
 			less := *tr
 			less.acts = slices.Delete(slices.Clone(tr.acts), i, i+1)
-			if g, _ := less.run(t, name, honest); g != nil {
+			if g, _ := less.run(t, name, honest, time.Second); g != nil {
 				*tr, f, again = less, g, true
 			}
 		}
@@ -233,7 +240,7 @@ func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
 			w := *tr.world
 			w.parts = slices.Delete(slices.Clone(w.parts), i, i+1)
 			less.world = &w
-			if g, _ := less.run(t, name, honest); g != nil {
+			if g, _ := less.run(t, name, honest, time.Second); g != nil {
 				*tr, f, again = less, g, true
 			}
 		}
@@ -263,10 +270,11 @@ func TestProperty(t *testing.T) {
 				for seed := next.Add(1); uint64(seed) <= to && failed.Load() < *failures; seed = next.Add(1) {
 					name := fmt.Sprintf("w%d", i)
 					tr := newTrial(uint64(seed), "")
-					f, n := tr.run(t, name, honest)
+					f, n := tr.run(t, name, honest, 5*time.Second)
 					done.Add(int64(n))
 					if f != nil {
 						failed.Add(1)
+						fmt.Fprintf(os.Stderr, "seed %d differs\n", seed) // at once: the run can be a long one
 						f = tr.shrink(t, name, f)
 						t.Errorf("go test ./builtins -run TestProperty -seed %d\nthe world:\n%sthe ops:\n  %s\nthe difference:\n%s",
 							seed, tr.world, strings.Join(f.commands, "\n  "), f.text)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 
 	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
@@ -148,10 +149,24 @@ func (o *addRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 func (o *addRoute) Do(m *kernel.Machine) error { return m.AddRoute(o.Route) }
 
 func (o *addRoute) Undo(m *kernel.Machine) error {
-	if err := m.DelRoute(o.Route); err != nil && !errors.Is(err, kernel.ErrGone) {
-		return err
+	err := m.DelRoute(o.Route)
+	if errors.Is(err, kernel.ErrGone) {
+		_, foreign, err := m.RouteThere(o.Route)
+		return divergedRoute(o.Route, foreign, err)
 	}
-	return nil
+	return err
+}
+
+// divergedRoute is the error of an undoing that found a route of somebody else's in the place of one that it is about.
+// One whose namespace or link has gone is in no place.
+func divergedRoute(r kernel.Route, foreign bool, err error) error {
+	if foreign {
+		err = &kernel.Error{Op: "restore route", Object: r.String(), NS: r.NS.String(), Err: kernel.ErrDiverged}
+	}
+	if errors.Is(err, kernel.ErrGone) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 func routeCommand(verb string, r kernel.Route) string {
@@ -225,38 +240,52 @@ var routeDeleteDecl = runtime.Change("route.delete", "None", "Deletes the route.
 
 type routeDeleteArgs struct {
 	Route *routeValue `arg:"route" doc:"the route"`
+	_     struct{}    `arg:"*"`
+	runtime.Irreversible
 }
 
 func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return nil, tx.Apply(&delRoute{Route: a.Route.route})
 }
 
-// delRoute deletes a route that this lab added.
+// delRoute deletes a route that this lab added, and that undoing the lab deletes.
 type delRoute struct {
 	kernel.Route
 	Over []kernel.LinkRef `json:"over,omitempty"`
+	Loss *kernel.Loss     `json:"loss,omitempty"` // the route, when it could not be added again
 }
 
-func (o *delRoute) Kind() string             { return "route del" }
-func (o *delRoute) Command() string          { return routeCommand("del", o.Route) }
-func (o *delRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
-func (o *delRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Over) }
+func (o *delRoute) Kind() string               { return "route del" }
+func (o *delRoute) Command() string            { return routeCommand("del", o.Route) }
+func (o *delRoute) Touches() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
+func (o *delRoute) Claims() []runtime.Claim    { return routeClaims(o.Route, o.Over) }
+func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
+
+func (o *delRoute) Unmakes(older runtime.Op) bool {
+	add, ok := older.(*addRoute)
+	return ok && reflect.DeepEqual(add.Route, o.Route)
+}
 
 func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
-	if !fresh {
-		o.Over, err = m.RouteLinks(o.Route)
+	if fresh {
+		return nil
+	}
+	if o.Over, err = m.RouteLinks(o.Route); err != nil {
+		return err
+	}
+	if o.Loss, err = m.FrailRoute(o.Route); o.Loss != nil {
+		return o.Loss
 	}
 	return err
 }
 
-func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
-
 func (o *delRoute) Undo(m *kernel.Machine) error {
-	err := m.CheckRoute(o.Route)
-	if errors.Is(err, unix.EEXIST) || errors.Is(err, kernel.ErrGone) {
-		return nil // the deletion did not happen, or the route's namespace or link has gone since
-	} else if err != nil {
-		return err
+	there, foreign, err := m.RouteThere(o.Route)
+	if there || foreign || err != nil { // there: the deletion did not happen
+		return divergedRoute(o.Route, foreign && !there, err)
 	}
-	return m.AddRoute(o.Route)
+	if err = m.AddRoute(o.Route); o.Loss != nil && kernel.Refused(err) {
+		return o.Loss
+	}
+	return err
 }

@@ -3,7 +3,9 @@ package builtins
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -21,6 +23,8 @@ type sysctlArgs struct {
 	NS    nsArg          `arg:"ns" doc:"the namespace"`
 	Key   sysctlKeyArg   `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
 	Value sysctlValueArg `arg:"value?" doc:"string or int to set"`
+	_     struct{}       `arg:"*"`
+	runtime.Irreversible
 }
 
 // sysctlKeyArg is the key of a sysctl that belongs to a namespace.
@@ -70,6 +74,9 @@ func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	value, err := n.Sysctl(string(a.Key))
+	if a.Value.given && kernel.Unreadable(err) {
+		return starlark.None, nil // it can only be written
+	}
 	return starlark.String(value), err
 }
 
@@ -82,6 +89,9 @@ type setSysctl struct {
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
 	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
+	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read
+
+	under []string // what older changes of the run found, here or where they write the same
 }
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
@@ -130,23 +140,26 @@ func linksOf(n *kernel.Namespace, keys []string) (map[string]int, error) {
 	return links, err
 }
 
-// restore gives a key its old value back, under the name that its link has now. A link that has gone since took its
-// settings with it, also when another has its name.
-func (o *setSysctl) restore(m *kernel.Machine, n *kernel.Namespace, key, old string) error {
-	if name, ok := kernel.SysctlLink(key); ok && o.Links[name] > 0 {
-		l, err := m.Read(kernel.LinkRef{NS: o.NS, Index: o.Links[name]})
-		if errors.Is(err, kernel.ErrGone) || err == nil && l.NS.Cookie != o.NS.Cookie {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if key, err = kernel.SysctlOf(key, l.Name); err != nil {
-			return err
-		}
+// keyNow is a key under the name that its link has now. ErrGone: the link has gone since and took its settings with it, also
+// when another has its name.
+func (o *setSysctl) keyNow(m *kernel.Machine, key string) (string, error) {
+	name, ok := kernel.SysctlLink(key)
+	if !ok || o.Links[name] == 0 {
+		return key, nil
 	}
-	now, err := n.Sysctl(key)
-	if err == nil && now != old {
-		err = n.SetSysctl(key, old)
+	l, err := m.Read(kernel.LinkRef{NS: o.NS, Index: o.Links[name]})
+	if err == nil && l.NS.Cookie != o.NS.Cookie {
+		err = kernel.ErrGone
+	}
+	if err != nil {
+		return "", err
+	}
+	return kernel.SysctlOf(key, l.Name)
+}
+
+func unlessGone(err error) error {
+	if errors.Is(err, kernel.ErrGone) {
+		return nil
 	}
 	return err
 }
@@ -168,8 +181,13 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
+	if o.Old, err = n.Sysctl(o.Key); kernel.Unreadable(err) {
+		o.Loss = &kernel.Loss{What: "the value of sysctl " + o.Key + " in " + o.NS.String(), Why: "it cannot be read: " + kernel.Cause(err)}
+	} else if err != nil {
 		return err
+	}
+	if fresh {
+		return nil
 	}
 	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
 		return err
@@ -178,14 +196,22 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	links, err := n.SysctlStrips(o.Key)
+	if err != nil {
+		return err
+	}
+	var lost []error
+	if o.Loss != nil {
+		lost = append(lost, o.Loss)
+	}
 	for _, l := range links {
 		img, err := m.Image(l)
 		if err != nil {
 			return err
 		}
-		o.Images = append(o.Images, img)
+		img.Stake().StakeSysctls(kernel.MTU6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//disable_ipv6", "net/ipv6/conf//stable_secret")
+		o.Images, lost = append(o.Images, img), append(lost, img.Whole())
 	}
-	return err
+	return errors.Join(lost...)
 }
 
 func (o *setSysctl) Do(m *kernel.Machine) error {
@@ -196,6 +222,21 @@ func (o *setSysctl) Do(m *kernel.Machine) error {
 	return n.SetSysctl(o.Key, o.Value)
 }
 
+func (o *setSysctl) Over(older runtime.Op) {
+	if s, ok := older.(*setSysctl); ok && s.NS.Cookie == o.NS.Cookie && leaf(s.Key) == leaf(o.Key) {
+		o.under = append(append(o.under, s.Old), slices.Collect(maps.Values(s.Shadow))...)
+	}
+}
+
+// leaf is what a key sets, wherever it sets it.
+func leaf(key string) string {
+	name, _ := kernel.SysctlPath(key) // it was read before
+	if name = path.Base(name); name == "ip_forward" {
+		return "forwarding"
+	}
+	return name
+}
+
 func (o *setSysctl) Undo(m *kernel.Machine) error {
 	n, err := m.Namespace(o.NS)
 	if errors.Is(err, kernel.ErrGone) {
@@ -203,33 +244,73 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	errs := []error{o.restore(m, n, o.Key, o.Old)}
+	at, err := o.keyNow(m, o.Key)
+	if err != nil {
+		return unlessGone(err)
+	}
+	now, err := n.Sysctl(at)
+	var errs []error
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil // it went with its link
+	case o.Loss != nil && (err == nil || errors.Is(err, unix.EACCES)):
+		errs = append(errs, o.Loss)
+	case o.Loss != nil && kernel.Unreadable(err):
+		// It was never set, then as now.
+	case err != nil:
+		return err
+	default:
+		errs = append(errs, o.putBack(m, n, o.Key, at, now, o.Old))
+	}
 	// A key of all can be written with the value that it has, and change those of the links.
 	for _, k := range shadowOrder(o.Shadow) {
-		// The family of a link can be off by now.
-		if err := o.restore(m, n, k, o.Shadow[k]); !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, err)
+		// A link that has gone since took its settings with it, and the family of one can be off by now.
+		at, err := o.keyNow(m, k)
+		if err != nil {
+			errs = append(errs, unlessGone(err))
+			continue
+		}
+		if now, err := n.Sysctl(at); err == nil {
+			errs = append(errs, o.putBack(m, n, k, at, now, o.Shadow[k]))
 		}
 	}
-	for _, img := range o.Images {
-		if err := m.Restore(img); !errors.Is(err, kernel.ErrGone) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, restoreAll(m, o.Images))...)
 }
+
+// putBack gives a key the value that it had, unless it has one that neither the op gave it nor its undoing, which has the
+// kernel write the old value, too, to more than one key.
+func (o *setSysctl) putBack(m *kernel.Machine, n *kernel.Namespace, key, at, now, old string) error {
+	if now == old {
+		return nil
+	}
+	ours := slices.Contains(o.under, now) || same(now, o.Value) || strings.HasSuffix(key, "/all/accept_redirects") // which becomes the opposite of the forwarding
+	for k, v := range o.Shadow {
+		ours = ours || key != o.Key && now == v && shadowRank(k) < 2
+	}
+	if !ours && (key == o.Key || now != o.Old) {
+		if became, err := m.SysctlBecomes(o.Key, o.Value); err != nil || !same(now, became) {
+			return &kernel.Error{Op: "restore sysctl", Object: key, NS: n.Name(),
+				Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, old, o.Value, kernel.ErrDiverged)}
+		}
+	}
+	return n.SetSysctl(at, old)
+}
+
+// same compares two values but for the white space between the numbers in them.
+func same(a, b string) bool { return slices.Equal(strings.Fields(a), strings.Fields(b)) }
 
 // shadowOrder puts all before default before the links: each rewrites those after it.
 func shadowOrder(shadow map[string]string) []string {
-	rank := func(key string) int {
-		for i, word := range []string{"/all/", "/default/"} {
-			if strings.Contains(key, word) {
-				return i
-			}
-		}
-		return 2
-	}
 	return slices.SortedFunc(maps.Keys(shadow), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(shadowRank(a), shadowRank(b)), cmp.Compare(a, b))
 	})
+}
+
+func shadowRank(key string) int {
+	for i, word := range []string{"/all/", "/default/"} {
+		if strings.Contains(key, word) {
+			return i
+		}
+	}
+	return 2
 }

@@ -92,10 +92,11 @@ func (l *Labs) held(others []journal.Entry, claims []Claim) error {
 
 // intend looks and writes the intent: from here on the change will be undone. What was there before the run is taken
 // while no other run can take anything.
-func (s *Session) intend(op Op, pos string) (seq int, err error) {
+func (s *Session) intend(op Op, pos string, waiver *Irreversible) (c change, err error) {
 	fresh := s.fresh(op)
 	look := func(others []journal.Entry) error {
-		if err := op.Check(s.m, fresh); err != nil {
+		lost, err := waiver.accept(op, op.Check(s.m, fresh))
+		if err != nil {
 			return err
 		}
 		if err := ValidOp(op); err != nil {
@@ -107,11 +108,14 @@ func (s *Session) intend(op Op, pos string) (seq int, err error) {
 		if err := (&Labs{voc: s.voc}).held(others, claims); err != nil {
 			return err
 		}
-		seq, err = s.log.Intent(op.Kind(), op, pos)
+		seq, err := s.log.Intent(op.Kind(), op, pos, lost...)
+		c = change{seq, op, pos, lost}
 		return blamed(err)
 	}
 	if fresh || len(op.Claims()) == 0 {
-		return seq, look(nil)
+		err = look(nil)
+	} else {
+		err = s.log.Alone(look)
 	}
-	return seq, s.log.Alone(look)
+	return c, err
 }

@@ -42,7 +42,7 @@ type Param struct {
 	Rest     string // "*" or "**" when it takes all that is left over
 	// Values lists what it can be, when that is one of a few strings; nil otherwise.
 	Values func(*Vocabulary) []string
-	field  int
+	field  []int
 }
 
 // An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When the
@@ -62,7 +62,7 @@ type Chooser interface {
 // Change declares a builtin that changes the machine. args is a pointer to a struct; its fields tagged
 // `arg:"name"` are the parameters in order ("name?" is optional, "*name" and "**name" take the rest, a field tagged
 // `arg:"*"` makes those after it keyword-only), each with a `doc:"..."`; the values in it are the defaults.
-// A method's first field is its receiver.
+// A method's first field is its receiver. The parameters of an embedded struct are the builtin's own.
 func Change(name, result, doc string, args Changer) *Decl {
 	d := declare(name, result, doc, args)
 	d.Changes = true
@@ -80,9 +80,8 @@ func declare(name, result, doc string, args any) *Decl {
 		panic("runtime: builtin " + name + " has no doc")
 	}
 	keyword := false
-	t := d.proto.Type()
-	for i := range t.NumField() {
-		tag, ok := t.Field(i).Tag.Lookup("arg")
+	for _, f := range reflect.VisibleFields(d.proto.Type()) {
+		tag, ok := f.Tag.Lookup("arg")
 		if !ok {
 			continue
 		}
@@ -90,7 +89,7 @@ func declare(name, result, doc string, args any) *Decl {
 			keyword = true
 			continue
 		}
-		p := Param{Doc: t.Field(i).Tag.Get("doc"), Keyword: keyword, field: i}
+		p := Param{Doc: f.Tag.Get("doc"), Keyword: keyword, field: f.Index}
 		p.Name, p.Rest = strings.TrimLeft(tag, "*"), tag[:len(tag)-len(strings.TrimLeft(tag, "*"))]
 		optional := strings.HasSuffix(p.Name, "?")
 		p.Name = strings.TrimSuffix(p.Name, "?")
@@ -98,12 +97,12 @@ func declare(name, result, doc string, args any) *Decl {
 		if p.Doc == "" {
 			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
 		}
-		p.Type = typeName(t.Field(i).Type)
-		if c, ok := reflect.New(t.Field(i).Type).Interface().(Chooser); ok {
+		p.Type = typeName(f.Type)
+		if c, ok := reflect.New(f.Type).Interface().(Chooser); ok {
 			p.Values = c.Choices
 		}
 		if !p.Required {
-			p.Default = defaultText(d.proto.Field(i))
+			p.Default = defaultText(d.proto.FieldByIndex(f.Index))
 		}
 		d.Params = append(d.Params, p)
 	}
@@ -180,7 +179,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 		if val == starlark.None && !p.Required {
 			return nil
 		}
-		if err := unpack(v, target.Elem().Field(p.field), val); err != nil {
+		if err := unpack(v, target.Elem().FieldByIndex(p.field), val); err != nil {
 			return d.usage("parameter %q: %w", p.Name, err)
 		}
 		return nil
@@ -192,7 +191,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 				return nil, err
 			}
 		case rest >= 0:
-			field := target.Elem().Field(d.Params[rest].field)
+			field := target.Elem().FieldByIndex(d.Params[rest].field)
 			item := reflect.New(field.Type().Elem()).Elem()
 			if err := unpack(v, item, a); err != nil {
 				return nil, d.usage("argument %d: %w", i+1, err)
@@ -213,7 +212,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 				return nil, err
 			}
 		} else if last := d.Params[max(len(d.Params)-1, 0):]; len(last) == 1 && last[0].Rest == "**" {
-			field := target.Elem().Field(last[0].field)
+			field := target.Elem().FieldByIndex(last[0].field)
 			field.Set(reflect.Append(field, reflect.ValueOf(kw)))
 		} else {
 			return nil, d.unknown(name, recv != nil)
@@ -340,7 +339,7 @@ func (v *View) Dry() bool { return v.s.m == nil }
 // Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with the
 // value, and its error is the call's. element: the value is one of several that the parameter takes as a list.
 func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, element bool) error {
-	typ := d.proto.Type().Field(p.field).Type
+	typ := d.proto.Type().FieldByIndex(p.field).Type
 	if val == starlark.None && !p.Required && !element {
 		return nil
 	}
@@ -352,7 +351,7 @@ func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, element bool) e
 
 // Several reports whether a parameter takes a list whose elements are unpacked one by one, so that each can be tried.
 func (d *Decl) Several(p Param) bool {
-	typ := d.proto.Type().Field(p.field).Type
+	typ := d.proto.Type().FieldByIndex(p.field).Type
 	_, own := reflect.New(typ).Interface().(Unpacker)
 	_, plain := reflect.New(typ).Interface().(starlark.Unpacker)
 	return typ.Kind() == reflect.Slice && !own && !plain

@@ -127,7 +127,8 @@ func report(b *strings.Builder, err error, sources Sources, outer starlark.CallS
 func message(err error) string {
 	var k *kernel.Error
 	var stop *Interrupted
-	if errors.As(err, &k) || errors.As(err, &stop) {
+	var i *IrreversibleError
+	if errors.As(err, &k) || errors.As(err, &stop) || errors.As(err, &i) {
 		return err.Error()
 	}
 	return strings.TrimPrefix(kernel.Cause(err), "fail: ")

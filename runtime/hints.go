@@ -19,7 +19,10 @@ func Hint(err error) string {
 	var u *UsageError
 	var held *HeldError
 	var refused *sandbox.Refusal
+	var i *IrreversibleError
 	switch {
+	case errors.As(err, &i):
+		return i.Hint()
 	case errors.As(err, &k) && k.Hint != "":
 		return k.Hint
 	case errors.As(err, &u):

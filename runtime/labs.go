@@ -62,7 +62,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	lab.Err = errors.Join(lab.Err, err)
 	lab.ops = ops
 	for _, c := range ops {
-		lab.Changes = append(lab.Changes, Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos})
+		lab.Changes = append(lab.Changes, c.event())
 		if p, ok := c.op.(Publisher); ok {
 			lab.refs = append(lab.refs, p.Publishes())
 			lab.Namespaces = append(lab.Namespaces, p.Publishes().Name)
@@ -249,7 +249,7 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 			return fail(blamed(err))
 		}
 	}
-	if u, _ = undo(m, log, changes); len(u.Left) > 0 {
+	if u, _ = undo(m, log, changes); !u.Over() {
 		return u, log.Close()
 	}
 	return u, log.Remove()
@@ -270,6 +270,11 @@ func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
 
 func (l *Labs) show(w io.Writer, lab Lab, refs []kernel.NSRef) error {
 	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
+	for _, c := range lab.Changes {
+		for _, lost := range c.Lost {
+			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)
+		}
+	}
 	m, err := kernel.Open()
 	if err != nil {
 		return err

@@ -26,12 +26,14 @@ type Op interface {
 	// add to them, but not to none. While one run can undo a change to such a thing, no other run may change it.
 	Claims() []Claim
 	// Check looks and changes nothing that others can see: it resolves what Do needs and saves what Do will overwrite.
-	// fresh says that all it touches was made in the same transaction, so that there is nothing to save.
+	// fresh says that all it touches was made in the same transaction, so that there is nothing to save. What undoing would
+	// not bring back is an error of kernel.Losses alone, once all else is checked and saved: then the change is made only
+	// when the script says irreversible=True.
 	Check(m *kernel.Machine, fresh bool) error
 	// Do makes one request of the kernel: it happens wholly or not at all.
 	Do(m *kernel.Machine) error
 	// Undo puts back what was, and is content when that is so already. It touches only what it can identify as the op's
-	// own, and reports the rest as kernel.ErrDiverged.
+	// own, and reports the rest as kernel.ErrDiverged. An error of kernel.Losses alone says what did not come back.
 	Undo(m *kernel.Machine) error
 }
 
@@ -53,6 +55,14 @@ type Unpublisher interface{ Unpublishes() kernel.NSRef }
 // is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held to that.
 type Checkable interface{ Valid() error }
 
+// An Unmaker is an op that takes away what an older op made; undoing it makes that again, but for nothing when the older
+// one is to be undone as well.
+type Unmaker interface{ Unmakes(older Op) bool }
+
+// A Layered op sets what an older op may have set as well. Before it is undone it is shown the older ones: they may have been
+// undone already, and what they found is then nobody else's doing.
+type Layered interface{ Over(older Op) }
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)
@@ -60,9 +70,15 @@ type Passing interface {
 
 // A change is an op that was made in this run, or read back from a journal.
 type change struct {
-	seq int
-	op  Op
-	pos string
+	seq  int
+	op   Op
+	pos  string
+	lost []string // what undoing it was known not to bring back when it was made
+}
+
+// event is the change for those who are told of it.
+func (c change) event() Event {
+	return Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos, Lost: c.lost}
 }
 
 // made is what a list of changes made: links by the identity that they had at each time, and namespaces.
@@ -93,12 +109,15 @@ func moot(op Op, made map[kernel.Object]bool) bool {
 	return len(op.Touches()) > 0
 }
 
-// A Leftover is a change that could not be undone.
+// A Leftover is a change that could not be undone, or not whole.
 type Leftover struct {
 	Seq     int    `json:"seq,omitempty"`
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Reason  string `json:"reason"`
+	// Final says that all was undone but for what cannot be brought back, or what somebody else has changed since: there is
+	// nothing more to do about it.
+	Final bool `json:"final,omitempty"`
 }
 
 // An Undoing is what a rollback did.
@@ -107,6 +126,11 @@ type Undoing struct {
 	Left   []Leftover `json:"left,omitempty"`
 	// Why the journal does not say of all of them that they are undone. It is of no account when nothing is left.
 	Unwritten error `json:"-"`
+}
+
+// Over reports whether there is nothing left that could still be undone.
+func (u Undoing) Over() bool {
+	return !slices.ContainsFunc(u.Left, func(l Leftover) bool { return !l.Final })
 }
 
 // undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
@@ -134,10 +158,10 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		held = r.vanished()
 	}
 	u = Undoing{Undone: len(changes), Unwritten: r.write}
-	for i, c := range r.failed {
-		if !r.covered(c, changes) {
+	for _, f := range r.failed {
+		if !r.covered(f.change, changes) {
 			u.Undone--
-			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
+			u.Left = append(u.Left, f.leftovers()...)
 		}
 	}
 	if r.watch != nil {
@@ -146,7 +170,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	for _, c := range changes {
 		if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
 			u.Undone--
-			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+			u.Left = append(u.Left, Leftover{Seq: c.seq, Command: c.op.Command(), Pos: c.pos, Reason: "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
 		}
 		if !r.logged[c.seq] {
 			open = append(open, c)
@@ -160,17 +184,16 @@ const lostTries = 3
 
 // A rollback is an undoing under way.
 type rollback struct {
-	m       *kernel.Machine
-	log     *journal.Log
-	ours    map[kernel.Object]bool // what the changes made
-	names   []kernel.NSRef         // the namespaces among that
-	watch   *kernel.Vanishing      // of these, from when the first loses its name
-	undone  map[int]bool
-	logged  map[int]bool // what the journal knows to be undone
-	tell    []int        // of these, what the journal is still to be told of
-	failed  []change     // in the last pass
-	reasons []error
-	write   error // of the journal, the first
+	m      *kernel.Machine
+	log    *journal.Log
+	ours   map[kernel.Object]bool // what the changes made
+	names  []kernel.NSRef         // the namespaces among that
+	watch  *kernel.Vanishing      // of these, from when the first loses its name
+	undone map[int]bool
+	logged map[int]bool // what the journal knows to be undone
+	tell   []int        // of these, what the journal is still to be told of
+	failed []failure    // in the last pass
+	write  error        // of the journal, the first
 }
 
 // again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
@@ -185,8 +208,8 @@ func (r *rollback) again(changes []change) {
 // going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
 // a moment after that has gone, and with them their other ends.
 func (r *rollback) going(held map[uint64]string) bool {
-	return r.watch != nil && slices.ContainsFunc(r.failed, func(c change) bool {
-		return slices.ContainsFunc(c.op.Touches(), func(o kernel.Object) bool {
+	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
+		return !f.final() && slices.ContainsFunc(f.op.Touches(), func(o kernel.Object) bool {
 			_, is := held[o.Cookie]
 			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
 		})
@@ -195,9 +218,9 @@ func (r *rollback) going(held map[uint64]string) bool {
 
 // left reports whether a namespace's making or deletion is among what could not be undone.
 func (r *rollback) left(ref kernel.NSRef) bool {
-	return slices.ContainsFunc(r.failed, func(c change) bool {
-		p, makes := c.op.(Publisher)
-		u, deletes := c.op.(Unpublisher)
+	return slices.ContainsFunc(r.failed, func(f failure) bool {
+		p, makes := f.op.(Publisher)
+		u, deletes := f.op.(Unpublisher)
 		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
 	})
 }
@@ -226,18 +249,47 @@ func (r *rollback) vanished() map[uint64]string {
 	return r.watch.Wait(context.Background(), patience, stay)
 }
 
+// A failure is a change that could not be undone, or not whole.
+type failure struct {
+	change
+	err error
+}
+
+// final reports whether it was undone but for what cannot be brought back, or what somebody else has changed.
+func (f failure) final() bool {
+	_, more := kernel.Losses(f.err)
+	return !more
+}
+
+func (f failure) leftovers() []Leftover {
+	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: f.err.Error()}
+	lost, more := kernel.Losses(f.err)
+	if more {
+		return []Leftover{l}
+	}
+	var all []Leftover
+	if l.Final = true; errors.Is(f.err, kernel.ErrDiverged) {
+		all = append(all, l)
+	}
+	for _, loss := range lost {
+		l.Reason = loss.Error()
+		all = append(all, l)
+	}
+	return all
+}
+
 // pass goes once through changes, newest first.
 func (r *rollback) pass(todo []change) {
-	r.failed, r.reasons = nil, nil
+	r.failed = nil
 	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
 		if _, ok := c.op.(Publisher); ok && i < named {
 			named = r.unname(todo[:i+1])
 		}
-		moot, err := r.undo(c)
+		moot, err := r.undo(c, todo[:i])
 		if r.undone[c.seq] = err == nil; err != nil {
-			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
+			r.failed = append(r.failed, failure{c, err})
 			continue
 		}
 		// What is older than a failure is to be undone once more after that, by this process or by the next.
@@ -285,16 +337,16 @@ func (r *rollback) note() {
 
 // undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
 // and does that.
-func (r *rollback) undo(c change) (isMoot bool, err error) {
+func (r *rollback) undo(c change, older []change) (isMoot bool, err error) {
 	for range lostTries {
-		if isMoot, err = r.undoOnce(c); !errors.Is(err, kernel.ErrLost) {
+		if isMoot, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
 			break
 		}
 	}
 	return isMoot, err
 }
 
-func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
+func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 	if p, ok := c.op.(Publisher); ok {
 		if r.left(p.Publishes()) {
 			return false, errors.New("its deletion is not undone")
@@ -304,14 +356,22 @@ func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
 		}
 	}
 	if u, ok := c.op.(Unpublisher); ok {
-		for _, c := range r.failed {
-			if p, ok := c.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+		for _, f := range r.failed {
+			if p, ok := f.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
 				return false, errors.New("its name is another namespace's still")
 			}
 		}
 	}
 	if moot(c.op, r.ours) {
 		return true, nil
+	}
+	if u, ok := c.op.(Unmaker); ok && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
+		return false, nil
+	}
+	if l, ok := c.op.(Layered); ok {
+		for _, c := range older {
+			l.Over(c.op)
+		}
 	}
 	failpoint.Hit("change: before it is undone")
 	return false, c.op.Undo(r.m)
@@ -320,8 +380,8 @@ func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
 // unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
 // with it.
 func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
-	for _, c := range r.failed {
-		if mover, ok := c.op.(Mover); ok {
+	for _, f := range r.failed {
+		if mover, ok := f.op.(Mover); ok && !f.final() {
 			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie {
 				return fmt.Errorf("link %s is still in it", from.Name)
 			}

@@ -58,6 +58,8 @@ type Event struct {
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Text    string `json:"text,omitempty"`
+	// Of a change: what undoing it will not bring back. The script said irreversible=True.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // A Session is one run: the lab's journal, the machine, and what the script has changed so far. It belongs to one
@@ -369,14 +371,14 @@ func (s *Session) unwatched() error {
 	return err
 }
 
-// Rollback undoes all that the run changed.
+// Rollback undoes all that the run changed. Its journal ends with it, but for what is left that could still be undone.
 func (s *Session) Rollback() (Undoing, error) {
 	if s.entered {
 		return s.depart()
 	}
 	u, _ := undo(s.m, s.log, s.changes)
 	s.changes, s.ended = nil, true
-	if len(u.Left) > 0 {
+	if !u.Over() {
 		return u, errors.Join(s.unwatched(), s.log.Close())
 	}
 	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.

@@ -53,33 +53,36 @@ func (v *View) Namespaces() []kernel.NSRef {
 func (v *View) OnExit(fn func(*starlark.Thread) error) { v.s.exits = append(v.s.exits, fn) }
 
 // A Tx is what a builtin that changes the machine gets. Nothing else can apply an op.
-type Tx struct{ *View }
+type Tx struct {
+	*View
+	waiver *Irreversible // nil for a builtin without that parameter
+}
 
-// Apply makes one change: looks, writes the intent to the journal, does it.
+// Apply makes one change: looks, writes the intent to the journal, does it. A change that could not be undone whole is
+// made only when the call says irreversible=True.
 func (tx *Tx) Apply(op Op) error {
 	s := tx.s
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
 	}
-	pos := tx.position()
-	seq, err := s.intend(op, pos)
+	c, err := s.intend(op, tx.position(), tx.waiver)
 	if err != nil {
 		return err
 	}
 	if s.o.Observe != nil {
-		s.o.Observe(Event{Event: "change", Seq: seq, Kind: op.Kind(), Command: op.Command(), Pos: pos})
+		s.o.Observe(c.event())
 	}
 	failpoint.Hit("change: before it is made")
 	err = op.Do(s.m)
 	failpoint.Hit("change: after it was made")
 	if kernel.Unsettled(err) {
 		// It stays among the changes: undoing it does the right thing whether it was made or not.
-		s.remember(change{seq, op, pos})
+		s.remember(c)
 		return err
 	} else if err != nil {
-		return errors.Join(err, s.log.Failed(seq))
+		return errors.Join(err, s.log.Failed(c.seq))
 	}
-	s.remember(change{seq, op, pos})
+	s.remember(c)
 	return nil
 }
 

@@ -130,7 +130,11 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 	if q, ok := bound.(Querier); ok {
 		val, err = q.Query(view)
 	} else {
-		val, err = bound.(Changer).Change(&Tx{view})
+		tx := &Tx{View: view}
+		if w, ok := bound.(waiving); ok {
+			tx.waiver = w.waives()
+		}
+		val, err = bound.(Changer).Change(tx)
 	}
 	if val == nil && err == nil {
 		val = starlark.None

@@ -264,6 +264,80 @@ func TestBackToBack(t *testing.T) {
 	nstest.Same(t, before)
 }
 
+// expect runs a command that is to end with an exit code and to say something.
+func expect(t *testing.T, code int, want string, args ...string) {
+	t.Helper()
+	cmd := nsscript(args...)
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), want) {
+		t.Errorf("%v: exit code %d, want %d and %q:\n%s", args, got, code, want, out)
+	}
+}
+
+// TestDiverged has somebody else change during a run what the run has changed: that stays, is said once with an exit code
+// of its own, and is in nobody's way afterwards. What only waits for a name is tried again.
+func TestDiverged(t *testing.T) {
+	before := nstest.Dump(t)
+	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
+	expect(t, exitLeftover, "it is 1300, was 1500, was set to 1400: changed by somebody else meanwhile, left as it is", "-c",
+		`host.link("pre0").set(mtu = 1400); addr(host.link("pre0"), "10.1.0.1/24"); run(host, ["ip", "link", "set", "pre0", "mtu", "1300"]); fail("x")`)
+	expect(t, 0, "", "recover")
+	expect(t, 0, "(1300, [])", "-c", `print((host.link("pre0").mtu, [a for a in host.link("pre0").addrs if a.startswith("10.")]))`)
+	nstest.IP(t, "link", "del", "pre0")
+
+	nstest.IP(t, "netns", "add", "pre")
+	expect(t, exitLeftover, "its name is another one's", "-c", `netns_at(name = "pre").delete(); run(host, ["ip", "netns", "add", "pre"]); fail("x")`)
+	expect(t, exitLeftover, "hint: `nsscript recover` tries again", "recover")
+	nstest.IP(t, "netns", "del", "pre")
+	expect(t, 0, "nothing left behind", "recover")
+	nstest.IP(t, "netns", "del", "pre")
+	nstest.Same(t, before)
+}
+
+// TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
+// said once, whoever undoes it, with an exit code of its own.
+func TestIrreversible(t *testing.T) {
+	const lost = "ip link del ifb0: link ifb0 in host is lost: a link of kind ifb cannot be made again exactly"
+	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
+	before := nstest.Dump(t)
+	for _, end := range []struct {
+		name string
+		do   func()
+	}{
+		{"refused", func() {
+			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("ifb0").delete()`)
+			nstest.IP(t, "link", "del", "ifb0")
+		}},
+		{"taken down at once", func() {
+			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("ifb0").delete(irreversible = True)`)
+		}},
+		{"failed", func() {
+			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c", `host.link("ifb0").delete(irreversible = True); fail("x")`)
+		}},
+		{"taken down", func() {
+			expect(0, "is up", "-c", `host.link("ifb0").delete(irreversible = True)`)
+			expect(0, "lost for good by ip link del ifb0: link ifb0 in host", "show", "command")
+			expect(exitLeftover, lost, "down", "command")
+		}},
+		{"killed", func() {
+			cmd := nsscript("-c", `host.link("ifb0").delete(irreversible = True); run(host, ["sh", "-c", "kill -9 -1"])`)
+			_ = cmd.Run() // it is killed with all that there is
+			orphans(t)
+			expect(exitLeftover, lost, "recover")
+		}},
+	} {
+		nstest.IP(t, "link", "add", "ifb0", "type", "ifb")
+		end.do()
+		expect(0, "", "recover")
+		if after := nstest.Dump(t); after != before {
+			t.Fatalf("%s: %s", end.name, nstest.Diff(before, after))
+		}
+	}
+}
+
 // TestHeld takes a lab down while a foreign process is in its namespace: it is named, and what it holds is undone when
 // it has gone.
 func TestHeld(t *testing.T) {

@@ -150,6 +150,9 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 		if len(u.Left) == 0 {
 			summary = fmt.Sprintf("rolled back %d changes, but not all went well:", u.Undone)
 		}
+		if err == nil && u.Over() {
+			summary = fmt.Sprintf("rolled back %d changes; what cannot be brought back:", u.Undone)
+		}
 		events.say(runtime.Event{Event: "leftover", Text: prefix + summary})
 		for _, l := range u.Left {
 			events.say(runtime.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
@@ -157,7 +160,9 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 		if err != nil {
 			events.say(runtime.Event{Event: "leftover", Text: "  " + err.Error()})
 		}
-		events.say(runtime.Event{Event: "leftover", Text: "  hint: `nsscript recover` tries again"})
+		if err != nil || !u.Over() {
+			events.say(runtime.Event{Event: "leftover", Text: "  hint: `nsscript recover` tries again"})
+		}
 		return exitError(exitLeftover)
 	}
 	if !events.o.quiet {
@@ -252,11 +257,14 @@ func (e *events) observe(ev runtime.Event) {
 	case e.o.json:
 		e.say(ev)
 	case e.o.trace && ev.Event == "change":
+		line := "+ " + ev.Command
 		if e.o.verbose {
-			fmt.Fprintf(os.Stderr, "+ %s  # %s\n", ev.Command, ev.Pos)
-		} else {
-			fmt.Fprintf(os.Stderr, "+ %s\n", ev.Command)
+			line += "  # " + ev.Pos
 		}
+		for _, lost := range ev.Lost {
+			line += "  # lost for good: " + lost
+		}
+		fmt.Fprintln(os.Stderr, line)
 	}
 }
 

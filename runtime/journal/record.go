@@ -54,6 +54,8 @@ type Record struct {
 	Kind  string          `json:"kind,omitempty"` // of an intent: which change, and with what; the name that is given
 	Data  json.RawMessage `json:"data,omitempty"`
 	Pos   string          `json:"pos,omitempty"` // where in the script
+	// Of an intent: what its undoing would not bring back. The script said that this may be.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // A DamageError says where a journal is not what was written. Nothing of such a journal is acted on.

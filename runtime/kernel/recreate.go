@@ -26,18 +26,21 @@ func (m *Machine) Recreate(img, peer *Image) error {
 		if err = m.AddBridge(img.spec()); err == nil {
 			err = m.restoreInfo(img)
 		}
+	case img.Kind == "veth":
+		err = img.NoPeer()
 	default:
-		err = &Error{Op: "restore link", Object: img.Link.Name, NS: img.Link.NS.String(), Err: unix.EOPNOTSUPP}
+		err = img.Recreatable()
+	}
+	if onlyLost, more := Losses(err); onlyLost != nil && !more {
+		m.lost[img.Link.Object()] = true
+	}
+	if errors.Is(err, unix.EEXIST) {
+		err = fail(ErrInTheWay, "restore link", img.String(), nil)
 	}
 	if err != nil {
 		return err
 	}
 	return m.restoreBoth(img, peer)
-}
-
-// Recreatable says whether a deleted link of this kind can be made again exactly.
-func (img *Image) Recreatable() bool {
-	return img.Kind == "veth" || img.Kind == "bridge" && img.Attrs["mac"] != noMAC
 }
 
 func (m *Machine) restoreBoth(img, peer *Image) error {

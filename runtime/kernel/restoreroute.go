@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -100,6 +101,9 @@ func hopsOf(path []byte) func(yield func([]byte) bool) {
 // restoreRoutes adds the routes that are missing, again and again while that gets further: a route through a gateway
 // needs the one to the gateway first.
 func (n *Namespace) restoreRoutes(index int, img *Image) error {
+	if err := n.dropDead(img); err != nil {
+		return err
+	}
 	for lost := false; ; {
 		have, err := n.routes46()
 		if err != nil {
@@ -122,7 +126,7 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 					all = append(all, r)
 				}
 			}
-			more, err := n.restorePlace(at[where], all, lost)
+			more, err := n.restorePlace(img, at[where], all, lost)
 			added += more
 			errs = append(errs, err)
 		}
@@ -131,18 +135,32 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			continue
 		}
 		if added == 0 {
-			return errors.Join(append(errs, n.dropKernels(index, have, img.Routes))...)
+			return errors.Join(append(errs, n.dropKernels(index, have, img))...)
 		}
 	}
 }
 
+// allMulticast is the prefix of all IPv6 multicast addresses.
+var allMulticast = netip.MustParsePrefix("ff00::/8")
+
 // dropKernels deletes the IPv6 routes of the kernel's own that a link did not have: the kernel gives the route to all
 // multicast to a link without multicast too, when it gets an address, and leaves it when the address goes; and so it
-// does with the route of a prefix of which there is another address.
-func (n *Namespace) dropKernels(index int, have, want [][]byte) error {
+// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay.
+func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
+	addrs, err := n.linkAddrs(index)
+	if err != nil {
+		return err
+	}
+	theirs := map[netip.Prefix]bool{}
+	for _, a := range addrs {
+		if !slices.ContainsFunc(img.Addrs, func(w []byte) bool { return addrKey(w) == addrKey(a) }) {
+			theirs[addrKey(a).Prefix.Masked()], theirs[allMulticast] = true, true
+		}
+	}
 	for _, h := range have {
+		dst, _ := netip.AddrFromSlice(attr(h, unix.SizeofRtMsg, unix.RTA_DST))
 		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
-			!slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(h, w) }) {
+			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
@@ -153,7 +171,7 @@ func (n *Namespace) dropKernels(index int, have, want [][]byte) error {
 
 // restorePlace makes the routes of one place what they were, in their order. It says how many more of those are there
 // now. What was not there before and is not what is left of one of them is somebody else's, and stays.
-func (n *Namespace) restorePlace(have, want [][]byte, lost bool) (added int, err error) {
+func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (added int, err error) {
 	had := 0
 	var ours, rest [][]byte
 	for _, h := range have {
@@ -174,19 +192,32 @@ func (n *Namespace) restorePlace(have, want [][]byte, lost bool) (added int, err
 		stay++
 	}
 	var errs []error
-	for _, h := range append(rest, ours[stay:]...) {
+	anew, add := ours[stay:], want[stay:]
+	if slices.ContainsFunc(anew, func(h []byte) bool { return img.frail(h) != nil }) {
+		// That one could not be added again: what is missing goes behind what is there.
+		add = slices.DeleteFunc(slices.Clone(want), func(w []byte) bool {
+			return slices.ContainsFunc(ours, func(h []byte) bool { return sameRoute(w, h) })
+		})
+		if anew, stay = nil, len(ours); !slices.EqualFunc(append(slices.Clone(ours), add...), want, sameRoute) {
+			errs = append(errs, &Loss{What: "the order of the routes to " + routeText(want[0]), Why: "one of them could not be added again"})
+		}
+	}
+	for _, h := range append(rest, anew...) {
 		if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, err)
 		}
 	}
 	there := stay
-	for _, w := range want[stay:] {
-		add := func() error {
+	for _, w := range add {
+		request := func() error {
 			return n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(w)))
 		}
-		err := add()
+		err := request()
 		if err != nil && lost && w[0] == unix.AF_INET {
-			err = n.withWays(w, add)
+			err = n.withWays(w, request)
+		}
+		if loss := img.frail(w); loss != nil && Refused(err) {
+			err = loss
 		}
 		if err == nil {
 			there++
@@ -239,25 +270,8 @@ func remains(have, want []byte) bool {
 	return path != nil || ways[string(attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
 }
 
-// Whole is an error when the image has a route that the kernel would not take again as things are: one of several ways of
-// which one is dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. To be
-// asked before what can lose routes.
-func (img *Image) Whole() error {
-	refuse := func(why, hint string) error {
-		return &Error{Op: "save link", Object: img.Link.Name, NS: img.Link.NS.String(), Err: errors.New("a route over it " + why + ", and could not be restored"), Hint: hint}
-	}
-	for _, raw := range img.Routes {
-		for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-			if hop[2]&unix.RTNH_F_DEAD != 0 {
-				return refuse("has a nexthop whose link is down", "`ip route` shows the nexthop as dead: set its link up first, or delete the route")
-			}
-		}
-		if _, ok := img.Sysctls["net/ipv6/conf//mtu"]; !ok && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index {
-			return refuse("goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least")
-		}
-	}
-	return nil
-}
+// rtaNexthop is RTA_NH_ID of linux/rtnetlink.h.
+const rtaNexthop = 30
 
 // settable are the flags of a route or nexthop that it is given; the others, such as dead and linkdown, are the
 // kernel's to say.
@@ -266,6 +280,11 @@ const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE
 // plainRoute is a copy of a route's message without what the kernel says of its state.
 func plainRoute(raw []byte) []byte {
 	raw = withoutAttr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
+	if attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil {
+		for _, typ := range []int{unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH} { // the object says where it goes
+			raw = withoutAttr(raw, unix.SizeofRtMsg, typ)
+		}
+	}
 	binary.NativeEndian.PutUint32(raw[8:], binary.NativeEndian.Uint32(raw[8:])&settable)
 	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 		hop[2] &= settable

@@ -48,6 +48,10 @@ func (n *Namespace) Sysctl(key string) (value string, err error) {
 	return value, n.sysctlError(err, "read sysctl", key)
 }
 
+// Unreadable reports whether the error of reading a sysctl says that it is there and has no value to read: it can only be
+// written, or was never set.
+func Unreadable(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EIO) }
+
 // SetSysctl writes a key in the namespace.
 func (n *Namespace) SetSysctl(key, value string) error {
 	path, err := SysctlPath(key)
@@ -55,6 +59,28 @@ func (n *Namespace) SetSysctl(key, value string) error {
 		return err
 	}
 	return n.sysctlError(n.Do(func() error { return writeSysctl(path, value) }), "set sysctl", key)
+}
+
+// SysctlBecomes is what the kernel makes of a value: it rounds some, and writes others in its own way. It is tried in a
+// namespace of its own, with lo in place of a link.
+func (m *Machine) SysctlBecomes(key, value string) (string, error) {
+	path, err := SysctlPath(key)
+	if err != nil {
+		return "", err
+	}
+	if parts := strings.Split(path, "/"); len(parts) == 5 && parts[3] != "all" && parts[3] != "default" {
+		parts[3] = "lo"
+		path = strings.Join(parts, "/")
+	}
+	n, err := m.Make("sysctl")
+	if err != nil {
+		return "", err
+	}
+	defer n.Forget()
+	if err := n.SetSysctl(path, value); err != nil {
+		return "", err
+	}
+	return n.Sysctl(path)
 }
 
 func (n *Namespace) sysctlError(err error, op, key string) error {

@@ -217,19 +217,31 @@ func text(v []byte) string {
 // Quiet waits until the kernel has done what it does later: turned carriers into states, and made IPv6 addresses usable.
 func Quiet(t testing.TB, namespaces ...string) {
 	t.Helper()
+	quiet(t, 50*time.Millisecond, namespaces)
+}
+
+// QuietNew is Quiet for a world that has just been made: an address whose local route is not there yet waits for nothing
+// but its turn.
+func QuietNew(t testing.TB, namespaces ...string) {
+	t.Helper()
+	quiet(t, 2*time.Second, namespaces)
+}
+
+func quiet(t testing.TB, patience time.Duration, namespaces []string) {
+	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for _, ns := range namespaces {
 		for start := time.Now(); ; {
-			waiting, idle := "", false
+			waiting, idle, tentative := "", false, false
 			err := within(ns, func() (err error) {
-				waiting, idle, err = unquiet()
+				waiting, idle, tentative, err = unquiet()
 				return err
 			})
 			if err != nil {
 				t.Fatalf("wait for namespace %q: %v", ns, err)
 			}
 			// An address that was kept when its link went down waits for the link, and looks like one just added.
-			if waiting == "" || idle && time.Since(start) > 50*time.Millisecond {
+			if waiting == "" || idle && (time.Since(start) > patience || tentative && time.Since(start) > 50*time.Millisecond) {
 				break
 			}
 			if time.Now().After(deadline) {
@@ -241,11 +253,11 @@ func Quiet(t testing.TB, namespaces ...string) {
 }
 
 // unquiet names something that is still to happen in the thread's namespace; idle says that it is about links only that
-// do not run.
-func unquiet() (waiting string, idle bool, err error) {
+// do not run, and tentative that it is about addresses only that wait for them to find duplicates.
+func unquiet() (waiting string, idle, tentative bool, err error) {
 	c, err := dial()
 	if err != nil {
-		return "", false, err
+		return "", false, false, err
 	}
 	defer c.close()
 	running := map[uint32]bool{}
@@ -253,7 +265,7 @@ func unquiet() (waiting string, idle bool, err error) {
 	for range 2 {
 		links, err := c.dump(syscall.RTM_GETLINK, make([]byte, 16))
 		if err != nil {
-			return "", false, err
+			return "", false, false, err
 		}
 		for _, l := range links {
 			ask := make([]byte, 16)
@@ -265,11 +277,11 @@ func unquiet() (waiting string, idle bool, err error) {
 	}
 	addrs, err := c.dump(syscall.RTM_GETADDR, append([]byte{syscall.AF_INET6}, make([]byte, 7)...))
 	if err != nil {
-		return "", false, err
+		return "", false, false, err
 	}
 	routes, err := c.dump(syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...))
 	if err != nil {
-		return "", false, err
+		return "", false, false, err
 	}
 	local := map[string]bool{}
 	for _, r := range routes {
@@ -284,8 +296,9 @@ func unquiet() (waiting string, idle bool, err error) {
 		}
 		if flags := number(find(a, 8, 8)); flags&0x08 == 0 && (flags&0x40 != 0 || !local[string(ip)]) { // IFA_F_DADFAILED, IFA_F_TENTATIVE
 			idle = !running[number(a[4:])] && (idle || waiting == "")
+			tentative = flags&0x40 != 0 && (tentative || waiting == "")
 			waiting = fmt.Sprintf("address %x of link %d", ip, number(a[4:]))
 		}
 	}
-	return waiting, idle, nil
+	return waiting, idle, tentative, nil
 }

@@ -1,0 +1,235 @@
+package builtins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// What the worlds of TestIrreversible begin with: a pair, a route with a nexthop that is dead, a nexthop object, and a
+// bridge that one goes over.
+const (
+	ends     = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add 10.1.0.1/24 dev m0; "
+	deadHop  = ends + "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down"
+	dead6    = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add fd01::1/64 dev m0 nodad; link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add fd77::1/64 dev s0 nodad; -6 route add fd50::/64 nexthop via fd01::2 dev m0 nexthop via fd77::2 dev s0; link set s0 down"
+	anObject = ends + "nexthop add id 5 via 10.1.0.2 dev m0; route add 10.5.0.0/16 nhid 5"
+	aBridge  = "link add b0 address 02:00:00:00:00:b0 type bridge; link set b0 addrgenmode none up; link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; link set m0 master b0; addr add 10.2.0.1/24 dev b0; nexthop add id 6 via 10.2.0.2 dev b0"
+
+	lostDefault = "route default via 10.1.0.2 via 10.77.0.2 of link m0 in host"
+	lostBridges = "nexthop object 6 of link b0 in host, with the routes through it"
+)
+
+// irreversible are the changes that are refused since they could not be undone whole.
+var irreversible = []struct {
+	name, world string
+	call        string   // IRR is where irreversible=True goes
+	lost        []string // what is said to be lost
+	differ      string   // matches each line that differs afterwards
+}{
+	{"delete a link of a kind", "link add ifb0 type ifb; addr add 10.6.0.1/24 dev ifb0", `host.link("ifb0").delete(IRR)`, []string{"link ifb0 in host, its address"}, "ifb|10.6.0|link/ether|valid_lft"},
+	{"delete an end whose peer is elsewhere", "netns add elsewhere; link add m0 type veth peer name m1 netns elsewhere", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
+	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; link add m0 type veth peer name m1; link set m0 master b0; link del m0",
+		`host.link("b0").delete(IRR)`, []string{"the empty mac of link b0 in host"}, "link/ether|bridge_id|b0: "},
+	{"delete a link below others", ends + "link add v0 link m0 type macvlan; link add v1 link m1 type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in host", "link v1 in host"}, "v[01]|macvlan|link/ether"},
+	{"delete a link under a dead nexthop", deadHop, `host.link("m0").delete(IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"down under a dead nexthop", deadHop, `down(host.link("m0"), IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"down under a nexthop object", anObject, `down(host.link("m0"), IRR)`,
+		[]string{"nexthop object 5 of link m0 in host, with the routes through it"}, "10.5.0"},
+	{"down at the other end of a nexthop object", anObject, `down(host.link("m1"), IRR)`, []string{"nexthop object 5 of link m0 in host, with the routes through it"}, "10.5.0"},
+	{"set down", deadHop, `host.link("m0").set(up = False, IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"too small for IPv6", dead6, `host.link("m0").set(mtu = 1000, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
+	{"move", deadHop, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"leave a bridge", aBridge, `host.link("m0").set(master = False, IRR)`, []string{lostBridges}, ""},
+	{"port of a new bridge", aBridge, `bridge(host, ports = [host.link("m0")], IRR)`, []string{lostBridges}, ""},
+	{"add an address", deadHop, `addr(host.link("m0"), "10.1.0.9/24", IRR)`, []string{lostDefault}, ""},
+	{"sysctl that takes IPv6 away", dead6, `sysctl(host, "net.ipv6.conf.m0.disable_ipv6", 1, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
+	{"sysctl that can only be written", "", `sysctl(host, "net.ipv4.route.flush", 1, IRR)`, []string{"the value of sysctl net.ipv4.route.flush in host"}, ""},
+	{"sysctl that was never set", ends, `sysctl(host, "net.ipv6.conf.m0.stable_secret", "2001:db8::1", IRR)`, []string{"the value of sysctl net.ipv6.conf.m0.stable_secret in host"}, ""},
+	{"delete a namespace with such a link", "link add m0 type veth peer name m1; link set m0 addrgenmode none up; netns add elsewhere; link set m1 netns elsewhere; -n elsewhere link set m1 up; addr add 10.1.0.1/24 dev m0; nexthop add id 5 via 10.1.0.2 dev m0",
+		`netns_at(name = "elsewhere").delete(IRR)`, []string{"nexthop object 5 of link m0 in host, with the routes through it"}, ""},
+}
+
+func makeHost(t *testing.T, world string) {
+	t.Helper()
+	for _, line := range strings.Split(world, "; ") {
+		if line != "" {
+			nstest.IP(t, strings.Fields(line)...)
+		}
+	}
+	nstest.Quiet(t, "")
+}
+
+// clearHost deletes all links and namespaces of the sandbox.
+func clearHost(t *testing.T) {
+	t.Helper()
+	links, err := os.ReadDir("/sys/class/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if _, err := os.Stat("/sys/class/net/" + l.Name()); err == nil && l.Name() != "lo" { // a pair goes with one of its ends
+			nstest.IP(t, "link", "del", l.Name())
+		}
+	}
+	names, err := os.ReadDir("/run/netns")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		nstest.IP(t, "netns", "del", n.Name())
+	}
+}
+
+// endings are the ways in which a lab is undone.
+var endings = []struct {
+	name string
+	undo func(*runtime.Session) (runtime.Undoing, error)
+}{
+	{"at the end", (*runtime.Session).Rollback},
+	{"by recover", func(s *runtime.Session) (runtime.Undoing, error) {
+		if err := s.Close(); err != nil {
+			return runtime.Undoing{}, err
+		}
+		found, err := runtime.OpenLabs(All(), "").Recover()
+		if err != nil || len(found) != 1 {
+			return runtime.Undoing{}, fmt.Errorf("found %v: %w", found, err)
+		}
+		return found[0].Undoing, found[0].Err
+	}},
+	{"by down", func(s *runtime.Session) (runtime.Undoing, error) {
+		if err := errors.Join(s.Keep(), s.Close()); err != nil {
+			return runtime.Undoing{}, err
+		}
+		labs := runtime.OpenLabs(All(), "")
+		lab, err := labs.Find("test")
+		if err != nil || !strings.Contains(fmt.Sprint(lab.Changes), "in host") { // what is lost
+			return runtime.Undoing{}, fmt.Errorf("the journal knows nothing of a loss: %v, %w", lab.Changes, err)
+		}
+		return labs.Down("test")
+	}},
+}
+
+// TestIrreversible makes changes that cannot be undone whole: refused unless the script says otherwise, and then all
+// that can be undone is, the rest is listed, and nothing is left to try again.
+func TestIrreversible(t *testing.T) {
+	for _, c := range irreversible {
+		t.Run(c.name, func(t *testing.T) {
+			makeHost(t, c.world)
+			before := nstest.Dump(t)
+			_, err := script(t, "x.star", strings.ReplaceAll(strings.ReplaceAll(c.call, ", IRR", ""), "IRR", ""))
+			for _, want := range append(c.lost, "undoing it would not bring back", "irreversible=True does it all the same") {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("without irreversible=True: %v, want %q", err, want)
+				}
+			}
+			nstest.Quiet(t, "")
+			nstest.Same(t, before)
+			clearHost(t)
+			for _, end := range endings {
+				t.Run(end.name, func(t *testing.T) {
+					defer clearHost(t)
+					makeHost(t, c.world)
+					before := nstest.Dump(t)
+					s := newSession(t)
+					defer s.Close()
+					if err := runIn(t, s, strings.ReplaceAll(c.call, "IRR", "irreversible = True")); err != nil {
+						t.Fatal(err)
+					}
+					nstest.Quiet(t, "")
+					u, err := end.undo(s)
+					if err != nil || !u.Over() {
+						t.Fatalf("%v, left: %+v", err, u.Left)
+					}
+					nstest.Quiet(t, "")
+					differ := nstest.Diff(before, nstest.Dump(t))
+					if c.differ == "" && differ != "" {
+						t.Errorf("differs: %s", differ)
+					}
+					for _, line := range strings.Split(differ, "\n") {
+						if differ != "" && !regexp.MustCompile(c.differ).MatchString(line) {
+							t.Errorf("differs: %s", line)
+						}
+					}
+					if differ != "" && len(u.Left) != len(c.lost) {
+						t.Errorf("%d losses, want %d: %+v", len(u.Left), len(c.lost), u.Left)
+					}
+					for i, l := range u.Left {
+						if i < len(c.lost) && !strings.HasPrefix(l.Reason, c.lost[i]) {
+							t.Errorf("lost is %q, want %q", l.Reason, c.lost[i])
+						}
+					}
+					if _, err := os.Lstat("/run/nsscript"); err == nil {
+						t.Error("there is a journal still")
+					}
+				})
+			}
+		})
+	}
+}
+
+func newSession(t *testing.T) *runtime.Session {
+	t.Helper()
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: All(), Lab: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func runIn(t *testing.T, s *runtime.Session, src string) error {
+	t.Helper()
+	p, err := All().Parse("x.star", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Run(context.Background(), p)
+}
+
+// TestIrreversibleAttempt undoes such changes as part of a script: an attempt that lost something ends the run, and what
+// the end of the run makes up for is no loss.
+func TestIrreversibleAttempt(t *testing.T) {
+	const route = `m0, s0 = host.link("m0"), host.link("s0")
+r = route(host, "10.50.0.0/16", nexthops = [{"via": "10.1.0.2", "dev": m0}, {"via": "10.77.0.2", "dev": s0}])
+run(host, ["ip", "link", "set", "s0", "down"])
+assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
+`
+	for _, c := range []struct {
+		name, src string
+		err       string // of the run
+		left      int
+	}{
+		{"caught by none", `attempt(attempt, lambda: [host.link("ifb0").delete(irreversible = True), fail("x")])`, "1 changes of the attempt could not be undone", 1},
+		{"of what is there still", `assert.eq(attempt(lambda: [down(host.link("ifb0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
+		{"route of the run's own", route + `r.delete(irreversible = True)`, "", 0},
+		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`, "1 changes of the attempt could not be undone", 0},
+		{"in a namespace of the run's own", `a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			makeHost(t, strings.Replace(deadHop, "; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "", 1)+"; link add ifb0 type ifb")
+			defer clearHost(t)
+			before := nstest.Dump(t)
+			s := newSession(t)
+			defer s.Close()
+			err := runIn(t, s, c.src)
+			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got %v, want %q", err, c.err)
+			}
+			u, err := s.Rollback()
+			if err != nil || len(u.Left) != c.left || !u.Over() {
+				t.Errorf("%v, left: %+v", err, u.Left)
+			}
+			if c.left == 0 {
+				nstest.IP(t, "link", "set", "s0", "up")
+				nstest.Quiet(t, "")
+				nstest.Same(t, before)
+			}
+		})
+	}
+}

@@ -1,0 +1,135 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Refused reports whether the kernel would not take a route as things are.
+func Refused(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENODEV, unix.EINVAL, unix.EACCES},
+		func(e error) bool { return errors.Is(err, e) })
+}
+
+// Whole is the Losses of an image's routes that the kernel would not take again as things are. To be asked before what
+// can lose routes.
+func (img *Image) Whole() error {
+	var all []error
+	for _, raw := range img.Routes {
+		if loss := img.frail(raw); loss != nil {
+			all = append(all, loss)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Why a route with a dead nexthop is frail: the kernel wants all the links of a new route up.
+const (
+	deadHop     = "it has a nexthop whose link is down"
+	deadHopHint = "`ip route` shows the nexthop as dead: set its link up first, or delete the route"
+)
+
+// frail is the Loss of a route that the kernel would not take again as things are: one of several ways of which one is
+// dead, since it wants all the links up, one through an IPv6 gateway over a link without IPv6, and one through a nexthop
+// object that is lost itself. It is nil for others.
+func (img *Image) frail(raw []byte) *Loss {
+	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
+	switch {
+	case deadHops(raw) > 0:
+		loss.Why, loss.Hint = deadHop, deadHopHint
+	case !img.IPv6 && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
+		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
+	case img.Nexthops != nil && attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
+		for _, o := range img.Nexthops {
+			if o.ID == attrNumber(raw, unix.SizeofRtMsg, rtaNexthop) {
+				return o.loss()
+			}
+		}
+		loss.Why = "it goes through a group of nexthop objects"
+	default:
+		return nil
+	}
+	return loss
+}
+
+// routeText is a route for people: where it leads, and through what gateways.
+func routeText(raw []byte) string {
+	head := nl.DeserializeRtMsg(raw)
+	text := "default"
+	if dst, ok := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok {
+		text = netip.PrefixFrom(dst, int(head.Dst_len)).String()
+	} else if head.Family == unix.AF_INET6 {
+		text = "-6 default"
+	}
+	via := func(gateway []byte) {
+		if ip, ok := netip.AddrFromSlice(gateway); ok {
+			text += " via " + ip.String()
+		}
+	}
+	via(attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
+	if v := attr(raw, unix.SizeofRtMsg, unix.RTA_VIA); len(v) > 2 {
+		via(v[2:])
+	}
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		via(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
+	}
+	if table := attrNumber(raw, unix.SizeofRtMsg, unix.RTA_TABLE); table != unix.RT_TABLE_MAIN {
+		text += " table " + strconv.Itoa(table)
+	}
+	return text
+}
+
+// dropDead deletes the IPv4 routes with a nexthop that is dead and was not: to be added again, for the kernel revives it
+// neither with its link's addresses nor when another route of the same nexthops is added.
+func (n *Namespace) dropDead(img *Image) error {
+	have, err := n.routes46()
+	if err != nil {
+		return err
+	}
+	var dead [][]byte
+	for _, h := range have {
+		was := slices.IndexFunc(img.Routes, func(w []byte) bool { return sameRoute(w, h) })
+		if h[0] == unix.AF_INET && was >= 0 && deadHops(h) > deadHops(img.Routes[was]) {
+			dead = append(dead, h)
+		}
+	}
+	if dead == nil {
+		return nil
+	}
+	up := map[int]bool{}
+	links, err := n.Links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		up[l.Index] = l.Up
+	}
+	for _, h := range dead {
+		again := true // the kernel wants all the links up
+		for hop := range hopsOf(attr(h, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+			again = again && up[int(int32(binary.NativeEndian.Uint32(hop[4:])))]
+		}
+		if again {
+			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deadHops is how many of a route's nexthops are dead.
+func deadHops(raw []byte) (dead int) {
+	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		if hop[2]&unix.RTNH_F_DEAD != 0 {
+			dead++
+		}
+	}
+	return dead
+}

@@ -1,0 +1,133 @@
+package kernel
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Loss is something that does not come back once it has gone. It is the error of a check whose change would take it
+// away, and of an undoing that found it missing: all else was brought back then, and trying again is of no use.
+type Loss struct {
+	What string `json:"what"`           // in words: "link ifb0 in host"
+	Why  string `json:"why"`            // it does not come back
+	Hint string `json:"hint,omitempty"` // how to do without losing it
+}
+
+func (l *Loss) Error() string { return l.What + " is lost: " + l.Why }
+
+// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it that trying again could
+// change. What somebody else has changed stays as it is.
+func Losses(err error) (lost []*Loss, more bool) {
+	seen := map[string]bool{}
+	var walk func(err error)
+	walk = func(err error) {
+		switch err {
+		case ErrDiverged:
+			return
+		case ErrInTheWay:
+			more = true
+			return
+		}
+		switch e := err.(type) {
+		case nil:
+		case *Loss:
+			if !seen[e.What] {
+				seen[e.What] = true
+				lost = append(lost, e)
+			}
+		case interface{ Unwrap() []error }:
+			for _, part := range e.Unwrap() {
+				walk(part)
+			}
+		case interface{ Unwrap() error }:
+			if e.Unwrap() == nil {
+				more = true
+			}
+			walk(e.Unwrap())
+		default:
+			more = true
+		}
+	}
+	walk(err)
+	return lost, more
+}
+
+// Recreatable is the Loss of what could not be made again after the link has been deleted.
+func (img *Image) Recreatable() error {
+	switch {
+	case img.Kind == "veth":
+		return nil
+	case img.Kind == "bridge" && img.Attrs["mac"] != noMAC:
+		return nil
+	case img.Kind == "bridge":
+		return img.macLoss()
+	}
+	return img.gone("a link of kind " + img.Kind + " cannot be made again exactly")
+}
+
+// macLoss is the Loss of what noMAC stands for.
+func (img *Image) macLoss() *Loss {
+	return &Loss{What: "the empty mac of link " + img.String(), Why: "only a bridge whose last port left has none"}
+}
+
+// gone is the Loss of the whole link.
+func (img *Image) gone(why string) *Loss {
+	what := "link " + img.String()
+	for _, part := range []struct {
+		n          int
+		one, other string
+	}{{len(img.Addrs), "address", "addresses"}, {len(img.Routes), "route", "routes"}, {len(img.Neighs), "neighbour", "neighbours"}} {
+		switch {
+		case part.n == 1:
+			what += ", its " + part.one
+		case part.n > 1:
+			what += fmt.Sprintf(", its %d %s", part.n, part.other)
+		}
+	}
+	return &Loss{What: what, Why: why}
+}
+
+// String is the link and where it is.
+func (img *Image) String() string { return img.Link.Name + " in " + img.Link.NS.String() }
+
+// NoPeer is the Loss of a pair of which this machine has only one end open.
+func (img *Image) NoPeer() *Loss {
+	loss := img.gone("its other end is in a namespace that this run does not know, and goes with it")
+	loss.Hint = "netns_at() makes the namespace known"
+	return loss
+}
+
+// CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could tell
+// whose it is.
+func (m *Machine) CheckName(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
+	if err != nil {
+		return fail(err, "add link", ref.Name, nil)
+	}
+	if _, err = n.Link(ref.Name); err == nil {
+		return hinted(fail(unix.EEXIST, "add link", ref.Name, n), "%s has a link %s already", n.Name(), ref.Name)
+	}
+	return unlessGone(err)
+}
+
+// Replaced is ErrDiverged when a link that is gone has its name on another one.
+func (m *Machine) Replaced(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
+	if err != nil {
+		return unlessGone(err)
+	}
+	l, err := n.Link(ref.Name)
+	if err != nil || l.Index == ref.Index { // it is on its way out
+		return unlessGone(err)
+	}
+	return fail(fmt.Errorf("it is another one: %w", ErrDiverged), "delete link", ref.Name, n)
+}
+
+// Strayed is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
+func (m *Machine) Strayed(from, to LinkRef) error {
+	if _, err := m.Namespace(to.NS); err != nil || m.At(to) || m.At(from) || m.lost[to.Object()] {
+		return unlessGone(err)
+	}
+	return fail(fmt.Errorf("it is neither there nor in %s: %w", from.NS, ErrDiverged), "move link", to.Name+" back from "+to.NS.String(), nil)
+}
