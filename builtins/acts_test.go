@@ -40,7 +40,7 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"link add bridge": func(w *madeWorld) act {
 		name, mac := w.pick("new0", "b0"), w.maybe(2, "02:00:00:00:00:42")
-		return func(e *env) runtime.Op { return &addBridge{e.spec(e.in, name, mac, true)} }
+		return func(e *env) runtime.Op { return &addBridge{LinkSpec: e.spec(e.in, name, mac, true)} }
 	},
 	"link del": func(w *madeWorld) act {
 		name := w.pick(w.links...)

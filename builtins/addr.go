@@ -73,10 +73,10 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if o.Image, err = m.Image(o.Link); err == nil {
-		err = o.Image.Whole()
+	if o.Image, err = m.Image(o.Link); err != nil {
+		return err
 	}
-	return err
+	return o.Image.Stake().StakeSysctls().Whole()
 }
 
 func (o *addAddr) there(m *kernel.Machine) (bool, error) {
@@ -89,7 +89,7 @@ func (o *addAddr) there(m *kernel.Machine) (bool, error) {
 func (o *addAddr) Do(m *kernel.Machine) error { return m.AddAddr(o.Addr) }
 
 func (o *addAddr) Undo(m *kernel.Machine) error {
-	err := m.DelAddr(o.Addr)
+	err := m.TakeBack(o.Addr)
 	if o.Image != nil && (err == nil || errors.Is(err, kernel.ErrGone)) {
 		err = m.Restore(o.Image)
 	}
@@ -155,19 +155,23 @@ func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
 	if fresh {
 		return nil
 	}
-	if o.Image, err = m.Image(o.Link); err == nil {
-		err = o.Image.Whole()
+	if o.Image, err = m.Image(o.Link); err != nil {
+		return err
 	}
-	return err
+	return o.Image.Stake().StakeSysctls().Whole()
 }
 
 func (o *delAddr) Do(m *kernel.Machine) error { return m.DelAddr(o.Addr) }
 
 func (o *delAddr) Undo(m *kernel.Machine) error {
-	if err := m.Restore(o.Image); err != nil && !errors.Is(err, kernel.ErrGone) {
-		return err
+	err := m.CheckAddr(o.Addr, o.Image)
+	if err == nil {
+		err = m.Restore(o.Image)
 	}
-	return nil
+	if errors.Is(err, kernel.ErrGone) {
+		return nil
+	}
+	return err
 }
 
 func atoi(s string) int {

@@ -65,7 +65,7 @@ func laws() []law {
 		{"link add veth", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			return &addVeth{A: fresh(t, m, "new0"), B: fresh(t, m, "new1")}
 		}},
-		{"link add bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &addBridge{fresh(t, m, "newbr")} }},
+		{"link add bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &addBridge{LinkSpec: fresh(t, m, "newbr")} }},
 		{"link del veth", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "law0")} }},
 		{"link del bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
 		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),
@@ -104,8 +104,20 @@ func laws() []law {
 	}
 }
 
-// world makes what the ops work on: a pair with addresses, routes and a neighbour, a bridge with a port, a namespace.
+// world makes what the ops work on, and takes it away again.
 func world(t *testing.T) {
+	t.Helper()
+	makeWorld(t)
+	t.Cleanup(func() {
+		for _, args := range [][]string{{"link", "del", "law0"}, {"link", "del", "lawbr"}, {"netns", "del", "lawns"}} {
+			nstest.TryIP(t, args...)
+		}
+	})
+}
+
+// makeWorld makes a pair with addresses, routes and a neighbour, a bridge, and a namespace.
+func makeWorld(t *testing.T) {
+	t.Helper()
 	for _, args := range [][]string{
 		{"netns", "add", "lawns"},
 		{"link", "add", "law0", "type", "veth", "peer", "name", "law1"}, {"link", "add", "lawbr", "address", "02:00:00:00:00:b0", "type", "bridge"},
@@ -119,11 +131,6 @@ func world(t *testing.T) {
 		nstest.IP(t, args...)
 	}
 	nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"})
-	t.Cleanup(func() {
-		for _, args := range [][]string{{"link", "del", "law0"}, {"link", "del", "lawbr"}, {"netns", "del", "lawns"}} {
-			nstest.TryIP(t, args...)
-		}
-	})
 }
 
 // TestOpLaws holds every op to what it promises: its record is the op; undone before it was made, it changes nothing;

@@ -282,9 +282,12 @@ type setLink struct {
 	// The name of the bridge whose index is the value of master: for people.
 	Master string        `json:"master,omitempty"`
 	Old    string        `json:"old"`
+	Alone  bool          `json:"alone,omitempty"` // nothing else changes with it
 	Image  *kernel.Image `json:"image,omitempty"` // of the link as it was
 	// What changes with it; see saveOthers.
 	Others []*kernel.Image `json:"others,omitempty"`
+
+	under []string // what older changes of the run found it to be
 }
 
 func (o *setLink) Kind() string             { return "link set" }
@@ -315,16 +318,25 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	o.Old = l.Attr(o.Attr)
-	if o.Image, err = m.Image(o.Link); err != nil {
-		return err
-	}
 	switch o.Attr {
-	case "mtu", "mac", "up", "master":
+	case "alias", "group", "txqlen":
+		o.Alone = true
+		return nil
+	}
+	if o.Image, err = m.Image(o.Link); err == nil {
 		err = o.saveOthers(m, l)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	o.Image.Stake(o.Attr)
+	switch {
+	case o.Attr == "name", o.Attr == "mac":
+		o.Image.StakeSysctls()
+	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= minIPv6:
+		o.Image.StakeSysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
+	}
+	switch {
 	case o.Attr == "up" && o.Value == "off":
 		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
 	case o.Attr == "mtu" && atoi(o.Value) < minIPv6:
@@ -345,6 +357,9 @@ const minIPv6 = 1280
 // saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
 // gets and loses its carrier with it, and its bridge; and the links above it.
 func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
+	if o.Attr == "name" {
+		return nil
+	}
 	master := ""
 	if o.Attr == "master" {
 		master = o.Value
@@ -370,7 +385,10 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
 		return err
 	}
 	more, err := bridgesOf(m, peer, "")
-	o.Others = append(append(o.Others, img), more...)
+	o.Others = append(append(o.Others, img.Stake()), more...)
+	for _, img := range o.Others {
+		img.StakeSysctls(kernel.MTU6)
+	}
 	return err
 }
 
@@ -386,34 +404,46 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kerne
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, img)
+		images = append(images, img.Stake("mtu", "mac"))
 	}
 	return images, nil
 }
 
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
 
+func (o *setLink) Over(older runtime.Op) {
+	if s, ok := older.(*setLink); ok && s.Attr == o.Attr && s.Link.Object() == o.Link.Object() {
+		o.under = append(o.under, s.Old)
+	}
+}
+
 func (o *setLink) Undo(m *kernel.Machine) error {
 	l, err := m.Read(o.Link)
-	if errors.Is(err, kernel.ErrGone) || o.Image == nil {
+	if errors.Is(err, kernel.ErrGone) || o.Image == nil && !o.Alone {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if now := l.Attr(o.Attr); now != o.Value && now != o.Old {
+	if now := l.Attr(o.Attr); now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
+	}
+	if o.Alone {
+		if l.Attr(o.Attr) == o.Old {
+			return nil
+		}
+		return m.SetLink(o.Link, o.Attr, o.Old)
 	}
 	return errors.Join(m.Restore(o.Image), restoreAll(m, o.Others))
 }
 
 // moveLink moves a link to another namespace.
 type moveLink struct {
-	From  kernel.LinkRef `json:"from"`
-	To    kernel.LinkRef `json:"to"`
-	Image *kernel.Image  `json:"image,omitempty"`
-	// Of the bridge that it is a port of, and of the links above it.
-	Others []*kernel.Image `json:"others,omitempty"`
+	From   kernel.LinkRef  `json:"from"`
+	To     kernel.LinkRef  `json:"to"`
+	Image  *kernel.Image   `json:"image,omitempty"`
+	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
+	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of
 }
 
 func (o *moveLink) Kind() string { return "link set netns" }
@@ -444,12 +474,14 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
+	o.Image.Stake("up", "master")
 	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
-	above, err := m.ImagesAbove(l)
-	o.Others = append(o.Others, above...)
-	return errors.Join(err, m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+	if o.Above, err = m.ImagesAbove(l); err != nil {
+		return err
+	}
+	return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
 }
 
 func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
@@ -457,6 +489,9 @@ func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.
 func (o *moveLink) Undo(m *kernel.Machine) error {
 	if o.Image == nil {
 		return nil
+	}
+	if err := m.Strayed(o.From, o.To); err != nil {
+		return err
 	}
 	if m.At(o.To) {
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
@@ -466,8 +501,11 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
 	err := m.Restore(o.Image)
+	if err == nil {
+		err = m.Reopen(o.From, o.Above)
+	}
 	if errors.Is(err, kernel.ErrGone) {
 		err = nil
 	}
-	return errors.Join(err, restoreAll(m, o.Others))
+	return errors.Join(err, restoreAll(m, append(o.Above, o.Others...)))
 }

@@ -192,7 +192,12 @@ func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.O
 	}
 	slices.Reverse(read)
 	pass := func(todo []runtime.Op) (failed []runtime.Op, errs []error) {
-		for _, op := range todo {
+		for i, op := range todo {
+			if l, ok := op.(runtime.Layered); ok {
+				for _, older := range todo[i+1:] {
+					l.Over(older)
+				}
+			}
 			err := undo(op, m)
 			if _, ok := op.(*addNetns); err == nil && twice && !ok {
 				err = undo(op, m)

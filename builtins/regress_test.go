@@ -18,7 +18,12 @@ const (
 )
 
 func settingOf(link, attr, value string) act {
-	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op { return &setLink{Link: l, Attr: attr, Value: value} })
+	return onLink(link, func(e *env, l kernel.LinkRef) runtime.Op {
+		if br, err := e.in.Link(value); attr == "master" && err == nil {
+			value = itoa(br.Index)
+		}
+		return &setLink{Link: l, Attr: attr, Value: value}
+	})
 }
 
 func deletion(link string) act {
@@ -102,9 +107,50 @@ var regressions = []struct {
 	{"last address of a subnet", pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/25 dev m0", []act{removal("m0", "10.1.0.1/24")}, false},
 }
 
-// TestRegress holds what was fixed.
+// much is what a pair of links can lose: addresses of both families in an order, routes through them and with a source,
+// permanent neighbours, settings of both families.
+const much = pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/24 dev m0; addr add fd01::1/64 dev m0 nodad; addr add fd01::2/64 dev m0 nodad; " +
+	"route add 10.50.0.0/16 via 10.1.0.9; route add 10.51.0.0/16 dev m0 src 10.1.0.2; -6 route add fd50::/64 via fd01::9; -6 route add fd51::/64 dev m0 src fd01::2; " +
+	"neigh add 10.1.0.9 lladdr 02:00:00:00:00:77 dev m0 nud permanent; neigh add fd01::9 lladdr 02:00:00:00:00:77 dev m0 nud permanent; " +
+	"net/ipv4/conf/m0/rp_filter=2; net/ipv6/conf/m0/accept_ra=2; net/ipv6/neigh/m0/gc_stale_time=7"
+
+// wider are the ops whose effects are wider than what they set.
+var wider = []struct {
+	name, world string
+	acts        []act
+	refused     bool
+}{
+	{"mtu too small for IPv6", much, []act{settingOf("m0", "mtu", "1000")}, false},
+	{"mtu too small for IPv6, and back", much, []act{settingOf("m0", "mtu", "1000"), settingOf("m0", "mtu", "1500")}, false},
+	{"down", much, []act{settingOf("m0", "up", "off")}, false},
+	{"down, and up again", much, []act{settingOf("m0", "up", "off"), settingOf("m0", "up", "on")}, false},
+	{"down of the other end", much, []act{settingOf("m1", "up", "off")}, false},
+	{"name", much, []act{settingOf("m0", "name", "renamed")}, false},
+	{"mac", much, []act{settingOf("m0", "mac", "02:00:00:00:00:42")}, false},
+	{"primary address", much, []act{removal("m0", "10.1.0.1/24")}, false},
+	{"primary address, when the next one takes its place", much + "; net/ipv4/conf/m0/promote_secondaries=1", []act{removal("m0", "10.1.0.1/24")}, false},
+	{"IPv6 address that routes have as their source", much, []act{removal("m0", "fd01::2/64")}, false},
+	{"ip_forward, with links that differ", pair + "net/ipv4/conf/lo/forwarding=1; net/ipv4/conf/m0/forwarding=0", []act{writing("net.ipv4.ip_forward", "1")}, false},
+	{"ip_forward off, with links that differ", pair + "net/ipv4/ip_forward=1; net/ipv4/conf/m0/forwarding=0", []act{writing("net.ipv4.ip_forward", "0")}, false},
+	{"setting of all, with links that differ", pair + "net/ipv6/conf/lo/forwarding=1; net/ipv6/conf/default/forwarding=1", []act{writing("net.ipv6.conf.all.forwarding", "1")}, false},
+	{"setting of default, with links that differ", pair + "net/ipv4/conf/m1/rp_filter=2", []act{writing("net.ipv4.conf.default.rp_filter", "1")}, false},
+	{"port with a smaller mac", "link add b0 type bridge; link set b0 addrgenmode none up; link add p0 address 02:00:00:00:00:99 type veth peer name p1; link set p0 master b0; link add m0 address 02:00:00:00:00:11 type veth peer name m1", []act{settingOf("m0", "master", "b0")}, false},
+	{"last port", bridged, []act{settingOf("m0", "master", "0")}, false},
+	{"last port of a bridge that takes its mac from it", "link add b0 type bridge; link set b0 addrgenmode none up; " + pair + "link set m0 master b0", []act{settingOf("m0", "master", "0")}, false},
+	{"deleted port", bridged, []act{deletion("m0")}, false},
+	{"from one bridge to another", bridged + "link add b1 type bridge; link set b1 addrgenmode none up; link add n0 type veth peer name n1; link set n0 master b1; link set n0 up; link set n1 up", []act{settingOf("m0", "master", "b1")}, false},
+	{"deleted link whose other end is a port", "link add b0 type bridge; link set b0 addrgenmode none up; link add p0 address 02:00:00:00:00:99 type veth peer name p1; link set p0 master b0; " + pair + "link set m1 master b0", []act{deletion("m0")}, false},
+	{"move", much, []act{move}, false},
+	{"move of a port", bridged, []act{move}, false},
+	{"move of one end away from the other, and changes there", much, []act{move, settingOf("m0", "mtu", "1300"), settingOf("m0", "up", "on"), addition("m0", "10.9.0.1/24")}, false},
+	{"mtu of a macvlan with its link's", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0", []act{settingOf("m0", "mtu", "1000")}, false},
+	{"macvlan over a link that goes down", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0; route add 10.53.0.0/16 via 10.3.0.9", []act{settingOf("m0", "up", "off")}, false},
+	{"macvlan over a link that moves", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.3.0.1/24 dev v0", []act{move}, false},
+}
+
+// TestRegress holds what was fixed, and what is known of the kernel.
 func TestRegress(t *testing.T) {
-	for _, r := range regressions {
+	for _, r := range append(regressions, wider...) {
 		t.Run(r.name, func(t *testing.T) {
 			w := &madeWorld{}
 			for _, line := range strings.Split(r.world, "; ") {

@@ -120,10 +120,24 @@ func (o *addRoute) Check(m *kernel.Machine, fresh bool) error {
 func (o *addRoute) Do(m *kernel.Machine) error { return m.AddRoute(o.Route) }
 
 func (o *addRoute) Undo(m *kernel.Machine) error {
-	if err := m.DelRoute(o.Route); err != nil && !errors.Is(err, kernel.ErrGone) {
-		return err
+	err := m.DelRoute(o.Route)
+	if errors.Is(err, kernel.ErrGone) {
+		_, foreign, err := m.RouteThere(o.Route)
+		return divergedRoute(o.Route, foreign, err)
 	}
-	return nil
+	return err
+}
+
+// divergedRoute is the error of an undoing that found a route of somebody else's in the place of one that it is about.
+// One whose namespace or link has gone is in no place.
+func divergedRoute(r kernel.Route, foreign bool, err error) error {
+	if foreign {
+		err = &kernel.Error{Op: "restore route", Object: r.String(), NS: r.NS.String(), Err: kernel.ErrDiverged}
+	}
+	if errors.Is(err, kernel.ErrGone) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return err
 }
 
 func routeCommand(verb string, r kernel.Route) string {
@@ -223,11 +237,9 @@ func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 }
 
 func (o *delRoute) Undo(m *kernel.Machine) error {
-	err := m.CheckRoute(o.Route)
-	if errors.Is(err, unix.EEXIST) || errors.Is(err, kernel.ErrGone) {
-		return nil // the deletion did not happen, or the route's namespace or link has gone since
-	} else if err != nil {
-		return err
+	there, foreign, err := m.RouteThere(o.Route)
+	if there || foreign || err != nil { // there: the deletion did not happen
+		return divergedRoute(o.Route, foreign && !there, err)
 	}
 	if err = m.AddRoute(o.Route); o.Loss != nil && kernel.Refused(err) {
 		return o.Loss

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -64,6 +65,8 @@ type setSysctl struct {
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read
+
+	under []string // what older changes of the run found, here or where they write the same
 }
 
 func (o *setSysctl) Kind() string             { return "sysctl" }
@@ -105,6 +108,7 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		if err != nil {
 			return err
 		}
+		img.Stake().StakeSysctls(kernel.MTU6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//disable_ipv6", "net/ipv6/conf//stable_secret")
 		o.Images, lost = append(o.Images, img), append(lost, img.Whole())
 	}
 	return errors.Join(lost...)
@@ -116,6 +120,21 @@ func (o *setSysctl) Do(m *kernel.Machine) error {
 		return err
 	}
 	return n.SetSysctl(o.Key, o.Value)
+}
+
+func (o *setSysctl) Over(older runtime.Op) {
+	if s, ok := older.(*setSysctl); ok && s.NS.Cookie == o.NS.Cookie && leaf(s.Key) == leaf(o.Key) {
+		o.under = append(append(o.under, s.Old), slices.Collect(maps.Values(s.Shadow))...)
+	}
+}
+
+// leaf is what a key sets, wherever it sets it.
+func leaf(key string) string {
+	name, _ := kernel.SysctlPath(key) // it was read before
+	if name = path.Base(name); name == "ip_forward" {
+		return "forwarding"
+	}
+	return name
 }
 
 func (o *setSysctl) Undo(m *kernel.Machine) error {
@@ -149,12 +168,17 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	return errors.Join(append(errs, restoreAll(m, o.Images))...)
 }
 
-// putBack gives a key the value that it had, unless it has neither that nor one that the op gave it.
+// putBack gives a key the value that it had, unless it has one that neither the op gave it nor its undoing, which has the
+// kernel write the old value, too, to more than one key.
 func (o *setSysctl) putBack(m *kernel.Machine, n *kernel.Namespace, key, now, old string) error {
 	if now == old {
 		return nil
 	}
-	if !same(now, o.Value) && !strings.HasSuffix(key, "/all/accept_redirects") { // which becomes the opposite of the forwarding
+	ours := slices.Contains(o.under, now) || same(now, o.Value) || strings.HasSuffix(key, "/all/accept_redirects") // which becomes the opposite of the forwarding
+	for k, v := range o.Shadow {
+		ours = ours || key != o.Key && now == v && shadowRank(k) < 2
+	}
+	if !ours && (key == o.Key || now != o.Old) {
 		if became, err := m.SysctlBecomes(o.Key, o.Value); err != nil || !same(now, became) {
 			return &kernel.Error{Op: "restore sysctl", Object: key, NS: n.Name(),
 				Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, old, o.Value, kernel.ErrDiverged)}
@@ -168,15 +192,16 @@ func same(a, b string) bool { return slices.Equal(strings.Fields(a), strings.Fie
 
 // shadowOrder puts all before default before the links: each rewrites those after it.
 func shadowOrder(shadow map[string]string) []string {
-	rank := func(key string) int {
-		for i, word := range []string{"/all/", "/default/"} {
-			if strings.Contains(key, word) {
-				return i
-			}
-		}
-		return 2
-	}
 	return slices.SortedFunc(maps.Keys(shadow), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(shadowRank(a), shadowRank(b)), cmp.Compare(a, b))
 	})
+}
+
+func shadowRank(key string) int {
+	for i, word := range []string{"/all/", "/default/"} {
+		if strings.Contains(key, word) {
+			return i
+		}
+	}
+	return 2
 }

@@ -84,6 +84,8 @@ func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, other string) (k
 type addVeth struct {
 	A kernel.LinkSpec `json:"a"`
 	B kernel.LinkSpec `json:"b"`
+
+	freed freed
 }
 
 func (o *addVeth) Kind() string { return "link add veth" }
@@ -99,19 +101,66 @@ func (o *addVeth) Command() string {
 func (o *addVeth) Touches() []kernel.Object {
 	return []kernel.Object{o.A.NS.Object(), o.B.NS.Object()}
 }
-func (o *addVeth) Makes() []kernel.Object            { return []kernel.Object{o.A.Object(), o.B.Object()} }
-func (o *addVeth) Check(*kernel.Machine, bool) error { return nil }
-func (o *addVeth) Do(m *kernel.Machine) error        { return m.AddVeth(o.A, o.B) }
+func (o *addVeth) Makes() []kernel.Object { return []kernel.Object{o.A.Object(), o.B.Object()} }
+func (o *addVeth) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	return errors.Join(m.CheckName(o.A.LinkRef), m.CheckName(o.B.LinkRef))
+}
+func (o *addVeth) Do(m *kernel.Machine) error { return m.AddVeth(o.A, o.B) }
 
 // Undo deletes the pair by whichever end is there: one may have gone with its namespace, and then the other goes with
 // it, but later.
 func (o *addVeth) Undo(m *kernel.Machine) error {
+	gone := true
 	for _, end := range []kernel.LinkSpec{o.A, o.B} {
-		if err := m.DelLink(end.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
+		err := m.DelLink(end.LinkRef)
+		if err != nil && !errors.Is(err, kernel.ErrGone) {
 			return err
 		}
+		gone = gone && err != nil
 	}
-	return nil
+	if !gone {
+		return nil
+	}
+	return errors.Join(o.freed.replaced(m, o.A.LinkRef), o.freed.replaced(m, o.B.LinkRef))
+}
+
+func (o *addVeth) Over(older runtime.Op) { o.freed.note(older) }
+
+// freed are the names that older changes of a run took from links: undoing these gives them back.
+type freed map[kernel.LinkRef]bool
+
+func (f *freed) note(older runtime.Op) {
+	if *f == nil {
+		*f = freed{}
+	}
+	name := func(ns kernel.NSRef, name string) {
+		(*f)[kernel.LinkRef{NS: kernel.NSRef{Cookie: ns.Cookie}, Name: name}] = true
+	}
+	switch op := older.(type) {
+	case *delLink:
+		for _, img := range []*kernel.Image{op.Image, op.Peer} {
+			if img != nil {
+				name(img.Link.NS, img.Link.Name)
+			}
+		}
+	case *moveLink:
+		name(op.From.NS, op.From.Name)
+	case *setLink:
+		if op.Attr == "name" {
+			name(op.Link.NS, op.Old)
+		}
+	}
+}
+
+// replaced is an error when a link that the run made is gone and somebody else's has its name.
+func (f freed) replaced(m *kernel.Machine, l kernel.LinkRef) error {
+	if f[kernel.LinkRef{NS: kernel.NSRef{Cookie: l.NS.Cookie}, Name: l.Name}] {
+		return nil
+	}
+	return m.Replaced(l)
 }
 
 // linkOptions are the options of `ip link add` that a link is made with.
@@ -158,7 +207,7 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.Apply(&addBridge{kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}); err != nil {
+	if err := tx.Apply(&addBridge{LinkSpec: kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}); err != nil {
 		return nil, err
 	}
 	for _, p := range a.Ports {
@@ -175,20 +224,32 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 // addBridge makes a bridge.
-type addBridge struct{ kernel.LinkSpec }
+type addBridge struct {
+	kernel.LinkSpec
+
+	freed freed
+}
 
 func (o *addBridge) Kind() string { return "link add bridge" }
 func (o *addBridge) Command() string {
 	return in(o.NS) + "link add " + o.Name + " " + linkOptions(o.LinkSpec) + "type bridge"
 }
-func (o *addBridge) Touches() []kernel.Object          { return []kernel.Object{o.NS.Object()} }
-func (o *addBridge) Makes() []kernel.Object            { return []kernel.Object{o.Object()} }
-func (o *addBridge) Check(*kernel.Machine, bool) error { return nil }
-func (o *addBridge) Do(m *kernel.Machine) error        { return m.AddBridge(o.LinkSpec) }
+func (o *addBridge) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
+func (o *addBridge) Makes() []kernel.Object   { return []kernel.Object{o.Object()} }
+func (o *addBridge) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	return m.CheckName(o.LinkRef)
+}
+func (o *addBridge) Do(m *kernel.Machine) error { return m.AddBridge(o.LinkSpec) }
 
 func (o *addBridge) Undo(m *kernel.Machine) error {
-	if err := m.DelLink(o.LinkRef); err != nil && !errors.Is(err, kernel.ErrGone) {
-		return err
+	err := m.DelLink(o.LinkRef)
+	if errors.Is(err, kernel.ErrGone) {
+		return o.freed.replaced(m, o.LinkRef)
 	}
-	return nil
+	return err
 }
+
+func (o *addBridge) Over(older runtime.Op) { o.freed.note(older) }

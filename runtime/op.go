@@ -53,6 +53,10 @@ type Unpublisher interface{ Unpublishes() kernel.NSRef }
 // one is to be undone as well.
 type Unmaker interface{ Unmakes(older Op) bool }
 
+// A Layered op sets what an older op may have set as well. Before it is undone it is shown the older ones: they may have been
+// undone already, and what they found is then nobody else's doing.
+type Layered interface{ Over(older Op) }
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)
@@ -127,7 +131,8 @@ type Leftover struct {
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Reason  string `json:"reason"`
-	// Final says that all was undone but for what cannot be brought back: there is nothing more to do about it.
+	// Final says that all was undone but for what cannot be brought back, or what somebody else has changed since: there is
+	// nothing more to do about it.
 	Final bool `json:"final,omitempty"`
 }
 
@@ -201,7 +206,7 @@ type failure struct {
 	err error
 }
 
-// final reports whether it was undone but for what cannot be brought back.
+// final reports whether it was undone but for what cannot be brought back, or what somebody else has changed.
 func (f failure) final() bool {
 	_, more := kernel.Losses(f.err)
 	return !more
@@ -214,8 +219,11 @@ func (f failure) leftovers() []Leftover {
 		return []Leftover{l}
 	}
 	var all []Leftover
+	if l.Final = true; errors.Is(f.err, kernel.ErrDiverged) {
+		all = append(all, l)
+	}
 	for _, loss := range lost {
-		l.Reason, l.Final = loss.Error(), true
+		l.Reason = loss.Error()
 		all = append(all, l)
 	}
 	return all
@@ -256,6 +264,11 @@ func (r *rollback) undo(c change, older []change) error {
 	u, unmakes := c.op.(Unmaker)
 	if moot(c.op, r.ours) || unmakes && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
 		return nil
+	}
+	if l, ok := c.op.(Layered); ok {
+		for _, c := range older {
+			l.Over(c.op)
+		}
 	}
 	failpoint.Hit("change: before it is undone")
 	return c.op.Undo(r.m)

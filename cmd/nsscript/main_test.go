@@ -229,24 +229,44 @@ func TestBackToBack(t *testing.T) {
 	nstest.Same(t, before)
 }
 
+// expect runs a command that is to end with an exit code and to say something.
+func expect(t *testing.T, code int, want string, args ...string) {
+	t.Helper()
+	cmd := nsscript(args...)
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), want) {
+		t.Errorf("%v: exit code %d, want %d and %q:\n%s", args, got, code, want, out)
+	}
+}
+
+// TestDiverged has somebody else change during a run what the run has changed: that stays, is said once with an exit code
+// of its own, and is in nobody's way afterwards. What only waits for a name is tried again.
+func TestDiverged(t *testing.T) {
+	before := nstest.Dump(t)
+	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
+	expect(t, exitLeftover, "it is 1300, was 1500, was set to 1400: changed by somebody else meanwhile, left as it is", "-c",
+		`host.link("pre0").set(mtu = 1400); addr(host.link("pre0"), "10.1.0.1/24"); run(host, ["ip", "link", "set", "pre0", "mtu", "1300"]); fail("x")`)
+	expect(t, 0, "", "recover")
+	expect(t, 0, "(1300, [])", "-c", `print((host.link("pre0").mtu, [a for a in host.link("pre0").addrs if a.startswith("10.")]))`)
+	nstest.IP(t, "link", "del", "pre0")
+
+	nstest.IP(t, "netns", "add", "pre")
+	expect(t, exitLeftover, "its name is another one's", "-c", `netns_at(name = "pre").delete(); run(host, ["ip", "netns", "add", "pre"]); fail("x")`)
+	expect(t, exitLeftover, "hint: `nsscript recover` tries again", "recover")
+	nstest.IP(t, "netns", "del", "pre")
+	expect(t, 0, "nothing left behind", "recover")
+	nstest.IP(t, "netns", "del", "pre")
+	nstest.Same(t, before)
+}
+
 // TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
 // said once, whoever undoes it, with an exit code of its own.
 func TestIrreversible(t *testing.T) {
 	const lost = "ip link del ifb0: link ifb0 in host is lost: a link of kind ifb cannot be made again exactly"
-	code := func(args ...string) (string, int) {
-		cmd := nsscript(args...)
-		out, err := cmd.CombinedOutput()
-		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		return string(out), cmd.ProcessState.ExitCode()
-	}
-	expect := func(wantCode int, want string, args ...string) {
-		t.Helper()
-		if out, got := code(args...); got != wantCode || !strings.Contains(out, want) {
-			t.Errorf("%v: exit code %d, want %d and %q:\n%s", args, got, wantCode, want, out)
-		}
-	}
+	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
 	before := nstest.Dump(t)
 	for _, end := range []struct {
 		name string

@@ -1,10 +1,13 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -19,6 +22,9 @@ type Addr struct {
 }
 
 func (a Addr) String() string { return a.Prefix.String() + " to " + a.Link.Name }
+
+// ifaProto is IFA_PROTO of linux/if_addr.h: who added an address. Kernels before 5.18 do not keep it.
+const ifaProto = 11
 
 // AddAddr adds an address. One that the link has already is EEXIST.
 func (m *Machine) AddAddr(a Addr) error {
@@ -49,6 +55,9 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	case local.Is4() && far.Bits() < 31 && !a.Peer.IsValid():
 		parts = append(parts, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(a.Prefix)))
 	}
+	if kind == unix.RTM_NEWADDR && n.next == 0 {
+		parts = append(parts, nl.NewRtAttr(ifaProto, []byte{protoForeign}))
+	}
 	if kind == unix.RTM_NEWADDR && local.Is6() && !a.DAD {
 		m.unused = append(m.unused, a)
 	}
@@ -59,13 +68,60 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	return fail(err, op, object, n)
 }
 
+// TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place.
+func (m *Machine) TakeBack(a Addr) error {
+	n, index, err := m.find(a.Link)
+	if err != nil {
+		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
+	}
+	msg, err := n.findAddr(index, a)
+	if err == nil && msg != nil && n.next == 0 && keepsProto() && !bytes.Equal(attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
+		err = ErrDiverged
+	}
+	if err != nil {
+		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
+	}
+	return m.DelAddr(a)
+}
+
+// keepsProto reports whether the kernel keeps ifaProto.
+var keepsProto = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	var major, minor int
+	_ = unix.Uname(&u) // it fails for a bad pointer only
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 5 || major == 5 && minor >= 18)
+})
+
+// CheckAddr is ErrDiverged when an image's link has an address with other settings than in the image.
+func (m *Machine) CheckAddr(a Addr, img *Image) error {
+	n, index, err := m.find(a.Link)
+	if err != nil {
+		return fail(err, "restore address", a.String(), n)
+	}
+	now, err := n.findAddr(index, a)
+	was := slices.IndexFunc(img.Addrs, func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
+	if err == nil && now != nil && was >= 0 && !sameSettings(now, img.Addrs[was]) {
+		err = ErrDiverged
+	}
+	return fail(err, "restore address", a.String(), n)
+}
+
 // hasAddr reports whether a link has an address.
 func (n *Namespace) hasAddr(index int, a Addr) (bool, error) {
+	msg, err := n.findAddr(index, a)
+	return msg != nil, err
+}
+
+// findAddr is the raw message of an address of a link, nil when it is not there.
+func (n *Namespace) findAddr(index int, a Addr) ([]byte, error) {
 	msgs, err := n.linkAddrs(index)
-	return slices.ContainsFunc(msgs, func(msg []byte) bool {
-		have, ok := parseAddr(msg)
-		return ok && have.Prefix == a.Prefix && have.Peer == a.Peer
-	}), err
+	for _, msg := range msgs {
+		if addrKey(msg) == (Addr{Prefix: a.Prefix, Peer: a.Peer}) {
+			return msg, err
+		}
+	}
+	return nil, err
 }
 
 func family(a netip.Addr) int {

@@ -66,12 +66,13 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 		return errors.Join(append(errs, err)...)
 	}
 	for _, a := range []string{"mtu", "mac"} {
-		if cur.Attr(a) != img.Attrs[a] && img.Attrs[a] != noMAC {
-			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
+		switch want, ok := img.Attrs[a]; {
+		case !ok || cur.Attr(a) == want:
+		case want == noMAC:
+			errs = append(errs, img.macLoss())
+		default:
+			errs = append(errs, m.SetLink(img.Link, a, want))
 		}
-	}
-	if img.Attrs["mac"] == noMAC && cur.Attr("mac") != noMAC {
-		errs = append(errs, img.macLoss())
 	}
 	return errors.Join(errs...)
 }

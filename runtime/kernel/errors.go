@@ -61,6 +61,9 @@ var ErrGone = errors.New("it is gone")
 // ErrDiverged means that an object is not what the change left behind: somebody else changed it, so it was let be.
 var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is")
 
+// ErrInTheWay is the ErrDiverged of something that is kept until its name is free again.
+var ErrInTheWay = fmt.Errorf("its name is another one's: %w", ErrDiverged)
+
 // ErrLost means that a request was made and its answer did not come: nobody knows whether it was done.
 var ErrLost = errors.New("the kernel's answer was lost")
 

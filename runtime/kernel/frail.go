@@ -40,11 +40,10 @@ const (
 // object that is lost itself. It is nil for others.
 func (img *Image) frail(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
-	_, v6 := img.Sysctls["net/ipv6/conf//mtu"]
 	switch {
 	case deadHops(raw) > 0:
 		loss.Why, loss.Hint = deadHop, deadHopHint
-	case !v6 && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
+	case !img.IPv6 && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
 		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
 	case img.Nexthops != nil && attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
 		for _, o := range img.Nexthops {

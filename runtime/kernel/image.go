@@ -1,13 +1,13 @@
 package kernel
 
 import (
-	"bytes"
-	"encoding/binary"
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +21,8 @@ type Image struct {
 	Addrs   [][]byte          `json:"addrs,omitempty"`
 	Routes  [][]byte          `json:"routes,omitempty"`
 	Neighs  [][]byte          `json:"neighs,omitempty"`
+	MTU     int               `json:"mtu"`
+	IPv6    bool              `json:"ipv6,omitempty"`    // whether it has IPv6
 	Sysctls map[string]string `json:"sysctls,omitempty"` // by "net/ipv4/conf//KEY", the link's name left out
 	Ports   []Port            `json:"ports,omitempty"`   // of a bridge
 	Port    *Port             `json:"port,omitempty"`    // what it is itself as a bridge's port
@@ -28,6 +30,26 @@ type Image struct {
 
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
 }
+
+// Stake leaves in an image only those attributes that a change can have changed, and none of a bridge's ports. What is not
+// at stake is not restored: it may be somebody else who has changed it.
+func (img *Image) Stake(attrs ...string) *Image {
+	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
+	img.Ports = nil
+	return img
+}
+
+// StakeSysctls leaves in an image only those settings that a change can have changed.
+func (img *Image) StakeSysctls(keys ...string) *Image {
+	maps.DeleteFunc(img.Sysctls, func(k, _ string) bool { return !slices.Contains(keys, k) })
+	if len(img.Sysctls) == 0 {
+		img.Sysctls = nil // as its record says
+	}
+	return img
+}
+
+// MTU6 is the mtu of IPv6 among an image's settings: the kernel makes it the link's when that is changed or set up.
+const MTU6 = "net/ipv6/conf//mtu"
 
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
 var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "flags", "master"}
@@ -42,13 +64,14 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Link: l.LinkRef, Kind: l.Kind, Attrs: map[string]string{"up": l.Attr("up")}}
+	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
 	}
 	if err := n.Do(func() error { img.Sysctls = sysctlsBelow(l.Name); return nil }); err != nil {
 		return nil, fail(err, "save link", l.Name, n)
 	}
+	_, img.IPv6 = img.Sysctls[MTU6]
 	if img.Addrs, err = n.linkAddrs(index); err == nil {
 		if img.Routes, err = n.linkRoutes(index, img.Addrs); err == nil {
 			img.Neighs, err = n.linkNeighs(index)
@@ -74,126 +97,63 @@ func (m *Machine) Restore(img *Image) error {
 	if err != nil {
 		return err
 	}
+	if cur.Kind != img.Kind {
+		return fail(fmt.Errorf("it is a %s, was a %s: %w", cur.Kind, img.Kind, ErrDiverged), "restore link", cur.Name, n)
+	}
 	var errs []error
 	for _, a := range attrOrder {
 		// A bridge takes its mac and mtu from its ports unless it is given them: so it gets its ports first.
-		if cur.Attr(a) != img.Attrs[a] && (img.Kind != "bridge" || a != "mac" && a != "mtu") {
+		if want, ok := img.Attrs[a]; ok && cur.Attr(a) != want && (img.Kind != "bridge" || a != "mac" && a != "mtu") {
 			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
 		}
 	}
-	if img.Port != nil {
-		errs = append(errs, m.restorePort(*img.Port, img.Attrs["master"]))
+	if master, ok := img.Attrs["master"]; ok && img.Port != nil {
+		errs = append(errs, m.restorePort(*img.Port, master))
 	}
 	if img.Kind == "bridge" {
 		errs = append(errs, m.restoreBridge(img, index))
 	}
-	name := img.Attrs["name"]
-	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }))
-	if img.Attrs["up"] != cur.Attr("up") {
-		errs = append(errs, m.SetLink(img.Link, "up", img.Attrs["up"]))
+	name := cmp.Or(img.Attrs["name"], cur.Name)
+	errs = append(errs, n.restoreSysctls(img, name))
+	up, ok := img.Attrs["up"]
+	if ok && up != cur.Attr("up") {
+		errs = append(errs, m.SetLink(img.Link, "up", up))
 		// A carrier that became known later would have the kernel write some of the settings below once more.
 		errs = append(errs, n.settle(index))
 	}
-	errs = append(errs, n.restoreAddrs(index, img.Addrs, cur.Up && img.Attrs["up"] == "off"), n.restoreNeighs(index, img.Neighs))
+	errs = append(errs, n.restoreAddrs(cur, img, cur.Up && up == "off"), n.restoreNeighs(index, img.Neighs))
 	err = n.restoreRoutes(index, img)
 	if errors.Is(err, unix.EACCES) {
-		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6, which is put back below.
-		_ = n.SetSysctl("net/ipv6/conf/"+name+"/disable_ipv6", "0")
-		err = n.restoreRoutes(index, img)
+		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6.
+		off := "net/ipv6/conf/" + name + "/disable_ipv6"
+		var was string
+		if was, err = n.Sysctl(off); err == nil {
+			err = errors.Join(n.SetSysctl(off, "0"), n.restoreRoutes(index, img), n.SetSysctl(off, was))
+		}
 	}
 	errs = append(errs, err)
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
-	errs = append(errs, n.Do(func() error { return restoreSysctls(name, img.Sysctls) }), m.missingNexthops(img.Nexthops))
+	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops))
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 
-func restoreSysctls(link string, want map[string]string) error {
-	var errs []error
-	have := sysctlsBelow(link)
-	keys := make([]string, 0, len(want))
-	for k := range want {
-		keys = append(keys, k)
+// restoreSysctls writes the settings that differ. One that was the link's mtu or set against it means nothing with another.
+func (n *Namespace) restoreSysctls(img *Image, name string) error {
+	if len(img.Sysctls) == 0 {
+		return nil
 	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		if v, ok := have[k]; ok && v != want[k] {
-			errs = append(errs, writeSysctl(strings.Replace(k, "//", "/"+link+"/", 1), want[k]))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// restoreAddrs puts the addresses back. Where a family's order differs, which makes another one the primary, all of the
-// family are added anew; and so are the IPv6 ones of a link that went down, which may have been kept but without their
-// local routes.
-func (n *Namespace) restoreAddrs(index int, want [][]byte, down bool) error {
-	have, err := n.linkAddrs(index)
+	l, err := n.linkByIndex(img.Link.Index)
 	if err != nil {
 		return err
 	}
-	have4, have6 := byFamily(have)
-	want4, want6 := byFamily(want)
-	// The kernel puts a new IPv6 address before the others of its scope.
-	slices.Reverse(have6)
-	slices.Reverse(want6)
-	return errors.Join(n.replaceAddrs(have4, want4, false), n.replaceAddrs(have6, want6, down))
-}
-
-func byFamily(all [][]byte) (v4, v6 [][]byte) {
-	for _, msg := range all {
-		if nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET {
-			v4 = append(v4, msg)
-		} else {
-			v6 = append(v6, msg)
+	return n.Do(func() error {
+		var errs []error
+		have := sysctlsBelow(name)
+		for _, k := range slices.Sorted(maps.Keys(img.Sysctls)) {
+			if v, ok := have[k]; ok && v != img.Sysctls[k] && (k != MTU6 || l.MTU == img.MTU) {
+				errs = append(errs, writeSysctl(strings.Replace(k, "//", "/"+name+"/", 1), img.Sysctls[k]))
+			}
 		}
-	}
-	return v4, v6
-}
-
-func (n *Namespace) replaceAddrs(have, want [][]byte, all bool) error {
-	if !all && slices.EqualFunc(have, want, sameAddr) {
-		return nil
-	}
-	var errs []error
-	for _, msg := range have {
-		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !gone(err) {
-			errs = append(errs, err)
-		}
-	}
-	for _, msg := range want {
-		again := slices.Clone(msg)
-		if addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
-			setAddrFlags(again, addrFlags(msg)|unix.IFA_F_NODAD)
-		}
-		err := n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(again))
-		if err == nil && nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET6 {
-			// Once more with the flags it had: the first was only to spare it a second duplicate detection.
-			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rawMessage(msg))
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// sameAddr compares two address messages but for the times in IFA_CACHEINFO.
-func sameAddr(a, b []byte) bool {
-	return bytes.Equal(withoutAttr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), withoutAttr(b, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO))
-}
-
-func addrFlags(msg []byte) uint32 {
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
-		if typ == unix.IFA_FLAGS {
-			return binary.NativeEndian.Uint32(msg[at+4:])
-		}
-	}
-	return uint32(msg[2])
-}
-
-func setAddrFlags(msg []byte, flags uint32) {
-	msg[2] = byte(flags)
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
-		if typ == unix.IFA_FLAGS {
-			binary.NativeEndian.PutUint32(msg[at+4:], flags)
-		}
-	}
+		return errors.Join(errs...)
+	})
 }

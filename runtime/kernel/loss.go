@@ -1,8 +1,9 @@
 package kernel
 
 import (
-	"errors"
 	"fmt"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Loss is something that does not come back once it has gone. It is the error of a check whose change would take it
@@ -15,11 +16,19 @@ type Loss struct {
 
 func (l *Loss) Error() string { return l.What + " is lost: " + l.Why }
 
-// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it.
+// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it that trying again could
+// change. What somebody else has changed stays as it is.
 func Losses(err error) (lost []*Loss, more bool) {
 	seen := map[string]bool{}
 	var walk func(err error)
 	walk = func(err error) {
+		switch err {
+		case ErrDiverged:
+			return
+		case ErrInTheWay:
+			more = true
+			return
+		}
 		switch e := err.(type) {
 		case nil:
 		case *Loss:
@@ -89,55 +98,36 @@ func (img *Image) NoPeer() *Loss {
 	return loss
 }
 
-// linksAbove are the links that stand on a link, such as a macvlan, and those that stand on these. The kernel deletes
-// them with it, and has them share its state and its mtu.
-func (n *Namespace) linksAbove(l *Link) (above []LinkRef, err error) {
-	links, err := n.Links()
+// CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could tell
+// whose it is.
+func (m *Machine) CheckName(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
 	if err != nil {
-		return nil, err
+		return fail(err, "add link", ref.Name, nil)
 	}
-	below := []int{l.Index}
-	for len(below) > 0 {
-		at := below[0]
-		below = below[1:]
-		for _, l := range links {
-			if l.peer == at && l.peerNS < 0 && l.Kind != "veth" {
-				above, below = append(above, l.LinkRef), append(below, l.Index)
-			}
-		}
+	if _, err = n.Link(ref.Name); err == nil {
+		return hinted(fail(unix.EEXIST, "add link", ref.Name, n), "%s has a link %s already", n.Name(), ref.Name)
 	}
-	return above, nil
+	return unlessGone(err)
 }
 
-// ImagesAbove saves the links that stand on a link.
-func (m *Machine) ImagesAbove(l *Link) (images []*Image, err error) {
-	n, err := m.Namespace(l.NS)
+// Replaced is ErrDiverged when a link that is gone has its name on another one.
+func (m *Machine) Replaced(ref LinkRef) error {
+	n, err := m.Namespace(ref.NS)
 	if err != nil {
-		return nil, fail(err, "save link", l.Name, nil)
+		return unlessGone(err)
 	}
-	above, err := n.linksAbove(l)
-	for _, ref := range above {
-		img, err := m.Image(ref)
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, img)
+	l, err := n.Link(ref.Name)
+	if err != nil || l.Index == ref.Index { // it is on its way out
+		return unlessGone(err)
 	}
-	return images, err
+	return fail(fmt.Errorf("it is another one: %w", ErrDiverged), "delete link", ref.Name, n)
 }
 
-// Above is the Loss of a link that is deleted with the one that it stands on.
-func (img *Image) Above() *Loss { return img.gone("it stood on a link that was deleted") }
-
-// Missing is the Losses of links that stood on another one and are not there.
-func (m *Machine) Missing(above []*Image) error {
-	var errs []error
-	for _, img := range above {
-		if _, err := m.Read(img.Link); errors.Is(err, ErrGone) {
-			errs = append(errs, img.Above())
-		} else {
-			errs = append(errs, err)
-		}
+// Strayed is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
+func (m *Machine) Strayed(from, to LinkRef) error {
+	if _, err := m.Namespace(to.NS); err != nil || m.At(to) || m.At(from) || m.lost[to.Object()] {
+		return unlessGone(err)
 	}
-	return errors.Join(errs...)
+	return fail(fmt.Errorf("it is neither there nor in %s: %w", from.NS, ErrDiverged), "move link", to.Name+" back from "+to.NS.String(), nil)
 }

@@ -19,6 +19,7 @@ type Machine struct {
 	open      map[uint64]*Namespace
 	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
 	renamed   map[Object]bool   // links whose name is another than their references say
+	lost      map[Object]bool   // links that were deleted and cannot be made again
 	restless  []LinkRef         // links that may have got a carrier since the last Settle
 	unused    []Addr            // IPv6 addresses that were added since then
 	buf       []byte            // where netlink messages are received
@@ -43,7 +44,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{},
+	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{}, lost: map[Object]bool{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {

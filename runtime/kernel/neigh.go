@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -27,11 +28,25 @@ func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
 	return mine, err
 }
 
+// restoreNeighs adds those that are missing. One that is there with another address was changed by somebody else.
 func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
-	var errs []error
+	if want == nil {
+		return nil
+	}
+	have, err := n.linkNeighs(index)
+	errs := []error{err}
 	for _, msg := range want {
+		if slices.ContainsFunc(have, func(h []byte) bool { return neighKey(h) == neighKey(msg) }) {
+			continue
+		}
 		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
 		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
 	}
 	return errors.Join(errs...)
+}
+
+// neighKey is what makes a neighbour another one than the others of its link: its address, and whether it is one that is
+// answered for.
+func neighKey(raw []byte) string {
+	return string(attr(raw, unix.SizeofNdMsg, unix.NDA_DST)) + string(rune(raw[10]&netlink.NTF_PROXY))
 }

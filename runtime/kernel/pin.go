@@ -100,7 +100,7 @@ func (m *Machine) Republish(ref NSRef) error {
 		cookie, err := m.cookie(fd)
 		fd.Close()
 		if err == nil && cookie != ref.Cookie {
-			return fail(ErrDiverged, "restore namespace", ref.Name, nil)
+			return fail(ErrInTheWay, "restore namespace", ref.Name, nil)
 		}
 	} else if err := m.Publish(n); errors.Is(err, unix.EEXIST) {
 		// The deletion got as far as unmounting: the file below is there still.

@@ -3,6 +3,8 @@ package kernel
 import (
 	"errors"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Recreate makes a deleted link anew from its image, under its own index; peer is the image of a veth's other end.
@@ -25,6 +27,12 @@ func (m *Machine) Recreate(img, peer *Image) error {
 		err = img.NoPeer()
 	default:
 		err = img.Recreatable()
+	}
+	if onlyLost, more := Losses(err); onlyLost != nil && !more {
+		m.lost[img.Link.Object()] = true
+	}
+	if errors.Is(err, unix.EEXIST) {
+		err = fail(ErrInTheWay, "restore link", img.String(), nil)
 	}
 	if err != nil {
 		return err

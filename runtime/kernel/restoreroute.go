@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -134,18 +135,32 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			continue
 		}
 		if added == 0 {
-			return errors.Join(append(errs, n.dropKernels(index, have, img.Routes))...)
+			return errors.Join(append(errs, n.dropKernels(index, have, img))...)
 		}
 	}
 }
 
+// allMulticast is the prefix of all IPv6 multicast addresses.
+var allMulticast = netip.MustParsePrefix("ff00::/8")
+
 // dropKernels deletes the IPv6 routes of the kernel's own that a link did not have: the kernel gives the route to all
 // multicast to a link without multicast too, when it gets an address, and leaves it when the address goes; and so it
-// does with the route of a prefix of which there is another address.
-func (n *Namespace) dropKernels(index int, have, want [][]byte) error {
+// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay.
+func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
+	addrs, err := n.linkAddrs(index)
+	if err != nil {
+		return err
+	}
+	theirs := map[netip.Prefix]bool{}
+	for _, a := range addrs {
+		if !slices.ContainsFunc(img.Addrs, func(w []byte) bool { return addrKey(w) == addrKey(a) }) {
+			theirs[addrKey(a).Prefix.Masked()], theirs[allMulticast] = true, true
+		}
+	}
 	for _, h := range have {
+		dst, _ := netip.AddrFromSlice(attr(h, unix.SizeofRtMsg, unix.RTA_DST))
 		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
-			!slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(h, w) }) {
+			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
 				return err
 			}

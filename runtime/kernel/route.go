@@ -88,7 +88,7 @@ func (m *Machine) DelRoute(r Route) error {
 	// The kernel takes a route of any type for it, and for an IPv6 one without a metric one of any metric.
 	there := func() (bool, error) {
 		have, err := n.routesLike(route, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
-		return len(have) > 0, err
+		return slices.ContainsFunc(have, func(h netlink.Route) bool { return sameWays(&h, route) }), err
 	}
 	is, err := there()
 	if err == nil && !is {
@@ -104,6 +104,45 @@ func (m *Machine) DelRoute(r Route) error {
 	route.Priority = metricOf(route)
 	err = change(func() error { return h.RouteDel(route) })
 	return n.reallyGone(err, "delete route", r.String(), there)
+}
+
+// RouteThere reports whether a route is there as AddRoute added it, and whether another one is in its place that nsscript
+// did not add.
+func (m *Machine) RouteThere(r Route) (there, foreign bool, err error) {
+	n, want, err := m.netlinkRoute(r)
+	if err != nil {
+		return false, false, fail(err, "find route", r.String(), n)
+	}
+	have, err := n.routesLike(want, 0)
+	for _, h := range have {
+		if h.Protocol != want.Protocol {
+			foreign = true
+		} else if h.Type == want.Type && sameWays(&h, want) {
+			there = true
+		}
+	}
+	return there, foreign, fail(err, "find route", r.String(), n)
+}
+
+// sameWays reports whether a route goes no other ways than it was given. The kernel may have dropped some.
+func sameWays(have, want *netlink.Route) bool {
+	if want.Type != unix.RTN_UNICAST {
+		return true
+	}
+	ways := func(r *netlink.Route) []*netlink.NexthopInfo {
+		if len(r.MultiPath) > 0 {
+			return r.MultiPath
+		}
+		return []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via}}
+	}
+	for _, h := range ways(have) {
+		if !slices.ContainsFunc(ways(want), func(w *netlink.NexthopInfo) bool {
+			return (w.LinkIndex == 0 || h.LinkIndex == w.LinkIndex) && h.Gw.Equal(w.Gw) && (w.Via == nil || w.Via.Equal(h.Via))
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // metricOf is a route's metric with the kernel's default for it.

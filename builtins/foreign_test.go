@@ -1,0 +1,185 @@
+package builtins
+
+import (
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// A foreigner is somebody else, who changes the very thing that an op has changed, between its Do and its Undo.
+type foreigner struct {
+	acts     string // in iproute2's words, or as a sysctl
+	shows    string // a command that shows what they did: it says the same before the undoing and after it
+	diverged bool   // whether the undoing says so
+}
+
+// foreigners has one for each of the laws. A law without one fails the test.
+var foreigners = map[string]foreigner{
+	"netns add":       {"ip netns del lawful; ip netns add lawful", "stat -L -c %i /run/netns/lawful", true},
+	"netns del":       {"ip netns add lawns", "stat -L -c %i /run/netns/lawns", true},
+	"link add veth":   {"ip link del new0; ip link add new0 type bridge; ip link add new1 type ifb", "ip link show new0; ip link show new1", true},
+	"link add bridge": {"ip link del newbr; ip link add newbr type ifb", "ip link show newbr", true},
+	"link del veth":   {"ip link add law0 type bridge; ip link set law0 up", "ip link show law0", true},
+	"link del bridge": {"ip link add lawbr type ifb", "ip link show lawbr", true},
+	"link set up":     {"ip link set law0 up", "ip link show law0", false}, // as it was before the run
+	"link set mtu":    {"ip link set law0 mtu 1300", "ip link show law0", true},
+	"link set mac":    {"ip link set law0 address 02:00:00:00:00:43", "ip link show law0", true},
+	"link set name":   {"ip link set renamed name theirs", "ip link show theirs", true},
+	"link set alias":  {"ip link set law0 alias theirs", "ip link show law0", true},
+	"link set txqlen": {"ip link set law0 txqlen 18", "ip link show law0", true},
+	"link set group":  {"ip link set law0 group 6", "ip link show law0", true},
+	"link set master": {"ip link set law0 master lawbr", "ip link show law0", true},
+	"link set netns":  {"ip netns add other; ip -n lawns link set law0 netns other", "ip -n other link show law0", true},
+	"addr add":        {"ip addr replace 10.8.0.1/24 dev law0 metric 77", "ip addr show law0", true},
+	"addr add v6":     {"ip addr replace fd08::8/64 dev law0 nodad metric 77", "ip addr show law0", true},
+	"addr del":        {"ip addr add 10.9.0.1/24 dev law0 label law0:theirs", "ip addr show law0", true},
+	"route add":       {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
+	"route del":       {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
+	"sysctl":          {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
+	"cgroup add":      {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot
+}
+
+func shell(t *testing.T, cmd string) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-e", "-c", cmd).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", cmd, err, out)
+	}
+	return string(out)
+}
+
+// done is an op that was made, as another process reads it from its record.
+func done(t *testing.T, l law) (runtime.Op, *kernel.Machine) {
+	t.Helper()
+	m, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	op := l.op(t, m)
+	if err := errors.Join(op.Check(m, false), op.Do(m)); err != nil {
+		t.Fatal(err)
+	}
+	record, err := json.Marshal(op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(runtime.Op)
+	if err := json.Unmarshal(record, again); err != nil {
+		t.Fatal(err)
+	}
+	other, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	if mover, ok := again.(runtime.Mover); ok {
+		from, to := mover.Moves()
+		other.At(to) // which opens the namespace, as package runtime does
+		other.Moved(from.Object(), to.Object())
+	}
+	return again, other
+}
+
+// TestDiverged has somebody else change what each op has changed: undoing leaves it as they made it, says so, and says it
+// again the next time.
+func TestDiverged(t *testing.T) {
+	for _, l := range laws() {
+		t.Run(l.name, func(t *testing.T) {
+			f, ok := foreigners[l.name]
+			if !ok {
+				t.Fatal("there is nobody else for it: add one to the table")
+			}
+			makeWorld(t)
+			t.Cleanup(func() { clearHost(t) })
+			op, m := done(t, l)
+			shell(t, f.acts)
+			nstest.Quiet(t, "")
+			theirs := shell(t, f.shows)
+			for _, when := range []string{"once", "twice"} {
+				if err := op.Undo(m); errors.Is(err, kernel.ErrDiverged) != f.diverged || err != nil && !f.diverged {
+					t.Errorf("undone %s: %v, want diverged: %v", when, err, f.diverged)
+				}
+				nstest.Quiet(t, "")
+				if now := shell(t, f.shows); now != theirs {
+					t.Errorf("undone %s: what they did is overwritten:\n%s", when, nstest.Diff(theirs, now))
+				}
+			}
+			if l.name == "netns del" { // it waits for its name
+				shell(t, "ip netns del lawns")
+				if err := op.Undo(m); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// beside is what somebody else does to the link that an op has changed, apart from what that changed: law0, wherever it is.
+// It stays when the op is undone.
+var beside = []struct {
+	name, acts, shows string
+	not               string // laws that cannot leave it: their own undoing has the kernel take it away
+}{
+	{"an address", "ip addr add 10.66.0.1/24 dev LINK", "ip -o addr show LINK | grep -o 10.66.0.1/24", "link set netns"},
+	{"an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -o addr show LINK | grep -o fd66::1/64", "link set netns, link set mtu"},
+	{"the route of an address", "ip addr add 10.66.0.1/24 dev LINK", "ip route | grep 10.66", "link set netns, link set up"},
+	{"the route of an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -6 route | grep fd66", "link set netns, link set up, link set mtu"},
+	{"a secondary address", "ip addr add 10.9.0.66/24 dev LINK", "ip -o addr show LINK | grep -o 10.9.0.66/24", "link set netns"},
+	{"a route", "ip route add 10.67.0.0/16 dev LINK", "ip route | grep 10.67", "link set netns, link set up"},
+	{"a neighbour", "ip neigh replace 10.9.0.77 lladdr 02:00:00:00:00:66 dev LINK nud permanent", "ip neigh show 10.9.0.77 dev LINK", "link set netns, link set up"},
+	{"an alias", "ip link set LINK alias theirs", "ip link show LINK | grep -o theirs", "link set alias"},
+	{"its queue", "ip link set LINK txqlen 66", "ip link show LINK | grep -o 'qlen 66'", "link set txqlen"},
+	{"its group", "ip link set LINK group 66", "ip link show LINK | grep -o 'group 66'", "link set group"},
+	{"its mtu", "ip link set LINK mtu 1466", "ip link show LINK | grep -o 'mtu 1466'", "link set mtu"},
+	{"its mac", "ip link set LINK address 02:00:00:00:00:66", "ip link show LINK | grep -o 02:00:00:00:00:66", "link set mac"},
+	{"its bridge", "ip link set LINK master lawbr", "ip link show LINK | grep -o 'master lawbr'", "link set master, link set netns"},
+	{"a flag", "ip link set LINK promisc on", "ip link show LINK | grep -o PROMISC", ""},
+	{"a setting", "sysctl -q -w net.ipv4.conf.LINK.rp_filter=2", "sysctl net.ipv4.conf.LINK.rp_filter", "link set netns"},
+}
+
+// TestBeside has somebody else change other things of a link than an op did: undoing that leaves them, and is content.
+func TestBeside(t *testing.T) {
+	for _, l := range laws() {
+		if strings.HasPrefix(l.name, "netns") || strings.HasPrefix(l.name, "link add") || strings.HasPrefix(l.name, "link del") {
+			continue // it is not of a link that was there and still is
+		}
+		for _, b := range beside {
+			if slices.Contains(strings.Split(b.not, ", "), l.name) {
+				continue
+			}
+			t.Run(l.name+", "+b.name, func(t *testing.T) {
+				makeWorld(t)
+				t.Cleanup(func() { clearHost(t) })
+				op, m := done(t, l)
+				at := func(cmd, netns, link string) string {
+					cmd = strings.ReplaceAll(cmd, "LINK", link)
+					if netns != "" {
+						cmd = "ip netns exec " + netns + " sh -e -c \"" + cmd + "\""
+					}
+					return cmd
+				}
+				netns := map[bool]string{true: "lawns"}[l.name == "link set netns"]
+				link := map[bool]string{true: "renamed", false: "law0"}[l.name == "link set name"]
+				shell(t, at(b.acts, netns, link))
+				nstest.Quiet(t, "")
+				if theirs := shell(t, at(b.shows, netns, link)); theirs == "" {
+					t.Fatal("they changed nothing")
+				}
+				if err := op.Undo(m); err != nil {
+					t.Error(err)
+				}
+				nstest.Quiet(t, "")
+				shell(t, at(b.shows, "", "law0"))
+			})
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// restoreAddrs puts the addresses back. Where a family's order differs, which makes another one the primary, all of the
+// family are added anew; and so are the IPv6 ones of a link that went down, which may have been kept but without their
+// local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile, go.
+func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
+	have, err := n.linkAddrs(l.Index)
+	if err != nil {
+		return err
+	}
+	theirs := addrsOfOthers(l, have, img.Addrs)
+	have = slices.DeleteFunc(have, func(h []byte) bool { return slices.ContainsFunc(theirs, func(a []byte) bool { return sameAddr(h, a) }) })
+	have4, have6 := byFamily(have)
+	want4, want6 := byFamily(img.Addrs)
+	theirs4, _ := byFamily(theirs)
+	if !slices.EqualFunc(have4, want4, sameAddr) {
+		// The last IPv4 address takes the link's routes with it, and a primary one the others of its subnet.
+		routes, e := n.routesOfOthers(l.Index, img)
+		if err = e; err == nil {
+			err = errors.Join(n.replaceAddrs(have4, want4), n.addMissing(theirs4), n.restoreTheirRoutes(routes))
+		}
+	}
+	// The kernel puts a new IPv6 address before the others of its scope.
+	slices.Reverse(have6)
+	slices.Reverse(want6)
+	if down || !slices.EqualFunc(have6, want6, sameAddr) {
+		err = errors.Join(err, n.replaceAddrs(have6, want6))
+	}
+	return err
+}
+
+// addMissing adds those of a link's addresses that the kernel has removed with others.
+func (n *Namespace) addMissing(addrs [][]byte) error {
+	if len(addrs) == 0 {
+		return nil
+	}
+	have, err := n.linkAddrs(int(nl.DeserializeIfAddrmsg(addrs[0]).Index))
+	errs := []error{err}
+	for _, a := range addrs {
+		if !slices.ContainsFunc(have, func(h []byte) bool { return addrKey(h) == addrKey(a) }) {
+			errs = append(errs, n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rawMessage(a)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// routesOfOthers are the IPv4 routes over a link that are not in its image, nor the kernel's own.
+func (n *Namespace) routesOfOthers(index int, img *Image) ([][]byte, error) {
+	all, err := n.linkRoutes(index, img.Addrs)
+	return slices.DeleteFunc(all, func(r []byte) bool {
+		return r[0] != unix.AF_INET || nl.DeserializeRtMsg(r).Protocol == unix.RTPROT_KERNEL ||
+			slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(w, r) })
+	}), err
+}
+
+// restoreTheirRoutes adds those routes that the kernel has removed with the addresses.
+func (n *Namespace) restoreTheirRoutes(routes [][]byte) error {
+	if len(routes) == 0 {
+		return nil
+	}
+	have, err := n.routes46()
+	errs := []error{err}
+	for _, r := range routes {
+		if !slices.ContainsFunc(have, func(h []byte) bool { return sameRoute(h, r) }) {
+			errs = append(errs, n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(r))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func byFamily(all [][]byte) (v4, v6 [][]byte) {
+	for _, msg := range all {
+		if nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET {
+			v4 = append(v4, msg)
+		} else {
+			v6 = append(v6, msg)
+		}
+	}
+	return v4, v6
+}
+
+// replaceAddrs deletes addresses, and adds others in their order.
+func (n *Namespace) replaceAddrs(have, want [][]byte) error {
+	var errs []error
+	for _, msg := range have {
+		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !gone(err) {
+			errs = append(errs, err)
+		}
+	}
+	for _, msg := range want {
+		again := slices.Clone(msg)
+		if addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
+			setAddrFlags(again, addrFlags(msg)|unix.IFA_F_NODAD)
+		}
+		err := n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(again))
+		if err == nil && nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET6 {
+			// Once more with the flags it had: the first was only to spare it a second duplicate detection.
+			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rawMessage(msg))
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// addrsOfOthers are the addresses of a link that are none of the wanted and that the kernel did not make by itself.
+func addrsOfOthers(l *Link, have, want [][]byte) (others [][]byte) {
+	for _, h := range have {
+		if !kernels(l, h) && !slices.ContainsFunc(want, func(w []byte) bool { return addrKey(w) == addrKey(h) }) {
+			others = append(others, h)
+		}
+	}
+	return others
+}
+
+// kernels reports whether the kernel made an address by itself, with the link's going up: it says so since Linux 5.18, and
+// before that the address does, mostly.
+func kernels(l *Link, msg []byte) bool {
+	if proto := attr(msg, unix.SizeofIfAddrmsg, ifaProto); len(proto) == 1 {
+		return proto[0] == 1 || proto[0] == 3 // IFAPROT_KERNEL_LO, IFAPROT_KERNEL_LL
+	}
+	a, ok := parseAddr(msg)
+	ip := a.Prefix.Addr()
+	if !ok || !ip.Is6() || !ip.IsLinkLocalUnicast() || len(l.MAC) != 6 {
+		return ok && ip.IsLoopback()
+	}
+	eui := ip.As16()
+	m := l.MAC
+	return bytes.Equal(eui[8:], []byte{m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
+}
+
+// addrKey is what makes an address another one than the others of its link.
+func addrKey(msg []byte) Addr {
+	a, _ := parseAddr(msg)
+	return a
+}
+
+// sameSettings compares two messages of one address by what it was given, not by what the kernel says of it.
+func sameSettings(a, b []byte) bool {
+	const given = unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MCAUTOJOIN
+	bare := func(msg []byte) []byte {
+		msg = withoutAttr(withoutAttr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), unix.SizeofIfAddrmsg, unix.IFA_FLAGS)
+		msg[2] = 0
+		return msg
+	}
+	return addrFlags(a)&given == addrFlags(b)&given && bytes.Equal(bare(a), bare(b))
+}
+
+// sameAddr compares two address messages but for the times in IFA_CACHEINFO.
+func sameAddr(a, b []byte) bool {
+	return bytes.Equal(withoutAttr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), withoutAttr(b, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO))
+}
+
+func addrFlags(msg []byte) uint32 {
+	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+		if typ == unix.IFA_FLAGS {
+			return binary.NativeEndian.Uint32(msg[at+4:])
+		}
+	}
+	return uint32(msg[2])
+}
+
+func setAddrFlags(msg []byte, flags uint32) {
+	msg[2] = byte(flags)
+	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+		if typ == unix.IFA_FLAGS {
+			binary.NativeEndian.PutUint32(msg[at+4:], flags)
+		}
+	}
+}
