@@ -44,6 +44,7 @@ var foreigners = map[string]foreigner{
 	"route add":       {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
 	"route del":       {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
 	"sysctl":          {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
+	"pid namespace":   {"true", "true", false}, // nobody else has one of its name, which this process alone knows
 	"cgroup add":      {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot
 }
 

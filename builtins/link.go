@@ -149,7 +149,9 @@ type delLink struct {
 func (o *delLink) Kind() string             { return "link del" }
 func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
 func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *delLink) Claims() []runtime.Claim  { return claims(o.Link, append(append([]*kernel.Image{o.Peer}, o.Above...), o.Others...)...) }
+func (o *delLink) Claims() []runtime.Claim {
+	return claims(o.Link, append(append([]*kernel.Image{o.Peer}, o.Above...), o.Others...)...)
+}
 
 func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.Link)

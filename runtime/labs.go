@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -202,8 +203,20 @@ func (l *Labs) Down(name string) (Undoing, error) {
 	if _, err := l.Find(name); err != nil {
 		return Undoing{}, err
 	}
-	return l.undo(name, true)
+	for deadline := time.Now().Add(keepPatience); ; {
+		u, err := l.undo(name, true)
+		if !errors.Is(err, journal.ErrLive) || time.Now().After(deadline) {
+			return u, err
+		}
+		if e, ok, _ := l.dir.Find(name); ok && !e.Kept {
+			return u, err
+		}
+		time.Sleep(time.Millisecond) // a lock that somebody else lets go is no event that one can wait for with a deadline
+	}
 }
+
+// keepPatience is how long the process of a run that has been kept may take to end, and its watcher to see that.
+const keepPatience = time.Second
 
 // undo claims a lab's journal and undoes its open changes.
 func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {

@@ -230,7 +230,7 @@ func TestCutJournal(t *testing.T) {
 // own later changes, which the journal has lost, or of what has got its name back already.
 func changesLeft(r runtime.Recovery) (n int) {
 	for _, l := range r.Left {
-		for _, why := range []string{"changed by somebody else meanwhile", "is another namespace's still", "(EEXIST)"} {
+		for _, why := range []string{"changed by somebody else meanwhile", "is another namespace's still", "its deletion is not undone", "(EEXIST)"} {
 			if l.Seq > 0 && strings.Contains(l.Reason, why) {
 				n++
 				break

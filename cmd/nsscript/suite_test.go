@@ -41,7 +41,7 @@ func TestSuite(t *testing.T) {
 		{[]string{"-run", "(", dir}, exitUsage, []string{`error parsing regexp`}},
 		{[]string{"-shard", "3/2", dir}, exitUsage, []string{`want I/N`}},
 		{[]string{"nowhere"}, exitUsage, []string{`nowhere: no such file`}},
-		{[]string{dir + "wrong.star"}, exitFailed, []string{`FAIL testdata/suite/wrong.star`, `wrong.star:1:17`}},
+		{[]string{dir + "wrong.star"}, exitFailed, []string{`FAIL testdata/suite/wrong.star`, `wrong.star:1:16`}},
 		{[]string{"-j", "1", "-failfast", dir + "wrong.star", dir + "file.star"}, exitFailed, []string{`0 passed, 1 failed, 0 skipped`}},
 		{[]string{"-tap", dir + "functions.star"}, exitFailed, []string{`(?s)^TAP version 14\n`, `not ok \d - testdata/suite/functions.star:test_fails\n  ---\n`, `ok \d - .*:test_skips # SKIP not today`, `1\.\.5\n$`}},
 		{[]string{"-timeout", "700ms", "-memory", "256", dir + "hangs.star"}, exitFailed, []string{`0 passed, 5 failed`,

@@ -95,6 +95,9 @@ var keepsProto = sync.OnceValue(func() bool {
 
 // CheckAddr is ErrDiverged when an image's link has an address with other settings than in the image.
 func (m *Machine) CheckAddr(a Addr, img *Image) error {
+	if img == nil {
+		return errNoImage
+	}
 	n, index, err := m.find(a.Link)
 	if err != nil {
 		return fail(err, "restore address", a.String(), n)

@@ -58,6 +58,12 @@ func Cause(err error) string {
 // ErrGone means that an object is not there (any more): its namespace, its link or itself.
 var ErrGone = errors.New("it is gone")
 
+// A goneError is ErrGone in other words.
+type goneError string
+
+func (e goneError) Error() string        { return string(e) }
+func (e goneError) Is(target error) bool { return target == ErrGone }
+
 // ErrDiverged means that an object is not what the change left behind: somebody else changed it, so it was let be.
 var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is")
 

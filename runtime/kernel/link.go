@@ -313,7 +313,7 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 		return LinkRef{}, err
 	}
 	if l.Kind != "veth" || l.peer == 0 {
-		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: fmt.Errorf("only a veth link has one, and this is a %s link", l.Kind)}
+		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("only a veth link has one, and this is a " + l.Kind + " link")}
 	}
 	for _, n := range m.open {
 		id := -1
@@ -327,7 +327,7 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 			return peer.LinkRef, nil
 		}
 	}
-	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: errors.New("it is in a namespace that this lab does not know"),
+	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("it is in a namespace that this lab does not know"),
 		Hint: "netns_at() makes it known"}
 }
 
