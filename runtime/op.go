@@ -137,7 +137,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	for i, c := range r.failed {
 		if !r.covered(c, changes) {
 			u.Undone--
-			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
+			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, kernel.Cause(r.reasons[i])})
 		}
 	}
 	if r.watch != nil {
