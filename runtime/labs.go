@@ -91,7 +91,8 @@ func (l *Labs) Find(name string) (Lab, error) {
 
 // A Recovery is what was found and done about one lab.
 type Recovery struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Killed string `json:"killed,omitempty"` // why its watcher had ended it; when empty, it had died of something else
 	Undoing
 	Err error `json:"-"`
 }
@@ -105,7 +106,7 @@ func (l *Labs) Recover() ([]Recovery, error) {
 	}
 	var all []Recovery
 	for _, e := range entries {
-		if e.Live && !e.Dropped || e.Kept && e.Err == nil {
+		if e.Live && !e.Dropped || e.Kept && e.Err == nil && len(journal.Pending(e.Records)) == 0 {
 			continue
 		}
 		r := Recovery{Name: e.Name}
@@ -136,8 +137,8 @@ func (l *Labs) afterOthers(name string) (Undoing, error) {
 // run ended well.
 func (l *Labs) Help(args []string) (*Recovery, error) {
 	switch {
-	case len(args) == 2 && args[0] == "watch":
-		return l.watch(args[1])
+	case len(args) >= 2 && args[0] == "watch":
+		return l.watch(args[1], args[2:])
 	case len(args) >= 3 && args[0] == "init":
 		return nil, kernel.Init(args[1], args[2:])
 	}
@@ -145,15 +146,23 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 }
 
 // watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
-// say. It is for a process of its own, which the run ends when it has ended well.
-func (l *Labs) watch(name string) (*Recovery, error) {
-	err := l.dir.Await(name)
+// say. It is for a process of its own, which the run ends when it has ended well. bounds are what watchArgs says.
+func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
+	killed, err := bound(bounds)
+	if err != nil {
+		return nil, err
+	}
+	err = l.dir.Await(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	r := &Recovery{Name: name}
+	select {
+	case r.Killed = <-killed:
+	default:
+	}
 	r.Undoing, r.Err = l.undo(name, false)
 	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
 		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster
@@ -203,8 +212,12 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 		return u, blamed(err)
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
+	open := journal.Open(e.Records)
 	if e.Kept && !drop {
-		return fail(journal.ErrKept)
+		// What a run that had entered the lab did not keep.
+		if open = journal.Pending(e.Records); len(open) == 0 {
+			return fail(journal.ErrKept)
+		}
 	}
 	boot, err := kernel.BootID()
 	if err != nil {
@@ -222,9 +235,13 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
 		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
 	}
-	changes, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
+	changes, err := decodeOps(l.voc.Ops, open)
 	if err != nil {
 		return fail(err)
+	}
+	if e.Kept && !drop {
+		u, _ = undo(m, log, changes)
+		return u, log.Close()
 	}
 	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {

@@ -229,8 +229,12 @@ func (r *rollback) vanished() map[uint64]string {
 // pass goes once through changes, newest first.
 func (r *rollback) pass(todo []change) {
 	r.failed, r.reasons = nil, nil
+	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
+		if _, ok := c.op.(Publisher); ok && i < named {
+			named = r.unname(todo[:i+1])
+		}
 		moot, err := r.undo(c)
 		if r.undone[c.seq] = err == nil; err != nil {
 			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
@@ -247,6 +251,25 @@ func (r *rollback) pass(todo []change) {
 		}
 	}
 	r.note()
+}
+
+// unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and returns
+// how many changes are older than these.
+func (r *rollback) unname(todo []change) int {
+	var refs []kernel.NSRef
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		if p, ok := c.op.(Publisher); !ok && !moot(c.op, r.ours) {
+			break
+		} else if ok && r.unpublishing(p.Publishes()) == nil {
+			refs = append(refs, p.Publishes())
+		}
+		todo = todo[:len(todo)-1]
+	}
+	if len(refs) > 1 {
+		r.m.Unmount(refs)
+	}
+	return len(todo)
 }
 
 // note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what

@@ -108,9 +108,13 @@ func downCommand() *cobra.Command {
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
+		_, lacking := runtime.OpenLabs(vocabulary(), "").Find(args[0])
 		labs, err := recovered(vocabulary(), e)
 		if err != nil {
 			return err
+		}
+		if _, err := labs.Find(args[0]); err != nil && lacking == nil {
+			return nil // its run had died, and so it has just been taken down
 		}
 		u, err := labs.Down(args[0])
 		if err != nil && u.Undone == 0 && len(u.Left) == 0 {
@@ -157,36 +161,6 @@ func recoverCommand() *cobra.Command {
 		return err
 	}}
 	cmd.Flags().StringVar(&forget, "forget", "", "give up what is left of the dead lab `LAB` and cannot be undone")
-	return cmd
-}
-
-func checkCommand() *cobra.Command {
-	var root string
-	cmd := &cobra.Command{Use: "check FILE...", Short: "Check scripts without running them: syntax, names, loads", Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		code := 0
-		for _, name := range args {
-			src, err := runtime.ReadScript(name)
-			if err == nil {
-				var p *runtime.Program
-				if p, err = vocabulary().Parse(name, src); err == nil {
-					dir := root
-					if dir == "" {
-						dir = filepath.Dir(name)
-					}
-					err = vocabulary().Check(p, dir)
-				}
-			}
-			if err != nil {
-				runtime.Report(os.Stderr, err, nil)
-				code = exitUsage
-			}
-		}
-		if code != 0 {
-			return exitError(code)
-		}
-		return nil
-	}}
-	cmd.Flags().StringVar(&root, "root", "", "folder that load() may not leave (default: the file's)")
 	return cmd
 }
 
