@@ -290,7 +290,7 @@ func (o ending) exact(before, after string) error {
 
 // vocabularyOfIP are the words of a command that name nothing.
 const vocabularyOfIP = " ip link add del set type veth peer name netns bridge addr route via dev up down master nomaster address mtu" +
-	" txqlen alias another group metric table blackhole sysctl mkdir exec nodad default lo host "
+	" txqlen alias another group metric table blackhole sysctl mkdir exec nodad default lo host brd + "
 
 // words are those of a command that name something, in the way that the dump names it. A gateway is another's.
 func words(command string) (names []string) {
