@@ -88,6 +88,9 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err == nil {
 		e.Err = fmt.Errorf("exit code %d", res.code)
 	}
+	if k := new(kernel.Error); errors.As(err, &k) {
+		e.Machine, e.Hint = k.Machine, k.Hint
+	}
 	if text := strings.TrimSpace(res.stderr); text != "" {
 		lines := strings.Split(text, "\n")
 		e.Hint = "it said: " + strings.Join(lines[max(0, len(lines)-5):], "\n        ")

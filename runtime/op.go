@@ -262,7 +262,7 @@ func (f failure) final() bool {
 }
 
 func (f failure) leftovers() []Leftover {
-	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: f.err.Error()}
+	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: kernel.Cause(f.err)}
 	lost, more := kernel.Losses(f.err)
 	if more {
 		return []Leftover{l}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -37,8 +38,18 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Cause words an error: the kernel's own extended message where it sent one, and the errno by name.
+// Cause words an error: the kernel's own extended message where it sent one, and the errno by name. Several are told in
+// one line, and none twice.
 func Cause(err error) string {
+	if many, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
+		var all []string
+		for _, e := range many.Unwrap() {
+			if text := Cause(e); !slices.Contains(all, text) {
+				all = append(all, text)
+			}
+		}
+		return strings.Join(all, "; ")
+	}
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err.Error()
