@@ -86,7 +86,12 @@ func (a *prefixArg) Unpack(val starlark.Value) (err error) {
 		}
 		return fmt.Errorf("%q is no address with a prefix length", s)
 	}
-	if a.Addr().Is4In6() {
+	return plain(s, a.Addr())
+}
+
+// plain refuses an address whose family is another than it looks.
+func plain(s string, ip netip.Addr) error {
+	if ip.Is4In6() {
 		return fmt.Errorf("%q is an IPv4 address in an IPv6 one: write it as IPv4", s)
 	}
 	return nil
@@ -103,8 +108,11 @@ func (a *dstArg) Unpack(val starlark.Value) error {
 			return nil
 		}
 		if ip, err := netip.ParseAddr(s); err == nil {
+			if ip.Zone() != "" {
+				return fmt.Errorf("%q has a link in it: name that with dev=", s)
+			}
 			a.Prefix = netip.PrefixFrom(ip, ip.BitLen())
-			return nil
+			return plain(s, ip)
 		}
 	}
 	var p prefixArg
@@ -134,7 +142,12 @@ func (a *ipArg) Unpack(val starlark.Value) (err error) {
 		}
 		return fmt.Errorf("%q is no address", s)
 	}
-	return nil
+	if zone := a.Zone(); zone != "" {
+		if err := (kernel.LinkRef{Index: 1, Name: zone}).Valid(); err != nil {
+			return fmt.Errorf("%q: %w", s, err)
+		}
+	}
+	return plain(s, a.Addr)
 }
 
 // macArg is a link-layer address.

@@ -280,10 +280,10 @@ func removeCgroup(path string, deadline time.Time) error {
 			if err == nil || errors.Is(err, unix.ENOENT) {
 				break
 			}
-			// A process that has left it can hold it for another moment, of which there is no event.
 			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 				return err
 			}
+			// A process that has left it can hold it for another moment, of whose end there is no event.
 			time.Sleep(time.Millisecond)
 		}
 	}

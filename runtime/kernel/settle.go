@@ -29,6 +29,7 @@ func (m *Machine) Settle() error {
 // are asked for in, and adds their local routes, in a work of its own (addrconf_dad_work in net/ipv6/addrconf.c). A
 // question that comes before that gets no answer, and is asked again a second later.
 func (m *Machine) settleAddrs() error {
+	// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more for each namespace.
 	for deadline := time.Now().Add(replyTimeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
 		routed := map[*Namespace]map[netip.Addr]bool{}
 		var waiting []Addr
