@@ -29,8 +29,9 @@ type Finding struct {
 	Rule    string `json:"rule"` // one of Rules
 }
 
-// Rules are the kinds of findings.
-var Rules = []string{"syntax", "name", "load", "call", "value", "attribute", "type", "unused", "unreachable"}
+// Rules are the kinds of findings. With one of the first three a script does not run at all; the others are about what would
+// happen when the run comes there.
+var Rules = []string{"syntax", "name", "load", "call", "value", "attribute", "type", "unset", "unused", "unreachable"}
 
 // A File is a script's text; Name is a path, as load() understands it.
 type File struct {
