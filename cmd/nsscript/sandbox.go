@@ -45,6 +45,7 @@ func runSandboxed(o options, lab string) error {
 			_ = s.Signal(sig) // it may have ended
 		}
 	}()
+	killed := runtime.Bound(s.Pid(), boundMemory()/2*3, func() error { return s.Signal(os.Kill) })
 	var kept keeping
 	if err := json.NewDecoder(s.Reports).Decode(&kept); err == nil {
 		return s.Leave()
@@ -56,7 +57,13 @@ func runSandboxed(o options, lab string) error {
 	case err != nil:
 		return err
 	case sig != 0:
-		return signalError{sig}
+		select {
+		case why := <-killed:
+			fmt.Fprintf(os.Stderr, "nsscript: the run of lab %s %s; nothing left behind\n", lab, why)
+			return exitError(128 + int(sig))
+		default:
+			return signalError{sig}
+		}
 	case code != 0:
 		return exitError(code)
 	}
