@@ -98,9 +98,7 @@ func watchArgs(o Options) []string {
 	return args
 }
 
-// bound kills the process that started this one, a run, when that has asked for more memory than a number of bytes and
-// does not see to it itself within a second: Go's collector stops all of a process, and waits for a step that fills a
-// huge value as long as that takes. Once it was killed, told has the reason.
+// bound has the process that started this one, a run, killed when it takes too much memory.
 func bound(args []string) (told <-chan string, err error) {
 	if len(args) != 2 {
 		return nil, nil
@@ -114,6 +112,13 @@ func bound(args []string) (told <-chan string, err error) {
 	if err != nil || os.Getppid() != pid {
 		return nil, err // it has ended already
 	}
+	return Bound(pid, most, run.Kill), nil
+}
+
+// Bound has a run's process killed, from another one, when it has asked for more memory than most bytes and does not see
+// to it itself within a second: Go's collector stops all of a process, and waits for a step that fills a huge value as
+// long as that takes. Before it is killed, told has the reason.
+func Bound(pid int, most uint64, kill func() error) (told <-chan string) {
 	killed := make(chan string, 1)
 	go func() {
 		var since time.Time
@@ -129,12 +134,11 @@ func bound(args []string) (told <-chan string, err error) {
 			case since.IsZero():
 				since = time.Now()
 			case time.Since(since) > time.Second:
-				reason := fmt.Sprintf("had asked for more than %d MiB of memory and was killed", most>>20)
-				killed <- reason // first: who waits for the run's end looks then
-				_ = run.Kill()   // it may have ended by itself
+				killed <- fmt.Sprintf("had asked for more than %d MiB of memory and was killed", most>>20)
+				_ = kill() // it may have ended by itself
 				return
 			}
 		}
 	}()
-	return killed, nil
+	return killed
 }

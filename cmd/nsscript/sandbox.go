@@ -71,6 +71,7 @@ func startAt(l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-ch
 			_ = s.Signal(sig) // it may have ended
 		}
 	}()
+	killed := runtime.Bound(s.Pid(), boundMemory()/2*3, func() error { return s.Signal(os.Kill) })
 	var kept keeping
 	if err := json.NewDecoder(s.Reports).Decode(&kept); err == nil {
 		return s.Leave()
@@ -82,7 +83,13 @@ func startAt(l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-ch
 	case err != nil:
 		return err
 	case sig != 0:
-		return signalError{sig}
+		select {
+		case why := <-killed:
+			fmt.Fprintf(os.Stderr, "nsscript: the run of lab %s %s; nothing left behind\n", lab, why)
+			return exitError(128 + int(sig))
+		default:
+			return signalError{sig}
+		}
 	case code != 0:
 		return exitError(code)
 	}

@@ -109,6 +109,9 @@ func Start(spec Spec) (*Sandbox, error) {
 	return s, nil
 }
 
+// Pid is the sandbox's first process, as this one sees it. It is nobody else's until Wait.
+func (s *Sandbox) Pid() int { return s.cmd.Process.Pid }
+
 // Signal sends a signal to the sandbox's first process.
 func (s *Sandbox) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
 
