@@ -26,11 +26,12 @@ func TestImports(t *testing.T) {
 		"github.com/vishvananda/netlink/nl":            "runtime/kernel",
 		"golang.org/x/sys/unix":                        "runtime/kernel runtime/probe runtime/nstest runtime/sandbox builtins",
 		"github.com/spf13/cobra":                       "cmd/nsscript",
+		"github.com/bazelbuild/buildtools/build":       "runtime/format",
 		"testing":                                      "runtime/nstest",
 		module + "/builtins":                           "cmd/nsscript",
 		"github.com/creack/pty":                        "cmd/nsscript",
 		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
-		module + "/runtime":                            "cmd/nsscript builtins runtime/suite",
+		module + "/runtime":                            "cmd/nsscript builtins runtime/check runtime/format runtime/suite",
 		module + "/runtime/suite":                      "cmd/nsscript",
 		module + "/runtime/nstest":                     "",
 	}

@@ -208,18 +208,14 @@ func (a *helpArgs) Query(v *runtime.View) (starlark.Value, error) {
 		}
 		return starlark.None, nil
 	}
-	name, ok := starlark.AsString(a.Of)
-	switch of := a.Of.(type) {
-	case starlark.Callable:
-		name = of.Name()
-	default:
-		if !ok {
-			name = of.Type()
-		}
+	text, what := "", a.Of.Type()
+	if name, ok := starlark.AsString(a.Of); ok {
+		text, what = voc.Help(name, false), fmt.Sprintf("%q", name)
+	} else {
+		text = voc.HelpOn(a.Of)
 	}
-	text := voc.Help(name, false)
 	if text == "" {
-		return nil, fmt.Errorf("help: nothing is known of %q", name)
+		return nil, fmt.Errorf("help: nothing is known of %s", what)
 	}
 	return starlark.None, v.Print(strings.TrimSuffix(text, "\n"))
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
@@ -27,17 +25,28 @@ type routeArgs struct {
 	Src      *ipArg           `arg:"src?" doc:"source address that packets get which have none"`
 	Metric   int              `arg:"metric?" doc:"preference, lower first; the kernel's default when left out (IPv4 0, IPv6 1024)"`
 	Table    int              `arg:"table?" doc:"number of the routing table; main (254) when left out"`
-	Type     string           `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
+	Type     routeTypeArg     `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
 	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways, or of dicts with via, dev and weight"`
+}
+
+// routeTypeArg is what a route does with packets.
+type routeTypeArg string
+
+func (routeTypeArg) ArgType() string  { return "string" }
+func (a routeTypeArg) String() string { return string(a) }
+
+func (routeTypeArg) Choices(*runtime.Vocabulary) []string { return kernel.RouteTypes() }
+
+func (a *routeTypeArg) Unpack(val starlark.Value) error {
+	s, err := choice(val, kernel.RouteTypes())
+	*a = routeTypeArg(s)
+	return err
 }
 
 func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	r := kernel.Route{NS: a.NS.NSRef, Dst: a.Dst.Prefix, Metric: a.Metric, Table: a.Table}
-	if !slices.Contains(kernel.RouteTypes(), a.Type) {
-		return nil, fmt.Errorf("route: type %q is none of %s", a.Type, strings.Join(kernel.RouteTypes(), ", "))
-	}
 	if a.Type != "unicast" {
-		r.Type = a.Type
+		r.Type = string(a.Type)
 	}
 	if a.Src != nil {
 		r.Src = a.Src.Addr
@@ -146,35 +155,44 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 }
 
 func routeCommand(verb string, r kernel.Route) string {
-	cmd := in(r.NS)
+	cmd, hops, rest := in(r.NS), "", ""
 	if r.Dst.Addr().Is6() {
 		cmd += "-6 "
 	}
 	cmd += "route " + verb + " " + r.String()
 	for _, h := range r.Nexthops {
 		if len(r.Nexthops) > 1 {
-			cmd += " nexthop"
+			hops += " nexthop"
 		}
-		if h.Via.IsValid() {
-			cmd += " via " + h.Via.String()
+		switch {
+		case h.Via.Is6() && r.Dst.Addr().Is4():
+			hops += " via inet6 " + h.Via.String()
+		case h.Via.IsValid():
+			hops += " via " + h.Via.String()
 		}
 		if h.Dev != nil {
-			cmd += " dev " + h.Dev.Name
+			hops += " dev " + h.Dev.Name
 		}
 		if h.Weight > 0 {
-			cmd += " weight " + itoa(h.Weight)
+			hops += " weight " + itoa(h.Weight)
 		}
 	}
+	if verb == "add" {
+		rest = " proto static"
+	}
 	if r.Src.IsValid() {
-		cmd += " src " + r.Src.String()
+		rest += " src " + r.Src.String()
 	}
 	if r.Metric > 0 {
-		cmd += " metric " + itoa(r.Metric)
+		rest += " metric " + itoa(r.Metric)
 	}
 	if r.Table > 0 {
-		cmd += " table " + itoa(r.Table)
+		rest += " table " + itoa(r.Table)
 	}
-	return cmd
+	if len(r.Nexthops) > 1 {
+		return cmd + rest + hops // ip takes all that follows for nexthops
+	}
+	return cmd + hops + rest
 }
 
 // routeValue is a route in a script.

@@ -44,14 +44,32 @@ var requireDecl = runtime.Query("require", "None",
 	"Ends a test as skipped, and any other run as one that this machine cannot do, when the machine lacks a feature. `nsscript doctor` lists the features.", &requireArgs{})
 
 type requireArgs struct {
-	Feature string `arg:"feature" doc:"name of the feature"`
+	Feature featureArg `arg:"feature" doc:"name of the feature"`
+}
+
+// featureArg is a feature, given by its name.
+type featureArg struct{ *runtime.Feature }
+
+func (featureArg) ArgType() string { return "string" }
+
+func (featureArg) Choices(voc *runtime.Vocabulary) (names []string) {
+	for _, f := range voc.Features {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func (a *featureArg) UnpackIn(v *runtime.View, val starlark.Value) (err error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
+	}
+	a.Feature, err = v.Vocabulary().Feature(s)
+	return err
 }
 
 func (a *requireArgs) Query(v *runtime.View) (starlark.Value, error) {
-	f, err := v.Vocabulary().Feature(a.Feature)
-	if err != nil {
-		return nil, err
-	}
+	f := a.Feature
 	if err := f.Probe(v.Machine()); err != nil {
 		return nil, &runtime.SkipError{Reason: "this machine has no " + f.Name + ": " + err.Error() + "; " + f.Remedy}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 		a.NSRef = val.ref
 		return nil
 	case starlark.String:
+		if v.Dry() {
+			return kernel.ValidNamespaceName(string(val))
+		}
 		if val == "host" {
 			a.NSRef = v.Machine().Host().Ref()
 			return nil
@@ -197,14 +201,34 @@ func (a *mtuArg) Unpack(val starlark.Value) error {
 	return nil
 }
 
-// in is the option of `ip` that names a namespace.
-func in(ref kernel.NSRef) string {
-	if ref.Name == "" {
-		return "ip "
-	}
-	return "ip -n " + ref.Name + " "
-}
-
 func itoa(i int) string { return strconv.Itoa(i) }
 
 func seconds(d time.Duration) starlark.Value { return starlark.Float(d.Seconds()) }
+
+// choice is what a parameter says that is one of a few words.
+func choice(val starlark.Value, words []string) (string, error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return "", want("string", val)
+	}
+	if slices.Contains(words, s) {
+		return s, nil
+	}
+	if near := runtime.Nearest(s, words); near != "" {
+		return "", fmt.Errorf("%q is none of %s, did you mean %q?", s, strings.Join(words, ", "), near)
+	}
+	return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+}
+
+// number is a whole number within limits.
+func number[T ~int](val starlark.Value, low, high int) (T, error) {
+	n, ok := val.(starlark.Int)
+	if !ok {
+		return 0, want("int", val)
+	}
+	i, fits := n.Int64()
+	if !fits || i < int64(low) || i > int64(high) {
+		return 0, fmt.Errorf("%s is not from %d to %d", n, low, high)
+	}
+	return T(i), nil
+}

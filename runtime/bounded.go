@@ -71,13 +71,10 @@ func (s *Session) printBuiltin(_ *starlark.Thread, _ *starlark.Builtin, args sta
 		return nil, err
 	}
 	line, err := Join(sep, args)
-	if err == nil {
-		err = s.print(line)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("print: %w", err)
 	}
-	return starlark.None, nil
+	return starlark.None, s.print(line)
 }
 
 // Join is the text of values one after the other.

@@ -40,16 +40,24 @@ type Param struct {
 	Required bool
 	Keyword  bool   // can be given by name only
 	Rest     string // "*" or "**" when it takes all that is left over
-	field    int
+	// Values lists what it can be, when that is one of a few strings; nil otherwise.
+	Values func(*Vocabulary) []string
+	field  int
 }
 
-// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name.
+// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When the
+// view is dry it says what is wrong with the value's form alone.
 type Unpacker interface {
 	UnpackIn(v *View, value starlark.Value) error
 }
 
 // A Typer names its type of argument for people.
 type Typer interface{ ArgType() string }
+
+// A Chooser is a type of argument that is one of a few strings.
+type Chooser interface {
+	Choices(voc *Vocabulary) []string
+}
 
 // Change declares a builtin that changes the machine. args is a pointer to a struct; its fields tagged
 // `arg:"name"` are the parameters in order ("name?" is optional, "*name" and "**name" take the rest, a field tagged
@@ -91,6 +99,9 @@ func declare(name, result, doc string, args any) *Decl {
 			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
 		}
 		p.Type = typeName(t.Field(i).Type)
+		if c, ok := reflect.New(t.Field(i).Type).Interface().(Chooser); ok {
+			p.Values = c.Choices
+		}
 		if !p.Required {
 			p.Default = defaultText(d.proto.Field(i))
 		}
@@ -322,3 +333,30 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 	}
 	return nil
 }
+
+// Dry reports whether there is no run: a script is being checked. Then the vocabulary is all that the view knows.
+func (v *View) Dry() bool { return v.s.m == nil }
+
+// Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with the
+// value, and its error is the call's. element: the value is one of several that the parameter takes as a list.
+func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, element bool) error {
+	typ := d.proto.Type().Field(p.field).Type
+	if val == starlark.None && !p.Required && !element {
+		return nil
+	}
+	if element {
+		typ = typ.Elem()
+	}
+	return unpack(&View{s: &Session{voc: voc}}, reflect.New(typ).Elem(), val)
+}
+
+// Several reports whether a parameter takes a list whose elements are unpacked one by one, so that each can be tried.
+func (d *Decl) Several(p Param) bool {
+	typ := d.proto.Type().Field(p.field).Type
+	_, own := reflect.New(typ).Interface().(Unpacker)
+	_, plain := reflect.New(typ).Interface().(starlark.Unpacker)
+	return typ.Kind() == reflect.Slice && !own && !plain
+}
+
+// IsMethod reports whether the builtin is called on a value, which is then its first parameter.
+func (d *Decl) IsMethod() bool { return d.isMethod() }

@@ -24,22 +24,22 @@ func (e *even) Unpack(v starlark.Value) error {
 	return err
 }
 
-// place is an argument that needs the run to be understood.
-type place string
+// spot is an argument that needs the run to be understood.
+type spot string
 
-func (place) ArgType() string { return "place" }
+func (spot) ArgType() string { return "spot" }
 
-func (p *place) UnpackIn(v *View, val starlark.Value) error {
+func (p *spot) UnpackIn(v *View, val starlark.Value) error {
 	if v == nil {
 		return errors.New("no run")
 	}
-	*p = place("at " + val.String())
+	*p = spot("at " + val.String())
 	return nil
 }
 
 // callArgs has one of each kind of parameter, and returns what it was given.
 type callArgs struct {
-	A    place            `arg:"alpha" doc:"the first"`
+	A    spot             `arg:"alpha" doc:"the first"`
 	B    even             `arg:"beta?" doc:"the second"`
 	C    string           `arg:"gamma?" doc:"the third"`
 	_    struct{}         `arg:"*"`

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.starlark.net/starlark"
 )
 
 // Signature is how the builtin is called, as one line of Starlark.
@@ -106,6 +108,29 @@ func (voc *Vocabulary) Help(name string, markdown bool) string {
 	return ""
 }
 
+// HelpOn is what is known of a value: a function's own doc, or what its builtin or type is; "" when that is nothing.
+func (voc *Vocabulary) HelpOn(v starlark.Value) string {
+	switch v := v.(type) {
+	case *starlark.Function:
+		var params []string
+		for i := range v.NumParams() {
+			name, _ := v.Param(i)
+			if def := v.ParamDefault(i); def != nil {
+				name += "=" + def.String()
+			}
+			params = append(params, name)
+		}
+		text := v.Name() + "(" + strings.Join(params, ", ") + ")\n"
+		if doc := strings.TrimSpace(v.Doc()); doc != "" {
+			text += "\n    " + doc + "\n"
+		}
+		return text + fmt.Sprintf("\n    defined at %s\n", v.Position())
+	case starlark.Callable:
+		return voc.Help(v.Name(), false)
+	}
+	return voc.Help(v.Type(), false)
+}
+
 func (voc *Vocabulary) typeHelp(t *Type, markdown bool) string {
 	var b strings.Builder
 	if markdown {
@@ -153,6 +178,9 @@ func (voc *Vocabulary) Reference() string {
 	}
 	return b.String()
 }
+
+// Nearest is the candidate that a mistyped name most probably meant, "" when none is near.
+func Nearest(name string, candidates []string) string { return nearest(name, candidates) }
 
 // nearest is the candidate that a mistyped name most probably meant, "" when none is near. Of several that are equally
 // near it is one that begins alike.

@@ -78,7 +78,7 @@ func TestHelp(t *testing.T) {
 		{"thing.name", false, []string{"thing.name(name, size=3, fn=None) -> string\n\n    Names the thing.\n\n", "    name       its name (string)\n    size       its size (int, default 3)\n    fn         what to call (function)\n"}},
 		{"thing.name", true, []string{"### thing.name\n\n```\nthing.name(name,", "- `size` (int, default 3): its size\n"}},
 		{"call", false, []string{"    beta       the second (even number, default 2)\n", "    eta        the seventh (dict)\n", "    zeta       the sixth (list of even number)\n", "    theta      the eighth (any)\n", "    **kappa    all others "}},
-		{"call", true, []string{"- `**kappa` (", "- `alpha` (place): the first\n"}},
+		{"call", true, []string{"- `**kappa` (", "- `alpha` (spot): the first\n"}},
 		{"mod.no", false, []string{"mod.no()\n\n    Takes nothing.\n"}},
 		{"thing", false, []string{"thing (type)\n\n    A thing. There are many.\n\n    .size       how large it is (int)\n    .name(name, size=3, fn=None) -> string\n"}},
 		{"thing", true, []string{"### thing (type)\n\nA thing. There are many.\n\n- `.size` (int): how large it is\n"}},

@@ -115,7 +115,7 @@ func report(b *strings.Builder, err error, sources Sources, outer starlark.CallS
 	if eval == nil {
 		fmt.Fprintf(b, "nsscript: %s\n", printable(message(cause)))
 	} else {
-		trail(b, append(slices.Clip(outer), eval.CallStack...), printable(message(cause)), sources)
+		trail(b, append(slices.Clip(outer), eval.CallStack...), message(cause), sources)
 	}
 	hint(b, Hint(cause))
 	if p := isPanic(err); p != nil {
@@ -142,7 +142,7 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 		}
 	}
 	if len(frames) == 0 {
-		fmt.Fprintf(b, "nsscript: %s\n", msg)
+		fmt.Fprintf(b, "nsscript: %s\n", printable(msg))
 		return
 	}
 	at(b, frames[0].Pos, msg, sources)

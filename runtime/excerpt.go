@@ -13,7 +13,7 @@ const widest = 160
 
 // at writes a message with its position, and the line of the source with a caret below the place.
 func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
-	fmt.Fprintf(b, "%s: %s\n", pos, msg)
+	fmt.Fprintf(b, "%s: %s\n", printable(pos.String()), printable(msg))
 	text := []rune(line(pos, sources))
 	if len(text) == 0 {
 		return

@@ -106,7 +106,7 @@ func (l *Labs) Recover() ([]Recovery, error) {
 	}
 	var all []Recovery
 	for _, e := range entries {
-		if e.Live && !e.Dropped || e.Kept && e.Err == nil {
+		if e.Live && !e.Dropped || e.Kept && e.Err == nil && len(journal.Pending(e.Records)) == 0 {
 			continue
 		}
 		r := Recovery{Name: e.Name}
@@ -212,8 +212,12 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 		return u, blamed(err)
 	}
 	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
+	open := journal.Open(e.Records)
 	if e.Kept && !drop {
-		return fail(journal.ErrKept)
+		// What a run that had entered the lab did not keep.
+		if open = journal.Pending(e.Records); len(open) == 0 {
+			return fail(journal.ErrKept)
+		}
 	}
 	boot, err := kernel.BootID()
 	if err != nil {
@@ -231,9 +235,13 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
 		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
 	}
-	changes, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
+	changes, err := decodeOps(l.voc.Ops, open)
 	if err != nil {
 		return fail(err)
+	}
+	if e.Kept && !drop {
+		u, _ = undo(m, log, changes)
+		return u, log.Close()
 	}
 	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {

@@ -75,6 +75,8 @@ type Session struct {
 	changes []change
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
 	frames  []int                 // where in changes each transaction that is running began
+	entered bool                  // the lab was there before: see Enter
+	base    int                   // how many of the changes are its own
 	exits   []func(*starlark.Thread) error
 	watcher *kernel.Process
 	ended   bool
@@ -82,6 +84,13 @@ type Session struct {
 
 // NewSession claims the lab's name and opens the machine. The error is a *journal.TakenError when the name is taken.
 func NewSession(o Options) (*Session, error) {
+	return newSession(o, false, func(host kernel.NSRef, boot string) (*journal.Log, error) {
+		return openDir(o.Dir).Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
+			PID: os.Getpid(), Start: time.Now(), HostNS: host.Cookie})
+	})
+}
+
+func newSession(o Options, entered bool, open func(host kernel.NSRef, boot string) (*journal.Log, error)) (*Session, error) {
 	if o.Stdout == nil {
 		o.Stdout = os.Stdout
 	}
@@ -89,11 +98,10 @@ func NewSession(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
-		s.log, err = openDir(o.Dir).Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
-			PID: os.Getpid(), Start: time.Now(), HostNS: m.Host().Ref().Cookie})
+		s.log, err = open(m.Host().Ref(), boot)
 	}
 	if err != nil {
 		m.Close()
@@ -107,7 +115,7 @@ func NewSession(o Options) (*Session, error) {
 		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), watchArgs(o)...))
 	}
 	if err != nil {
-		err = errors.Join(err, s.log.Remove())
+		err = errors.Join(err, s.abandon())
 		m.Close()
 		return nil, err
 	}
@@ -318,6 +326,18 @@ func (s *Session) Keep() error {
 	return errors.Join(s.unwatched(), s.log.Close())
 }
 
+// Lab is the lab's name.
+func (s *Session) Lab() string { return s.o.Lab }
+
+// rename gives the lab another name.
+func (s *Session) rename(name string) error {
+	if err := s.log.Rename(name); err != nil {
+		return blamed(err)
+	}
+	s.o.Lab = name
+	return nil
+}
+
 // tidy undoes the changes that have come to nothing.
 func (s *Session) tidy() error {
 	for i := len(s.changes) - 1; i >= 0; i-- {
@@ -351,11 +371,15 @@ func (s *Session) unwatched() error {
 
 // Rollback undoes all that the run changed.
 func (s *Session) Rollback() (Undoing, error) {
+	if s.entered {
+		return s.depart()
+	}
 	u, _ := undo(s.m, s.log, s.changes)
 	s.changes, s.ended = nil, true
 	if len(u.Left) > 0 {
 		return u, errors.Join(s.unwatched(), s.log.Close())
 	}
+	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.
 	return u, errors.Join(s.log.Remove(), s.unwatched())
 }
 

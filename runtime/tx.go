@@ -117,17 +117,25 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
-	u, open := undo(s.m, s.log, s.changes[begin:])
-	s.forget(begin)
+	u := s.undoFrom(begin)
 	if u.Unwritten != nil {
 		err, stop = errors.Join(err, u.Unwritten), true
 	}
 	if len(u.Left) > 0 {
-		// The transaction around it tries once more, before it undoes anything older.
-		s.changes = append(s.changes, open...)
 		err, stop = errors.Join(err, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
 	}
 	return nil, err, stop
+}
+
+// undoFrom undoes the changes from one on. Those that could not be undone stay among the changes: the transaction around
+// this one tries once more, before it undoes anything older.
+func (s *Session) undoFrom(begin int) Undoing {
+	u, open := undo(s.m, s.log, s.changes[begin:])
+	s.forget(begin)
+	if len(u.Left) > 0 {
+		s.changes = append(s.changes, open...)
+	}
+	return u
 }
 
 // Wait waits, or ends early with the run.

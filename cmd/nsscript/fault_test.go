@@ -80,14 +80,16 @@ func TestFaults(t *testing.T) {
 					}
 					c := crash{args: []string{"--json", "--rm", file}, fault: faults[next-1]}
 					total++
-					o := ended(t, c)
+					o := endOf(t, c)
 					if o.code == exitLeftover {
 						left++
 						nstest.Quiet(t, "")
 						if err := o.exact(unjournalled(before), unjournalled(nstest.Dump(t))); err != nil {
 							t.Errorf("%+v: %v: %s", c, err, o.out)
 						}
-						recovering(t)
+						if out, err := nsscript("recover").CombinedOutput(); err != nil {
+							t.Fatalf("%+v: %s\nand then recover: %v: %s", c, o.out, err, out)
+						}
 					} else if err := o.sound(base); err != nil {
 						t.Errorf("%+v: %v: %s", c, err, o.out)
 					}
@@ -168,8 +170,8 @@ func wipe(t *testing.T) {
 	}
 }
 
-// An outcome is what a run with --json said at its end.
-type outcome struct {
+// An ending is what a run with --json said at its end.
+type ending struct {
 	out    string
 	code   int
 	failed string          // its error
@@ -178,7 +180,7 @@ type outcome struct {
 	clean  bool            // it says that nothing is
 }
 
-func ended(t *testing.T, c crash) (o outcome) {
+func endOf(t *testing.T, c crash) (o ending) {
 	t.Helper()
 	o.out, o.code = c.end(t)
 	for _, line := range strings.Split(o.out, "\n") {
@@ -206,7 +208,7 @@ func ended(t *testing.T, c crash) (o outcome) {
 var machines = regexp.MustCompile(`\((EPERM|ENOSPC|EIO)\)|is there already`)
 
 // sound says what is wrong with an exit code that claims that nothing is left; base is the script's own.
-func (o outcome) sound(base int) error {
+func (o ending) sound(base int) error {
 	want := base
 	if machines.MatchString(o.failed) {
 		want = exitMachine
@@ -228,7 +230,7 @@ func (o outcome) sound(base int) error {
 
 // exact says how what is left differs from what the run says is: each change that it names must have been made and show,
 // and what has nothing to do with those must not show.
-func (o outcome) exact(before, after string) error {
+func (o ending) exact(before, after string) error {
 	if before == after {
 		return fmt.Errorf("nothing is left")
 	}

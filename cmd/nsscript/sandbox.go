@@ -17,6 +17,16 @@ import (
 
 // runSandboxed runs this command line once more, in a sandbox, and leaves that when the lab in it is kept.
 func runSandboxed(o options, lab string) error {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, endings...)
+	return startSandboxed(o, lab, true, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, signals)
+}
+
+// startSandboxed does that with the given standard descriptors. A name that nobody has asked for may become another one.
+func startSandboxed(o options, lab string, chosen bool, stdio [3]*os.File, signals <-chan os.Signal) error {
+	if !chosen {
+		return startNamed(lab, stdio, signals)
+	}
 	if held, err := runtime.Reach(lab); err == nil {
 		if !o.replace {
 			return taken(lab, fmt.Errorf("lab %s is up or running in a sandbox", lab))
@@ -33,10 +43,26 @@ func runSandboxed(o options, lab string) error {
 	} else if err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, endings...)
-	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, os.Args[1:]...),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Listener: l})
+	return startAt(l, os.Args[1:], stdio, signals)
+}
+
+// startNamed starts it with the next free name.
+func startNamed(lab string, stdio [3]*os.File, signals <-chan os.Signal) error {
+	name := lab
+	l, err := sandbox.Listen(name)
+	for i := 2; errors.Is(err, sandbox.ErrTaken); i++ {
+		name = fmt.Sprintf("%s%d", lab, i)
+		l, err = sandbox.Listen(name)
+	}
+	if err != nil {
+		return err
+	}
+	return startAt(l, append([]string{"--lab", name}, os.Args[1:]...), stdio, signals)
+}
+
+func startAt(l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, args...),
+		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l})
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}

@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
 )
 
@@ -24,6 +26,9 @@ func (e signalError) Error() string { return e.Signal.String() }
 
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
+	if interactive(o, args) {
+		return runREPL(cmd, o, args)
+	}
 	lab, err := labName(o, args)
 	if err != nil {
 		return err
@@ -34,12 +39,15 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return runSandboxed(o, lab)
 	}
-	name, src, args, err := source(o, args)
+	name, src, args, err := source(cmd, o, args)
 	if err != nil {
 		return err
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
+	if err == nil {
+		err = unreadable(voc, o.root, check.File{Name: name, Source: src})
+	}
 	if err != nil {
 		return err
 	}
@@ -58,16 +66,13 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory(),
 		Abandon: func(s *runtime.Session, err *runtime.Interrupted) {
 			events.error(s, err)
+			if o.in != nil {
+				os.Exit(codeOf(err)) // and the sandbox with this process
+			}
 			startOver(lab, codeOf(err))
 		}})
-	var taken *journal.TakenError
-	if errors.As(err, &taken) {
-		hint := "--replace takes it down first; `nsscript down %s` takes it down"
-		if !taken.Kept {
-			hint = "`nsscript recover` tries to undo what is left of it; `nsscript recover --forget %s` gives that up"
-		}
-		fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: "+hint+"; --lab NAME gives this one another name\n", err, lab)
-		return exitError(exitMachine)
+	if taken := new(journal.TakenError); errors.As(err, &taken) {
+		return nameTaken(lab, taken)
 	} else if err != nil {
 		return err
 	}
@@ -80,6 +85,22 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.rm {
 		return undoneAfter(o, events, s, 0)
 	}
+	return keepLab(o, s)
+}
+
+// nameTaken says that a run's name is taken, and what can be done about it.
+func nameTaken(lab string, err *journal.TakenError) error {
+	hint := "--replace takes it down first; `nsscript down %s` takes it down"
+	if !err.Kept {
+		hint = "`nsscript recover` tries to undo what is left of it; `nsscript recover --forget %s` gives that up"
+	}
+	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: "+hint+"; --lab NAME gives this one another name\n", err, lab)
+	return exitError(exitMachine)
+}
+
+// keepLab keeps the lab of a run that has succeeded.
+func keepLab(o options, s *runtime.Session) error {
+	events := &events{o: o}
 	if err := s.Keep(); err != nil {
 		runtime.Report(os.Stderr, err, nil)
 		return undoneAfter(o, events, s, codeOf(err))
@@ -88,12 +109,23 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", lab, s.Changes(), lab)})
+		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", s.Lab(), s.Changes(), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
 	}
 	return nil
+}
+
+// unreadable is what would keep a script, or what it loads, from being read: that is known before anything is done.
+func unreadable(voc *runtime.Vocabulary, root string, f check.File) error {
+	found := slices.DeleteFunc(check.Files(voc, root, f), func(f check.Finding) bool {
+		return !slices.Contains([]string{"syntax", "name", "load"}, f.Rule)
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	return findings(found, []check.File{f})
 }
 
 // undoneAfter rolls a session back and says how that went.
@@ -233,10 +265,9 @@ func (e *events) say(ev runtime.Event) {
 		fmt.Fprintln(os.Stderr, ev.Text)
 		return
 	}
-	line, err := json.Marshal(ev)
-	if err == nil {
-		fmt.Println(string(line))
-	}
+	lines := json.NewEncoder(os.Stdout)
+	lines.SetEscapeHTML(false) // "<command>" is no mark-up
+	_ = lines.Encode(ev)       // a reader who has gone away misses the rest
 }
 
 func (e *events) error(s *runtime.Session, err error) {

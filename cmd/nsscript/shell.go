@@ -43,15 +43,22 @@ func shellCommand() *cobra.Command {
 // lastOutput is how long the output of a command in a sandbox is waited for that has ended itself.
 const lastOutput = 100 * time.Millisecond
 
-// runInside runs nsscript inside a lab's sandbox. What is a terminal here is a new one there, and what is typed and shown
-// goes from one to the other: this one has a session of its own already.
+// runInside runs nsscript inside a lab's sandbox.
 func runInside(held *runtime.Held, args []string) error {
+	return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
+		return ended(held.Run(args, stdio, signals))
+	})
+}
+
+// onTerminal calls run with the standard descriptors and the signals for something in another session. What is a terminal
+// here is a new one there, and what is typed and shown goes from one to the other: this one has a session of its own already.
+func onTerminal(run func(stdio [3]*os.File, signals <-chan os.Signal) error) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, endings...)
 	defer signal.Stop(signals)
 	stdio := [3]*os.File{os.Stdin, os.Stdout, os.Stderr}
 	if !term.IsTerminal(0) {
-		return ended(held.Run(args, stdio, signals))
+		return run(stdio, signals)
 	}
 	here, there, err := pty.Open()
 	if err != nil {
@@ -66,12 +73,12 @@ func runInside(held *runtime.Held, args []string) error {
 	resized := make(chan os.Signal, 1)
 	signal.Notify(resized, syscall.SIGWINCH)
 	defer signal.Stop(resized)
+	_ = pty.InheritSize(os.Stdin, here) // a terminal without a size has none to pass on
 	go func() {
 		for range resized {
-			_ = pty.InheritSize(os.Stdin, here) // a terminal without a size has none to pass on
+			_ = pty.InheritSize(os.Stdin, here)
 		}
 	}()
-	resized <- syscall.SIGWINCH
 	before, err := term.MakeRaw(0)
 	if err != nil {
 		return fmt.Errorf("set the terminal: %w", err)
@@ -83,13 +90,13 @@ func runInside(held *runtime.Held, args []string) error {
 		_, _ = io.Copy(os.Stdout, here) // ends with an error when the last one there has closed it
 		close(shown)
 	}()
-	code, err := held.Run(args, stdio, signals)
+	err = run(stdio, signals)
 	there.Close()
 	select {
 	case <-shown:
 	case <-time.After(lastOutput):
 	}
-	return ended(code, err)
+	return err
 }
 
 // ended is a command's exit code as an error.

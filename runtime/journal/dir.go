@@ -259,7 +259,7 @@ func load(f *os.File, e *Entry) (end End, err error) {
 		return end, err
 	}
 	h, records, end, err := Decode(text)
-	if err == nil && h.Name != e.Name {
+	if err == nil && h.Name != e.Name && !called(records, e.Name) {
 		err = &DamageError{Reason: fmt.Sprintf("it is of lab %q", h.Name)}
 	}
 	e.Header, e.Records = h, records
@@ -391,4 +391,30 @@ func (d *Dir) discard(name string) error {
 func (d *Dir) leave() {
 	failpoint.Hit("journal: folder of a run removed")
 	_ = os.Remove(d.path)
+}
+
+// Rename gives the run another name: the old one is free. The error is a *TakenError when there is a run of that name. A
+// death in the middle leaves it under one of the two.
+func (l *Log) Rename(name string) error {
+	if err := ValidName(name); err != nil {
+		return err
+	}
+	unlock, err := l.dir.lock(false)
+	if err != nil {
+		return fmt.Errorf("lock journals: %w", err)
+	}
+	defer unlock()
+	if e, ok := l.dir.entry(name); ok {
+		return errors.Join(e.Err, &TakenError{e})
+	}
+	if err := l.write(nil, Record{State: Named, Kind: name}); err != nil {
+		return err
+	}
+	failpoint.Hit("journal: another name written")
+	if err := os.Rename(filepath.Join(l.dir.path, l.name), filepath.Join(l.dir.path, name)); err != nil {
+		return err
+	}
+	failpoint.Hit("journal: folder renamed")
+	l.name = name
+	return nil
 }

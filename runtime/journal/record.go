@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -36,20 +37,21 @@ type Header struct {
 type State string
 
 // An intent is open until it has failed or is undone; there is no record of its having been done. Kept is the decision
-// that a run succeeded; Dropped takes that back, before a kept run is undone.
+// that a run succeeded; Dropped takes that back, before a kept run is undone. Named is another name that its folder may have.
 const (
 	Intent  State = "intent"
 	Failed  State = "failed"
 	Undone  State = "undone"
 	Kept    State = "kept"
 	Dropped State = "dropped"
+	Named   State = "named"
 )
 
 // A Record is one line after the header.
 type Record struct {
 	State State           `json:"state"`
 	Seq   int             `json:"seq,omitempty"`  // the change's number, from 1; failed and undone name their intent's
-	Kind  string          `json:"kind,omitempty"` // of an intent: which change, and with what
+	Kind  string          `json:"kind,omitempty"` // of an intent: which change, and with what; the name that is given
 	Data  json.RawMessage `json:"data,omitempty"`
 	Pos   string          `json:"pos,omitempty"` // where in the script
 }
@@ -174,6 +176,8 @@ func (c *checker) next(r Record) error {
 		}
 		delete(c.open, r.Seq)
 	case Kept, Dropped:
+	case Named:
+		return ValidName(r.Kind)
 	default:
 		return fmt.Errorf("unknown state %q", r.State)
 	}
@@ -195,6 +199,21 @@ func Open(records []Record) []Record {
 		}
 	}
 	return open
+}
+
+// Pending lists the open intents that the last decision to keep the run does not cover: those of who entered it since.
+func Pending(records []Record) []Record {
+	for i := len(records) - 1; i >= 0; i-- {
+		if records[i].State == Kept {
+			return Open(records[i:])
+		}
+	}
+	return Open(records)
+}
+
+// called reports whether a run was given a name.
+func called(records []Record, name string) bool {
+	return slices.ContainsFunc(records, func(r Record) bool { return r.State == Named && r.Kind == name })
 }
 
 // decided tells what the run's last decision was, if there was one.

@@ -51,7 +51,7 @@ func (m *Machine) Pin(ref NSRef) error {
 func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 	n := m.pinned(ref)
 	err := failpoint.Call(func() error { return unix.Unmount(pinPath(ref), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
-	if err != nil && !gone(err) && !errors.Is(err, unix.EINVAL) {
+	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: mount taken away")
@@ -84,7 +84,7 @@ func (m *Machine) pinned(ref NSRef) *Namespace {
 
 // removePin removes what a pin was mounted on, or was to be.
 func removePin(ref NSRef) error {
-	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil && !gone(err) {
+	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: file removed")

@@ -24,6 +24,7 @@ type Spec struct {
 	Stdin    *os.File // nothing when nil, as for the next two
 	Stdout   *os.File
 	Stderr   *os.File
+	Terminal bool      // Stdin is a terminal that is nobody's yet, and is to be its own
 	Listener *Listener // where it is to be reached; may be nil
 	Cgroup   *os.File  // folder of the cgroup that it is to be in; this process's own when nil
 	Memory   uint64    // bytes of data that each of its processes may have (RLIMIT_DATA); no limit when 0
@@ -74,7 +75,7 @@ func Start(spec Spec) (*Sandbox, error) {
 		c.Listener = true
 	}
 	// A session of its own: signals of a terminal are for who started it, and it passes them on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true,
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal,
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
 	if spec.Cgroup != nil {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(spec.Cgroup.Fd())

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/peterh/liner"
+	"golang.org/x/term"
+
+	"github.com/nsscript/nsscript/runtime"
+)
+
+// A console is what a REPL reads from: a line editor where there can be one, else plain lines. It is the only place that
+// knows of package liner, whose state is the process's.
+type console struct {
+	editor  *liner.State // nil for plain lines
+	plain   *bufio.Reader
+	quiet   bool              // nobody sees a prompt
+	before  liner.ModeApplier // the mode that the terminal is given back in
+	editing liner.ModeApplier
+	history *history
+
+	asked   chan answer // of a prompt that is being answered still
+	pending bool
+
+	signals chan os.Signal
+	aborts  chan struct{}
+	ended   chan struct{}
+	mu      sync.Mutex
+	cancel  context.CancelCauseFunc // of the input that runs
+	again   int
+	sig     syscall.Signal
+}
+
+// An answer is what came of a prompt.
+type answer struct {
+	line string
+	err  error
+}
+
+func openConsole(complete func(line string) (head string, candidates []string)) *console {
+	t := &console{asked: make(chan answer, 1), signals: make(chan os.Signal, 8), aborts: make(chan struct{}, 1), ended: make(chan struct{})}
+	signal.Notify(t.signals, endings...)
+	signal.Ignore(syscall.SIGPIPE)
+	go t.listen()
+	if t.before, _ = liner.TerminalMode(); t.before == nil || !term.IsTerminal(1) || !liner.TerminalSupported() {
+		t.plain, t.quiet = bufio.NewReader(os.Stdin), t.before == nil
+		return t
+	}
+	t.history = openHistory()
+	t.editor = liner.NewLiner()
+	t.editing, _ = liner.TerminalMode()
+	t.editor.SetCtrlCAborts(true)
+	t.editor.SetTabCompletionStyle(liner.TabPrints)
+	t.editor.SetBeep(false)
+	t.editor.SetWordCompleter(func(line string, pos int) (string, []string, string) {
+		runes := []rune(line)
+		head, candidates := complete(string(runes[:pos]))
+		return head, candidates, string(runes[pos:])
+	})
+	for _, entry := range t.history.entries {
+		t.editor.AppendHistory(entry)
+	}
+	return t
+}
+
+// Close gives the terminal back as it was. It may be called at any time, also while a prompt waits.
+func (t *console) Close() {
+	signal.Stop(t.signals)
+	if t.before != nil {
+		_ = t.before.ApplyMode() // the terminal may be gone
+	}
+}
+
+// listen does what signals ask for: an interrupt ends the input that runs, or the line; the others end the REPL.
+func (t *console) listen() {
+	for sig := range t.signals {
+		t.mu.Lock()
+		if sig != syscall.SIGINT && t.sig == 0 {
+			t.sig = sig.(syscall.Signal)
+			close(t.ended)
+		}
+		switch {
+		case t.cancel != nil:
+			if t.again++; t.again > 1 && sig == syscall.SIGINT {
+				fmt.Fprintln(os.Stderr, "nsscript: still undoing")
+			}
+			t.cancel(signalError{sig.(syscall.Signal)})
+		case sig == syscall.SIGINT:
+			select {
+			case t.aborts <- struct{}{}:
+			default:
+			}
+		}
+		t.mu.Unlock()
+	}
+}
+
+// Input is the context of one input, which ends at an interrupt.
+func (t *console) Input() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	t.mu.Lock()
+	t.cancel, t.again = cancel, 0
+	if t.sig != 0 {
+		cancel(signalError{t.sig})
+	}
+	t.mu.Unlock()
+	return ctx, func() {
+		t.mu.Lock()
+		t.cancel = nil
+		t.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// Prompt reads a line. One that is being read when an interrupt comes is read on by the next prompt.
+func (t *console) Prompt(prompt string) (string, error) {
+	select {
+	case <-t.ended:
+		return "", signalError{t.sig}
+	default:
+	}
+	select {
+	case <-t.aborts: // it was meant for what ran before
+	default:
+	}
+	if !t.pending {
+		t.pending = true
+		go func() {
+			line, err := t.ask(prompt)
+			t.asked <- answer{line, err}
+		}()
+	} else {
+		fmt.Print(prompt)
+	}
+	select {
+	case a := <-t.asked:
+		t.pending = false
+		if errors.Is(a.err, liner.ErrPromptAborted) {
+			return "", runtime.ErrAborted
+		} else if a.err != nil {
+			if errors.Is(a.err, io.EOF) && !t.quiet {
+				fmt.Println()
+			}
+			return "", io.EOF // a terminal that is gone is at its end
+		}
+		return a.line, nil
+	case <-t.aborts:
+		fmt.Println()
+		return "", runtime.ErrAborted
+	case <-t.ended:
+		return "", signalError{t.sig}
+	}
+}
+
+func (t *console) ask(prompt string) (string, error) {
+	if t.editor != nil {
+		return t.editor.Prompt(prompt)
+	}
+	if !t.quiet {
+		fmt.Print(prompt)
+	}
+	line, err := t.plain.ReadString('\n')
+	if n := len(line); n > 0 && err == nil {
+		line = line[:n-1]
+	} else if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return line, err
+}
+
+func (t *console) AppendHistory(entry string) {
+	if t.editor != nil {
+		t.editor.AppendHistory(entry)
+		t.history.add(entry)
+	}
+}
+
+// Width is how wide what is shown can be.
+func (t *console) Width() int {
+	if w, _, err := term.GetSize(1); err == nil && w > 0 {
+		return w
+	}
+	return 80
+}
+
+// Run runs a command that has the terminal for itself, in the mode that it was in before.
+func (t *console) Run(cmd *exec.Cmd) error {
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Foreground: true, Ctty: 0}
+	if err := t.before.ApplyMode(); err != nil {
+		return err
+	}
+	// Who is in the background is stopped when it sets the terminal, unless it ignores that.
+	signal.Ignore(syscall.SIGTTOU)
+	defer signal.Reset(syscall.SIGTTOU)
+	err := cmd.Run()
+	foreground()
+	if t.editing != nil {
+		err = errors.Join(err, t.editing.ApplyMode())
+	}
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return nil // how the last command in a shell ended is nobody's business
+	}
+	return err
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/term"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
+)
+
+// interactive reports whether a command line asks for the REPL.
+func interactive(o options, args []string) bool {
+	return o.interactive || o.code == "" && len(args) == 0 && term.IsTerminal(0)
+}
+
+// enters reports whether a REPL is to enter a lab that is up.
+func enters(o options, args []string) bool {
+	return o.interactive && o.lab != "" && o.code == "" && len(args) == 0
+}
+
+// replLab is the name of the lab of a REPL which runs no script.
+const replLab = "repl"
+
+// runREPL has a REPL: in a lab of its own, after a script, or in a lab that is up.
+func runREPL(cmd *cobra.Command, o options, args []string) error {
+	lab, chosen := o.lab, o.lab != ""
+	if lab == "" && (o.code != "" || len(args) > 0) {
+		var err error
+		if lab, err = labName(o, args); err != nil {
+			return err
+		}
+		chosen = true
+	}
+	if lab == "" {
+		lab = replLab
+	}
+	if enters(o, args) {
+		held, err := runtime.Reach(lab)
+		if err == nil {
+			return runInside(held, []string{"-i", "--lab", lab})
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		} else if o.sandbox || os.Geteuid() != 0 {
+			return fmt.Errorf("there is no lab %s in a sandbox", lab)
+		}
+	} else if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
+		return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
+			return startSandboxed(o, lab, chosen, stdio, signals)
+		})
+	}
+	var name string
+	var src []byte
+	if o.code != "" || len(args) > 0 {
+		var err error
+		if name, src, args, err = source(cmd, o, args); err != nil {
+			return err
+		}
+		if _, err := vocabulary().Parse(name, src); err != nil {
+			return err
+		}
+	}
+	return repl(o, lab, chosen, name, src, args)
+}
+
+func repl(o options, lab string, chosen bool, script string, src []byte, args []string) (err error) {
+	voc := vocabulary()
+	if o.in == nil {
+		if err := prepare(voc, o, lab); err != nil {
+			return err
+		}
+	} else {
+		serve(o.in, lab)
+	}
+	r := &runtime.REPL{Out: os.Stdout, Err: os.Stderr}
+	t := openConsole(func(line string) (string, []string) { return r.Complete(line) })
+	defer t.Close()
+	r.In, r.Width, r.Input = t, t.Width, t.Input
+	if o.timeout > 0 {
+		r.Input = func() (context.Context, func()) {
+			ctx, done := t.Input()
+			timed, release := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("it ran longer than %s", o.timeout))
+			return timed, func() { release(); done() }
+		}
+	}
+	s, err := begin(o, lab, chosen, enters(o, args) && script == "", runtime.Options{Vocabulary: voc, Script: absolute(either(script, "<repl>")), Args: args,
+		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if t.before != nil {
+		r.Shell = func(ns string) error { return shellIn(t, s.Lab(), ns) }
+	}
+	r.Trace(o.trace)
+	if err := r.Start(s); err != nil {
+		return errors.Join(err, undoneAfter(o, &events{o: o}, s, codeOf(err)))
+	}
+	if !t.quiet && !o.quiet {
+		fmt.Fprintf(os.Stderr, "nsscript, %s: :help lists the commands, Ctrl-D leaves\n", r.Lab())
+	}
+	if script != "" {
+		r.Execute(script, src)
+	}
+	keep, err := r.Run()
+	t.Close()
+	switch {
+	case err != nil:
+		return undoneAfter(o, &events{o: o}, s, codeOf(err))
+	case !keep || o.rm:
+		return left(o, s)
+	}
+	return keepLab(o, s)
+}
+
+func either(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// left undoes what a REPL leaves.
+func left(o options, s *runtime.Session) error {
+	if s.Changes() == 0 {
+		o.quiet = true
+	}
+	return undoneAfter(o, &events{o: o}, s, 0)
+}
+
+// begin makes the session: of a lab that is up, or of a new one; without a name that was asked for it has the next free one.
+func begin(o options, lab string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
+	if ro.Lab = lab; enter {
+		return runtime.Enter(ro)
+	}
+	for i := 2; ; i++ {
+		s, err := runtime.NewSession(ro)
+		if taken := new(journal.TakenError); !errors.As(err, &taken) {
+			return s, err
+		} else if chosen {
+			return nil, nameTaken(lab, taken)
+		}
+		ro.Lab = fmt.Sprintf("%s%d", lab, i)
+	}
+}
+
+// shellIn runs a shell in a namespace of the lab.
+func shellIn(t *console, lab, ns string) error {
+	shell := either(os.Getenv("SHELL"), "/bin/sh")
+	argv := []string{shell}
+	if ns != "host" {
+		argv = []string{"/proc/self/exe", "exec", lab, ns, "--", shell}
+	}
+	return t.Run(exec.Command(argv[0], argv[1:]...))
+}
+
+// foreground makes this process's group the terminal's foreground one again: a shell that was killed cannot give it back.
+func foreground() {
+	group := int32(syscall.Getpgrp())
+	_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group))) // it may have no terminal
+}

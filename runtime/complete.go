@@ -1,0 +1,387 @@
+package runtime
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+)
+
+// A Scope is what is known where a text is completed.
+type Scope struct {
+	Vocabulary *Vocabulary
+	Names      starlark.StringDict // what names mean
+	Types      map[string]string   // the types of those whose value is not known
+	Own        map[string]bool     // which of them are not predeclared
+	// What strings may name; each may be nil.
+	Namespaces, Links func() []string
+	Files             func(dir string) []string // a folder's files; folders end with a slash
+}
+
+// Scope is what a script can say anywhere.
+func (voc *Vocabulary) Scope() *Scope {
+	return &Scope{Vocabulary: voc, Names: voc.globals(nil), Types: map[string]string{"args": "list of string", "host": "namespace"}}
+}
+
+// statements are the words that a statement can begin with, operators those in an expression.
+var (
+	statements = []string{"break", "continue", "def", "elif", "else", "for", "if", "load", "pass", "return"}
+	operators  = []string{"True", "False", "None", "and", "else", "for", "if", "in", "lambda", "not", "or"}
+)
+
+func keyword(word string) bool {
+	return slices.Contains(statements, word) && word != "load" || slices.Contains(operators, word)
+}
+
+// Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names mean
+// and at declarations, and calls nothing.
+func (sc *Scope) Complete(text string) (from int, candidates []string) {
+	toks, open := lex(text)
+	word := token{tokName, "", len(text)}
+	if n := len(toks); n > 0 && toks[n-1].pos+len(toks[n-1].text) == len(text) {
+		switch last := toks[n-1]; last.kind {
+		case tokOpen:
+			quote := 1
+			if strings.HasPrefix(last.text, `"""`) || strings.HasPrefix(last.text, "'''") {
+				quote = 3
+			}
+			word = token{tokOpen, last.text[quote:], last.pos + quote}
+			toks = toks[:n-1]
+		case tokNumber, tokString, tokComment:
+			return len(text), nil
+		case tokName:
+			word, toks = last, toks[:n-1]
+		}
+	}
+	at := sc.argument(toks, open)
+	switch {
+	case word.kind == tokOpen:
+		candidates = sc.strings(at, word.text)
+	case len(toks) > 0 && toks[len(toks)-1].text == ".":
+		candidates = sc.meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
+	default:
+		first := len(toks) == 0 || toks[len(toks)-1].kind == tokEnd || toks[len(toks)-1].text == ":" && len(open) == 0
+		candidates = sc.operands(at, word.text, first)
+	}
+	return word.pos, beginning(candidates, word.text)
+}
+
+// operands are the names that can stand where a word begins: arguments of the call that it is in first.
+func (sc *Scope) operands(at argument, word string, first bool) (all []string) {
+	for _, p := range at.left {
+		all = append(all, p.Name+"=")
+	}
+	if at.param != nil && at.param.Type == "bool" {
+		all = append(all, "True", "False")
+	}
+	names := append(slices.Collect(maps.Keys(sc.Names)), slices.Collect(maps.Keys(sc.Types))...)
+	names = slices.DeleteFunc(names, func(n string) bool {
+		// All that is predeclared is too much to show to who has typed nothing.
+		return word == "" && !sc.Own[n] || strings.HasPrefix(n, mark)
+	})
+	if word != "" {
+		names = append(names, operators...)
+		names = append(names, slices.Collect(maps.Keys(starlark.Universe))...)
+		if first {
+			names = append(names, statements...)
+		}
+	}
+	slices.Sort(names)
+	return append(all, names...)
+}
+
+// strings are what a string can be that is begun where it stands.
+func (sc *Scope) strings(at argument, word string) []string {
+	list := func(of func() []string) []string {
+		if of == nil {
+			return nil
+		}
+		return of()
+	}
+	switch {
+	case at.load && sc.Files != nil:
+		return sc.paths(word)
+	case at.load:
+		return nil
+	case at.decl == nil:
+		return append(list(sc.Namespaces), list(sc.Links)...)
+	case at.param == nil:
+		return nil
+	case at.param.Values != nil:
+		return at.param.Values(sc.Vocabulary)
+	case strings.Contains(at.param.Type, "namespace"):
+		return append(list(sc.Namespaces), "host")
+	case strings.HasPrefix(at.decl.Name, "netns"):
+		return list(sc.Namespaces)
+	case at.param.Type == "string" || at.param.Type == "any":
+		return append(list(sc.Links), list(sc.Namespaces)...)
+	}
+	return nil
+}
+
+// paths are what load() can load whose path begins as given.
+func (sc *Scope) paths(word string) (all []string) {
+	entries, _ := std.ReadDir("std") // it is embedded
+	for _, e := range entries {
+		all = append(all, stdPrefix+e.Name())
+	}
+	dir, _ := path.Split(word)
+	for _, f := range sc.Files(dir) {
+		if strings.HasSuffix(f, "/") || strings.HasSuffix(f, ".star") {
+			all = append(all, dir+f)
+		}
+	}
+	return all
+}
+
+// An argument is where in a call a text ends.
+type argument struct {
+	load  bool    // in load(), at its path
+	decl  *Decl   // what is called; nil when that is not known
+	param *Param  // which parameter the argument is for
+	left  []Param // those that can be given here by name
+}
+
+// argument finds the call that the text ends in, and what it was given already.
+func (sc *Scope) argument(toks []token, open []int) (at argument) {
+	if len(open) == 0 {
+		return at
+	}
+	i := open[len(open)-1]
+	if toks[i].text != "(" {
+		return at
+	}
+	if i > 0 && toks[i-1].text == "load" && (i < 2 || toks[i-2].text != ".") {
+		return argument{load: i == len(toks)-1}
+	}
+	callee := sc.meaning(toks[:i])
+	params := callee.params()
+	at.decl = callee.decl
+	given := map[string]bool{}
+	positional, first, depth := 0, i+1, 0
+	for j := i + 1; j <= len(toks); j++ {
+		if j < len(toks) {
+			depth += strings.Count("([{", toks[j].text) - strings.Count(")]}", toks[j].text)
+			if depth > 0 || toks[j].text != "," {
+				continue
+			}
+		}
+		named := j > first+1 && toks[first].kind == tokName && toks[first+1].text == "="
+		last := j == len(toks)
+		switch {
+		case named:
+			given[toks[first].text] = true
+			if k := slices.IndexFunc(params, func(p Param) bool { return p.Name == toks[first].text }); last && k >= 0 {
+				at.param = &params[k]
+			}
+		case !last:
+			positional++
+		default:
+			at.param = at.positional(params, positional)
+			if j == first { // nothing of this argument is there yet, but the word
+				for k, p := range params {
+					if !given[p.Name] && p.Rest == "" && (p.Keyword || k >= positional) {
+						at.left = append(at.left, p)
+					}
+				}
+			}
+		}
+		first = j + 1
+	}
+	return at
+}
+
+// positional is the parameter that the nth positional argument is for.
+func (argument) positional(params []Param, n int) *Param {
+	for i := range params {
+		if params[i].Rest == "*" || i == n && !params[i].Keyword {
+			return &params[i]
+		}
+	}
+	return nil
+}
+
+// A meaning is what is known of an expression that was not evaluated.
+type meaning struct {
+	val  starlark.Value // itself, or
+	typ  string         // the name of its type, or
+	decl *Decl          // the builtin that it is
+}
+
+// meaning finds what the primary expression means that the tokens end with.
+func (sc *Scope) meaning(toks []token) (m meaning) {
+	start := len(toks)
+	for start > 0 {
+		switch t := toks[start-1]; {
+		case t.text == ")" || t.text == "]":
+			depth := 0
+			for start--; start >= 0; start-- {
+				depth += strings.Count(")]}", toks[start].text) - strings.Count("([{", toks[start].text)
+				if depth == 0 {
+					break
+				}
+			}
+			if start < 0 {
+				return m
+			}
+			continue
+		case t.kind == tokName && keyword(t.text):
+			return m
+		case t.kind == tokName || t.kind == tokString:
+			start--
+		default:
+			return m
+		}
+		if start > 0 && toks[start-1].text == "." {
+			start--
+			continue
+		}
+		break
+	}
+	if start == len(toks) {
+		return m
+	}
+	switch first := toks[start]; first.kind {
+	case tokString:
+		m = meaning{typ: "string"}
+	case tokName:
+		m = sc.name(first.text)
+	default:
+		return m
+	}
+	for i := start + 1; i < len(toks); i++ {
+		switch toks[i].text {
+		case ".":
+			if i++; i < len(toks) {
+				m = m.attr(sc.Vocabulary, toks[i].text)
+			}
+		case "(", "[":
+			if toks[i].text == "(" {
+				m = m.result()
+			} else {
+				m = m.item()
+			}
+			for depth := 0; i < len(toks); i++ {
+				if depth += strings.Count("([{", toks[i].text) - strings.Count(")]}", toks[i].text); depth == 0 {
+					break
+				}
+			}
+		}
+	}
+	return m
+}
+
+func (sc *Scope) name(name string) meaning {
+	switch v := sc.Names[name].(type) {
+	case nil:
+		if typ := sc.Types[name]; typ != "" {
+			return typed(typ)
+		}
+		return meaning{val: starlark.Universe[name]}
+	case *Func:
+		return meaning{decl: v.d}
+	default:
+		return meaning{val: v}
+	}
+}
+
+func typed(name string) meaning {
+	name, _, _ = strings.Cut(name, " or ")
+	return meaning{typ: name}
+}
+
+// typeName is the name of the type, empty when it is not known.
+func (m meaning) typeName() string {
+	if m.val != nil {
+		return m.val.Type()
+	}
+	return m.typ
+}
+
+func (m meaning) attr(voc *Vocabulary, name string) meaning {
+	switch v := m.val.(type) {
+	case *starlarkstruct.Module:
+		if f, ok := v.Members[name].(*Func); ok {
+			return meaning{decl: f.d}
+		}
+		return meaning{val: v.Members[name]}
+	case *starlarkstruct.Struct:
+		val, _ := v.Attr(name) // it has none of that name: then nothing is known
+		return meaning{val: val}
+	}
+	typ := m.typeName()
+	for _, d := range voc.Decls {
+		if typ != "" && d.Name == typ+"."+name {
+			return meaning{decl: d}
+		}
+	}
+	for _, t := range voc.Types {
+		for _, a := range t.Attrs {
+			if t.Name == typ && a.Name == name {
+				return typed(a.Type)
+			}
+		}
+	}
+	return meaning{}
+}
+
+// result is what a call returns.
+func (m meaning) result() meaning {
+	if m.decl != nil {
+		return typed(m.decl.Result)
+	}
+	return meaning{}
+}
+
+// item is an element.
+func (m meaning) item() meaning {
+	if list, ok := m.val.(starlark.Indexable); ok && list.Len() > 0 {
+		return meaning{val: list.Index(0)}
+	}
+	if of, ok := strings.CutPrefix(m.typ, "list of "); ok {
+		return typed(of)
+	}
+	if of, ok := strings.CutPrefix(m.typ, "("); ok {
+		of, _, _ = strings.Cut(of, ",")
+		return typed(of)
+	}
+	return meaning{}
+}
+
+// attrs lists the attributes and methods.
+func (m meaning) attrs(voc *Vocabulary) (names []string) {
+	typ := m.typeName()
+	for _, t := range voc.Types {
+		if t.Name == typ {
+			return (&View{s: &Session{voc: voc}}).AttrNames(typ)
+		}
+	}
+	if v, ok := m.val.(starlark.HasAttrs); ok {
+		return v.AttrNames()
+	}
+	kind, _, _ := strings.Cut(typ, " ")
+	if v, ok := map[string]starlark.HasAttrs{"string": starlark.String(""), "list": new(starlark.List), "dict": new(starlark.Dict), "set": new(starlark.Set)}[kind]; ok {
+		return v.AttrNames()
+	}
+	return nil
+}
+
+// params lists what can be given in a call, without the receiver.
+func (m meaning) params() (params []Param) {
+	if m.decl != nil {
+		if m.decl.isMethod() {
+			return m.decl.Params[1:]
+		}
+		return m.decl.Params
+	}
+	if f, ok := m.val.(*starlark.Function); ok {
+		for i := range f.NumParams() {
+			name, _ := f.Param(i)
+			params = append(params, Param{Name: name})
+		}
+	}
+	return params
+}

@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// scope is what is known at the prompt.
+func (r *REPL) scope() *Scope {
+	own := map[string]bool{}
+	for n, v := range r.in.globals {
+		own[n] = !same(r.s.globals[n], v)
+	}
+	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links, Files: files}
+}
+
+func (r *REPL) namespaces() (names []string) {
+	for _, ref := range (&View{s: r.s}).Namespaces() {
+		names = append(names, ref.Name)
+	}
+	return names
+}
+
+func (r *REPL) links() (names []string) {
+	places, _ := r.s.places() // what cannot be read cannot be offered
+	for _, p := range places {
+		for _, l := range p.links {
+			if !slices.Contains(names, l.Name) {
+				names = append(names, l.Name)
+			}
+		}
+	}
+	return names
+}
+
+// files lists a folder; folders in it end with a slash.
+func files(dir string) (names []string) {
+	if dir == "" {
+		dir = "."
+	}
+	entries, _ := os.ReadDir(dir) // what cannot be read cannot be offered
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		}
+		if !strings.HasPrefix(name, ".") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Complete finds what the word may become that the typed part of a line ends with. head is what stands before that word.
+func (r *REPL) Complete(line string) (head string, candidates []string) {
+	if r.typed == "" && strings.HasPrefix(line, ":") {
+		return r.completeCommand(line)
+	}
+	if strings.TrimSpace(line) == "" {
+		return line, []string{"    "} // an indent; what is pasted may have tabs
+	}
+	text := r.typed + line
+	from, candidates := r.scope().Complete(text)
+	if from < len(r.typed) { // in a string of several lines
+		return line, nil
+	}
+	return text[len(r.typed):from], candidates
+}
+
+func (r *REPL) completeCommand(line string) (head string, candidates []string) {
+	name, arg, args := strings.Cut(line, " ")
+	var all []string
+	if !args {
+		for _, c := range commands() {
+			all = append(all, ":"+c.name)
+		}
+		return "", beginning(all, line)
+	}
+	head = name + " "
+	switch name {
+	case ":help":
+		for _, c := range commands() {
+			all = append(all, ":"+c.name)
+		}
+		for n := range r.in.globals {
+			all = append(all, n)
+		}
+		slices.Sort(all)
+		return head, beginning(append(all, r.s.voc.Names()...), arg)
+	case ":ls", ":shell":
+		return head, beginning(append(r.namespaces(), "host"), arg)
+	case ":trace":
+		return head, beginning([]string{"on", "off"}, arg)
+	case ":set":
+		return head, beginning([]string{"rows ", "interval "}, arg)
+	case ":load", ":save":
+		dir := arg[:strings.LastIndex(arg, "/")+1]
+		return head + dir, beginning(files(dir), arg[len(dir):])
+	case ":time", ":watch":
+		from, candidates := r.scope().Complete(arg)
+		return head + arg[:from], candidates
+	}
+	return line, nil
+}
+
+func beginning(all []string, with string) (some []string) {
+	for _, s := range all {
+		if strings.HasPrefix(s, with) && !slices.Contains(some, s) {
+			some = append(some, s)
+		}
+	}
+	return some
+}

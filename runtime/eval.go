@@ -1,0 +1,233 @@
+package runtime
+
+import (
+	"context"
+	"maps"
+	"reflect"
+
+	"go.starlark.net/resolve"
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// replDialect is the dialect of inputs: what they load is there for those that follow.
+var replDialect = &syntax.FileOptions{Set: true, GlobalReassign: true, TopLevelControl: true, Recursion: true, LoadBindsGlobally: true}
+
+// inputs runs one input after another in a session. Each is a transaction of its own: one that fails is undone, and the
+// names that it had bound mean again what they meant before.
+type inputs struct {
+	s       *Session
+	globals starlark.StringDict // what names mean now; a loaded module sees the session's own
+	done    []*input            // those that stand, oldest first
+	undone  []*input            // that can be run again, the one to begin with last
+}
+
+// An input is one that has run and stands.
+type input struct {
+	name, text string
+	begin      int // where its changes begin
+	bound      map[string]binding
+}
+
+// A binding is what an input made of a name.
+type binding struct{ old, new starlark.Value }
+
+// lastValue is the name that the value of the last expression has.
+const lastValue = "_"
+
+func (s *Session) inputs() *inputs {
+	s.ctx = context.Background()
+	root := s.o.Root
+	if root == "" {
+		root = "."
+	}
+	s.loader = &loader{s: s, root: root, modules: map[string]*module{}, sources: Sources{}}
+	return &inputs{s: s, globals: maps.Clone(s.globals)}
+}
+
+// eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When it
+// fails, u says how its changes were undone.
+func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Value, u Undoing, err error) {
+	s := in.s
+	s.loader.sources[name] = text
+	clear(s.loader.modules) // what is loaded again is read again: it may have been edited
+	c, err := in.compile(name, text)
+	if err != nil {
+		return nil, u, err
+	}
+	i := &input{name: name, text: text, begin: len(s.changes), bound: map[string]binding{}}
+	exits := len(s.exits)
+	got, err := in.run(ctx, c)
+	if err != nil {
+		s.exits = s.exits[:exits]
+		if u = s.undoFrom(i.begin); len(u.Left) > 0 {
+			in.done = append(in.done, i) // so that undoing it can be tried again
+		}
+		return nil, u, err
+	}
+	if c.expr {
+		if val = got[lastValue]; val == starlark.None {
+			delete(got, lastValue)
+		}
+	}
+	for name, v := range got {
+		if old := in.globals[name]; !same(old, v) {
+			i.bound[name] = binding{old, v}
+			in.globals[name] = v
+		}
+	}
+	if in.done = append(in.done, i); len(s.changes) > i.begin {
+		in.undone = nil // they may not fit any more
+	}
+	return val, u, nil
+}
+
+// run executes a compiled input as a transaction that is running.
+func (in *inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, err error) {
+	s := in.s
+	s.ctx = ctx
+	s.frames = append(s.frames, len(s.changes))
+	maps.Copy(in.globals, c.before)
+	defer func() {
+		for n := range c.before {
+			delete(in.globals, n)
+		}
+		s.frames = s.frames[:len(s.frames)-1]
+		s.ctx = context.Background()
+	}()
+	err = s.phase(ctx, func() (err error) {
+		got, err = s.call("input", func(t *starlark.Thread) (starlark.StringDict, error) { return c.prog.Init(t, in.globals) })
+		return err
+	})
+	return got, err
+}
+
+// A chunk is a compiled input.
+type chunk struct {
+	prog   *starlark.Program
+	expr   bool                // it ends with an expression
+	before starlark.StringDict // what the names that it binds meant before, each under its name with a mark
+}
+
+// mark is a letter that no name in a script can have.
+const mark = "·"
+
+// compile compiles an input as a file of its own whose predeclared names are all that is bound until now. So its functions
+// look those up when they run, and see what later inputs bind. A name that it binds itself is its own, and begins as what it
+// was bound to before.
+func (in *inputs) compile(name, text string) (c chunk, err error) {
+	f, expr, err := in.parse(name, text)
+	if err != nil {
+		return c, err
+	}
+	c = chunk{expr: expr, before: starlark.StringDict{}}
+	known := func(n string) bool { return in.globals.Has(n) || c.before.Has(n) }
+	if c.prog, err = starlark.FileProgram(f, known); err != nil {
+		names := map[string]bool{}
+		for n := range in.globals {
+			names[n] = n != lastValue
+		}
+		return c, syntaxError(err, name, text, names)
+	}
+	var first []syntax.Stmt
+	start := syntax.MakePosition(&name, 1, 1)
+	for _, g := range f.Module.(*resolve.Module).Globals {
+		n := g.First.Name
+		old := in.globals[n]
+		if old == nil || c.before.Has(mark+n) {
+			continue
+		}
+		c.before[mark+n] = old
+		first = append(first, &syntax.AssignStmt{OpPos: start, Op: syntax.EQ,
+			LHS: &syntax.Ident{NamePos: start, Name: n}, RHS: &syntax.Ident{NamePos: start, Name: mark + n}})
+	}
+	if first == nil {
+		return c, nil
+	}
+	if f, _, err = in.parse(name, text); err != nil { // anew: the resolver has written into the other
+		return c, err
+	}
+	f.Stmts = append(first, f.Stmts...)
+	c.prog, err = starlark.FileProgram(f, known)
+	return c, err
+}
+
+// parse parses an input. When it ends with an expression, that is made an assignment to the last value's name.
+func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error) {
+	f, err = replDialect.Parse(name, text, 0)
+	if err != nil {
+		return nil, false, syntaxError(err, name, text, nil)
+	}
+	if n := len(f.Stmts); n > 0 {
+		if last, ok := f.Stmts[n-1].(*syntax.ExprStmt); ok {
+			pos, _ := last.Span()
+			f.Stmts[n-1] = &syntax.AssignStmt{OpPos: pos, Op: syntax.EQ, LHS: &syntax.Ident{NamePos: pos, Name: lastValue}, RHS: last.X}
+			expr = true
+		}
+	}
+	return f, expr, nil
+}
+
+// undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.
+func (in *inputs) undo(n int) (gone []*input, u Undoing) {
+	for i := len(in.done) - 1; i >= 0 && len(gone) < n; i-- {
+		was := in.done[i]
+		if was.begin == len(in.s.changes) {
+			continue
+		}
+		one := in.s.undoFrom(was.begin)
+		u.Undone += one.Undone
+		if one.Unwritten != nil {
+			u.Unwritten = one.Unwritten
+		}
+		if len(one.Left) > 0 {
+			u.Left = one.Left
+			return gone, u
+		}
+		in.unbind(was)
+		in.done = append(in.done[:i:i], in.done[i+1:]...)
+		in.undone = append(in.undone, was)
+		gone = append(gone, was)
+	}
+	return gone, u
+}
+
+// forgetLast forgets the last input if it has the given text and changed nothing.
+func (in *inputs) forgetLast(text string) {
+	if n := len(in.done) - 1; n >= 0 && in.done[n].text == text && in.done[n].begin == len(in.s.changes) {
+		in.done = in.done[:n]
+	}
+}
+
+// end is where the changes of an input end that stands.
+func (in *inputs) end(i int) int {
+	if i+1 < len(in.done) {
+		return in.done[i+1].begin
+	}
+	return len(in.s.changes)
+}
+
+// unbind lets the names that an input bound mean again what they meant before, where nothing later has bound them.
+func (in *inputs) unbind(was *input) {
+	for name, b := range was.bound {
+		switch {
+		case !same(in.globals[name], b.new):
+		case b.old == nil:
+			delete(in.globals, name)
+		default:
+			in.globals[name] = b.old
+		}
+	}
+}
+
+// same reports whether two values are one. Not all values can be compared with ==.
+func same(a, b starlark.Value) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	if x, ok := a.(starlark.Tuple); ok {
+		y, ok := b.(starlark.Tuple)
+		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+	}
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}

@@ -1,0 +1,117 @@
+package runtime
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A token is a piece of a text that may be unfinished.
+type token struct {
+	kind tokenKind
+	text string
+	pos  int
+}
+
+type tokenKind byte
+
+const (
+	tokName   tokenKind = 'n'
+	tokNumber tokenKind = '0'
+	tokString tokenKind = 's'
+	tokOpen   tokenKind = '"' // a string without its end
+	tokOp     tokenKind = '+' // one character
+	tokEnd    tokenKind = ';' // of a line outside brackets
+
+	tokComment tokenKind = '#' // only one that the text ends in
+)
+
+// lex cuts a text into tokens, whatever is in it. open are those of the brackets that are not closed.
+func lex(text string) (toks []token, open []int) {
+	for i := 0; i < len(text); {
+		start := i
+		r, size := utf8.DecodeRuneInString(text[i:])
+		add := func(kind tokenKind, end int) {
+			toks = append(toks, token{kind, text[start:end], start})
+			i = end
+		}
+		switch {
+		case r == '\n':
+			if i++; len(open) == 0 {
+				add(tokEnd, i)
+			}
+		case r == '\\' && strings.HasPrefix(text[i+1:], "\n"):
+			i += 2
+		case unicode.IsSpace(r):
+			i += size
+		case r == '#':
+			if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
+				i += n
+			} else {
+				add(tokComment, len(text))
+			}
+		case r == '"' || r == '\'':
+			end, closed := stringEnd(text, i)
+			add(map[bool]tokenKind{true: tokString, false: tokOpen}[closed], end)
+		case r == '_' || unicode.IsLetter(r):
+			add(tokName, i+span(text[i:], func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+		case unicode.IsDigit(r):
+			add(tokNumber, i+span(text[i:], func(r rune) bool { return r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+		default:
+			switch r {
+			case '(', '[', '{':
+				open = append(open, len(toks))
+			case ')', ']', '}':
+				if len(open) > 0 {
+					open = open[:len(open)-1]
+				}
+			}
+			add(tokOp, i+size)
+		}
+	}
+	return toks, open
+}
+
+func span(s string, in func(rune) bool) int {
+	if n := strings.IndexFunc(s, func(r rune) bool { return !in(r) }); n >= 0 {
+		return n
+	}
+	return len(s)
+}
+
+// stringEnd is where the string literal ends that begins at i. One that is not closed ends with its line, a long one with
+// the text.
+func stringEnd(text string, i int) (end int, closed bool) {
+	quote := text[i : i+1]
+	if long := strings.Repeat(quote, 3); strings.HasPrefix(text[i:], long) {
+		quote = long
+	}
+	for j := i + len(quote); j < len(text); j++ {
+		switch {
+		case text[j] == '\\':
+			j++
+		case strings.HasPrefix(text[j:], quote):
+			return j + len(quote), true
+		case text[j] == '\n' && len(quote) == 1:
+			return j, false
+		}
+	}
+	return len(text), false
+}
+
+// unfinished reports whether more is to come before a text can be an input: a bracket or a long string is open, or the last
+// line goes on.
+func unfinished(text string) bool {
+	toks, open := lex(text)
+	last := len(toks) - 1
+	if last >= 0 && toks[last].kind == tokOpen && (strings.HasPrefix(toks[last].text, `"""`) || strings.HasPrefix(toks[last].text, "'''")) {
+		return true
+	}
+	return len(open) > 0 || strings.HasSuffix(text, "\\")
+}
+
+// isBlock reports whether a text begins a statement with a body.
+func isBlock(text string) bool {
+	toks, _ := lex(text)
+	return len(toks) > 0 && toks[0].kind == tokName && (toks[0].text == "def" || toks[0].text == "if" || toks[0].text == "for")
+}

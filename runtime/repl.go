@@ -1,0 +1,328 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+)
+
+// A LineReader is what a REPL reads from.
+type LineReader interface {
+	// Prompt reads a line. The error is io.EOF at the end, ErrAborted when the line was given up, and anything else when
+	// there is nobody any more to read from: then the REPL ends with that.
+	Prompt(prompt string) (string, error)
+	// AppendHistory remembers an input, which may have several lines.
+	AppendHistory(input string)
+}
+
+// ErrAborted says that a line is not to be used.
+var ErrAborted = errors.New("aborted")
+
+// A REPL reads inputs, runs each as a transaction of its own, and shows what came of it. Make one with the fields that are
+// exported, then a session that it observes, then call Run.
+type REPL struct {
+	In       LineReader
+	Out, Err io.Writer  // what is asked for, and the rest
+	Width    func() int // of what Out is shown on
+	// Input makes the context of one input. It ends when the user interrupts that.
+	Input func() (ctx context.Context, done func())
+	// Shell starts a shell in a namespace of the lab and returns when it has ended; nil when there can be none.
+	Shell func(ns string) error
+	// Name claims a name that the lab is to be kept under, where the journal's is not the only one; may be nil.
+	Name func(name string) error
+
+	s        *Session
+	in       *inputs
+	n        int      // inputs so far
+	ahead    []string // lines that were read before their turn
+	typed    string   // the lines of the block that is being typed
+	def      string   // the input before, when it defined a function
+	more     bool     // the input goes on where that ended
+	trace    bool
+	rows     int
+	interval time.Duration
+	saved    string // what :save wrote last
+	leaving  bool
+	keep     bool
+}
+
+// Trace says whether changes are shown as the commands that would do the same.
+func (r *REPL) Trace(on bool) { r.trace = on }
+
+// Observe is for the session's Options.
+func (r *REPL) Observe(ev Event) {
+	if r.trace && ev.Event == "change" {
+		fmt.Fprintf(r.Err, "+ %s\n", ev.Command)
+	}
+}
+
+// Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there is
+// bound to its names.
+func (r *REPL) Start(s *Session) error {
+	r.s, r.in, r.rows, r.interval = s, s.inputs(), 40, time.Second
+	if r.Width == nil {
+		r.Width = func() int { return 80 }
+	}
+	if !s.entered {
+		return nil
+	}
+	text, err := s.bindings()
+	if err == nil {
+		_, _, err = r.in.eval(context.Background(), "<lab>", text)
+	}
+	return err
+}
+
+// Lab says in a line what the lab is.
+func (r *REPL) Lab() string {
+	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, count(len(r.s.changes), "change"))
+}
+
+const (
+	prompt     = ">>> "
+	promptMore = "... "
+)
+
+// Run reads until the end. It says whether the lab is to be kept; the error is one of the reader's.
+func (r *REPL) Run() (keep bool, err error) {
+	for !r.leaving {
+		text, err := r.read()
+		switch {
+		case errors.Is(err, ErrAborted):
+			continue
+		case errors.Is(err, io.EOF):
+			r.leave()
+			continue
+		case err != nil:
+			return false, err
+		}
+		r.In.AppendHistory(text)
+		if err := r.Type(text); err != nil {
+			return false, err
+		}
+	}
+	if err := r.s.runExits(); err != nil {
+		r.s.Report(r.Err, err)
+	}
+	return r.keep, nil
+}
+
+// Type does what was typed, as Run does with what it reads.
+func (r *REPL) Type(text string) error {
+	switch name, bare := strings.CutSuffix(strings.TrimSuffix(strings.TrimSpace(text), "()"), ";"); {
+	case strings.HasPrefix(text, ":"):
+		return r.command(text)
+	case !bare && (name == "quit" || name == "exit") && !r.in.globals.Has(name):
+		r.leave()
+		return nil
+	}
+	if m := question.FindStringSubmatch(text); m != nil {
+		r.help(m[1] + m[2])
+		return nil
+	}
+	if r.n++; r.more {
+		r.in.forgetLast(r.def)
+	}
+	if r.def = ""; strings.HasPrefix(text, "def ") {
+		r.def = text
+	}
+	r.execute(fmt.Sprintf("<repl:%d>", r.n), text)
+	return nil
+}
+
+// question is the form of x? and ?x.
+var question = regexp.MustCompile(`^\s*(?:\?\s*([\w.]+)|([\w.]+)\s*\?+)\s*$`)
+
+// Execute runs a script as an input, and says what is wrong with it.
+func (r *REPL) Execute(name string, src []byte) (ok bool) {
+	r.n++
+	_, ok = r.eval(name, string(src))
+	return ok
+}
+
+// execute runs an input and shows its value.
+func (r *REPL) execute(name, text string) bool {
+	val, ok := r.eval(name, text)
+	if ok && val != nil && val != starlark.None {
+		r.guarded(func() error { r.show(val); return nil })
+	}
+	return ok
+}
+
+// eval runs an input that can be interrupted.
+func (r *REPL) eval(name, text string) (starlark.Value, bool) {
+	ctx, done := r.Input()
+	defer done()
+	val, u, err := r.in.eval(ctx, name, text)
+	if err != nil {
+		r.s.Report(r.Err, err)
+		r.said(u)
+	}
+	return val, err == nil
+}
+
+// guarded runs what looks at the machine, and can be interrupted.
+func (r *REPL) guarded(fn func() error) {
+	ctx, done := r.Input()
+	defer done()
+	r.s.ctx = ctx
+	defer func() { r.s.ctx = context.Background() }()
+	err := func() (err error) {
+		defer recovered("nsscript", &err)
+		return fn()
+	}()
+	if err != nil {
+		r.s.Report(r.Err, err)
+	}
+}
+
+// said tells how an undoing went.
+func (r *REPL) said(u Undoing) {
+	if u.Unwritten != nil {
+		fmt.Fprintf(r.Err, "%v; the changes are undone without it\n", u.Unwritten)
+	}
+	if len(u.Left) > 0 {
+		fmt.Fprintf(r.Err, "undid %d changes, %d are left:\n", u.Undone, len(u.Left))
+		for _, l := range u.Left {
+			fmt.Fprintf(r.Err, "  %s: %s\n", l.Command, l.Reason)
+		}
+		fmt.Fprintln(r.Err, "  hint: :undo tries again")
+	} else if u.Undone > 0 {
+		fmt.Fprintf(r.Err, "undid %s\n", count(u.Undone, "change"))
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// leave ends the REPL. What is there is kept only when the user says so.
+func (r *REPL) leave() {
+	r.leaving = true
+	n := len(r.s.changes) - r.s.base
+	if n == 0 {
+		return
+	}
+	for {
+		line, err := r.In.Prompt(fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, count(n, "change")))
+		if err != nil {
+			return
+		}
+		switch answer := strings.TrimSpace(line); strings.ToLower(answer) {
+		case "", "n", "no":
+			return
+		case "y", "yes":
+			r.keep = true
+			return
+		default:
+			if r.rename(answer) {
+				r.keep = true
+				return
+			}
+		}
+	}
+}
+
+// rename gives the lab another name.
+func (r *REPL) rename(name string) bool {
+	if name == r.s.o.Lab {
+		return true
+	}
+	err := journal.ValidName(name)
+	if err == nil && r.Name != nil {
+		err = r.Name(name)
+	}
+	if err == nil {
+		err = r.s.rename(name)
+	}
+	if err != nil {
+		Report(r.Err, err, nil)
+	}
+	return err == nil
+}
+
+// read reads an input: a line, or the lines of a statement that goes on.
+func (r *REPL) read() (text string, err error) {
+	defer func() { r.typed = "" }()
+	var lines []string
+	indent := ""
+	block := false
+	for {
+		p := prompt
+		if lines != nil {
+			p = promptMore
+		}
+		line, err := r.line(p)
+		if errors.Is(err, io.EOF) && lines != nil {
+			return "", ErrAborted
+		} else if err != nil {
+			return "", err
+		}
+		blank := strings.TrimSpace(line) == ""
+		if lines == nil {
+			if blank {
+				continue
+			}
+			if strings.HasPrefix(line, ":") {
+				return strings.TrimSpace(line), nil
+			}
+			// A piece of an indented text begins where it begins.
+			indent = line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+			if r.more = indent != "" && r.def != ""; r.more {
+				// A function with an empty line in it, as in a text that was pasted.
+				lines, indent, block = []string{r.def, ""}, "", true
+				text = r.def
+			}
+		}
+		line = strings.TrimPrefix(line, indent)
+		switch open := unfinished(text); {
+		case lines == nil || open:
+		case blank:
+			return text, nil
+		case block && line == strings.TrimLeft(line, " \t") && !continues(line):
+			// The block has ended without an empty line, as in a text that was pasted.
+			r.ahead = append([]string{indent + line}, r.ahead...)
+			return text, nil
+		}
+		lines = append(lines, line)
+		text = strings.Join(lines, "\n")
+		r.typed = text + "\n"
+		if block = isBlock(text); !block && !unfinished(text) {
+			return text, nil
+		}
+	}
+}
+
+// continues reports whether a line that is not indented belongs to the block before it.
+func continues(line string) bool {
+	toks, _ := lex(line)
+	return len(toks) > 0 && (toks[0].text == "else" || toks[0].text == "elif") || strings.HasPrefix(line, "#")
+}
+
+// line is the next line, of several that came as one if there are such.
+func (r *REPL) line(prompt string) (string, error) {
+	if len(r.ahead) == 0 {
+		text, err := r.In.Prompt(prompt)
+		if err != nil {
+			return "", err
+		}
+		r.ahead = strings.Split(text, "\n")
+		if len(r.ahead) > 1 && isBlock(text) {
+			r.ahead = append(r.ahead, "") // from the history: it was a whole block
+		}
+	}
+	line := r.ahead[0]
+	r.ahead = r.ahead[1:]
+	return line, nil
+}
