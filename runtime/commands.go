@@ -140,6 +140,9 @@ func (r *REPL) log(string) error {
 		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, count(r.s.base, "change"))
 	}
 	for i, in := range r.in.done {
+		if in.name == bindingsName {
+			continue
+		}
 		lines := strings.Split(in.text, "\n")
 		for j, line := range lines {
 			if j == 3 && len(lines) > 5 {
@@ -205,7 +208,7 @@ func (r *REPL) redo(string) error {
 }
 
 func (r *REPL) commit(name string) error {
-	if len(r.s.changes) == 0 {
+	if len(r.s.changes) == r.s.base {
 		return errors.New("there is nothing to keep")
 	}
 	if name == "" || r.rename(name) {

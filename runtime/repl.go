@@ -54,6 +54,9 @@ type REPL struct {
 	keep     bool
 }
 
+// bindingsName is the name of the input that binds what is in a lab that was entered.
+const bindingsName = "<lab>"
+
 // Trace says whether changes are shown as the commands that would do the same.
 func (r *REPL) Trace(on bool) { r.trace = on }
 
@@ -76,7 +79,7 @@ func (r *REPL) Start(s *Session) error {
 	}
 	text, err := s.bindings()
 	if err == nil {
-		_, _, err = r.in.eval(context.Background(), "<lab>", text)
+		_, _, err = r.in.eval(context.Background(), bindingsName, text)
 	}
 	return err
 }
@@ -214,8 +217,12 @@ func (r *REPL) leave() {
 	if n == 0 {
 		return
 	}
+	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, count(n, "change"))
+	if r.s.entered {
+		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", count(n, "change"), r.s.o.Lab)
+	}
 	for {
-		line, err := r.In.Prompt(fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, count(n, "change")))
+		line, err := r.In.Prompt(question)
 		if err != nil {
 			return
 		}
@@ -240,6 +247,9 @@ func (r *REPL) rename(name string) bool {
 		return true
 	}
 	err := journal.ValidName(name)
+	if err == nil && r.s.entered {
+		err = fmt.Errorf("lab %s has its name already", r.s.o.Lab)
+	}
 	if err == nil && r.Name != nil {
 		err = r.Name(name)
 	}

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/peterh/liner"
 	"golang.org/x/term"
@@ -192,6 +193,31 @@ func (t *console) Width() int {
 	return 80
 }
 
+// hangupPatience is how long a command may go on whose terminal is gone.
+const hangupPatience = 2 * time.Second
+
+// wait runs a command to its end. It is told when this process is asked to end.
+func (t *console) wait(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-t.ended:
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP) // it may have ended
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(hangupPatience):
+		_ = cmd.Process.Kill() // likewise
+		return <-done
+	}
+}
+
 // Run runs a command that has the terminal for itself, in the mode that it was in before.
 func (t *console) Run(cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -202,7 +228,7 @@ func (t *console) Run(cmd *exec.Cmd) error {
 	// Who is in the background is stopped when it sets the terminal, unless it ignores that.
 	signal.Ignore(syscall.SIGTTOU)
 	defer signal.Reset(syscall.SIGTTOU)
-	err := cmd.Run()
+	err := t.wait(cmd)
 	foreground()
 	if t.editing != nil {
 		err = errors.Join(err, t.editing.ApplyMode())

@@ -75,10 +75,11 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 		if err := prepare(voc, o, lab); err != nil {
 			return err
 		}
-	} else {
-		serve(o.in, lab)
 	}
 	r := &runtime.REPL{Out: os.Stdout, Err: os.Stderr}
+	if o.in != nil {
+		r.Name = serve(o.in, lab)
+	}
 	t := openConsole(func(line string) (string, []string) { return r.Complete(line) })
 	defer t.Close()
 	r.In, r.Width, r.Input = t, t.Width, t.Input
