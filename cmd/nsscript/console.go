@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -52,8 +53,12 @@ func openConsole(complete func(line string) (head string, candidates []string)) 
 	signal.Notify(t.signals, endings...)
 	signal.Ignore(syscall.SIGPIPE)
 	go t.listen()
-	if t.before, _ = liner.TerminalMode(); t.before == nil || !term.IsTerminal(1) || !liner.TerminalSupported() {
-		t.plain, t.quiet = bufio.NewReader(os.Stdin), t.before == nil
+	t.quiet = !term.IsTerminal(0)
+	if mode, err := liner.TerminalMode(); err == nil && !t.quiet {
+		t.before = mode
+	}
+	if t.before == nil || !term.IsTerminal(1) || !liner.TerminalSupported() {
+		t.plain = bufio.NewReader(os.Stdin)
 		return t
 	}
 	t.history = openHistory()
@@ -147,6 +152,8 @@ func (t *console) Prompt(prompt string) (string, error) {
 		t.pending = false
 		if errors.Is(a.err, liner.ErrPromptAborted) {
 			return "", runtime.ErrAborted
+		} else if errors.As(a.err, new(*runtime.PanicError)) {
+			return "", a.err
 		} else if a.err != nil {
 			if errors.Is(a.err, io.EOF) && !t.quiet {
 				fmt.Println()
@@ -162,14 +169,19 @@ func (t *console) Prompt(prompt string) (string, error) {
 	}
 }
 
-func (t *console) ask(prompt string) (string, error) {
+func (t *console) ask(prompt string) (line string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &runtime.PanicError{Builtin: "nsscript", Value: p, Stack: debug.Stack()}
+		}
+	}()
 	if t.editor != nil {
 		return t.editor.Prompt(prompt)
 	}
 	if !t.quiet {
 		fmt.Print(prompt)
 	}
-	line, err := t.plain.ReadString('\n')
+	line, err = t.plain.ReadString('\n')
 	if n := len(line); n > 0 && err == nil {
 		line = line[:n-1]
 	} else if n > 0 && errors.Is(err, io.EOF) {

@@ -113,6 +113,9 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 	t.Close()
 	switch {
 	case err != nil:
+		if errors.As(err, new(*runtime.PanicError)) {
+			runtime.Report(os.Stderr, err, nil)
+		}
 		return undoneAfter(o, &events{o: o}, s, codeOf(err))
 	case !keep || o.rm:
 		return left(o, s)
