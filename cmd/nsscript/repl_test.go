@@ -394,3 +394,43 @@ func TestREPLPanic(t *testing.T) {
 		contains(t, y.modes(), " icanon", " echo ", "isig ")
 	}
 }
+
+// TestREPLOrdinaryUser has the REPL without privileges: in a sandbox, on a terminal of its own there.
+func TestREPLOrdinaryUser(t *testing.T) {
+	before := nstest.Dump(t)
+	cmd := nobody(t, replCommand(t), 65534)
+	y := onTTY(t, cmd, screen)
+	y.expect(">>> ")
+	y.enter(`a, b = veth(netns("n1"), netns("n2"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))`)
+	y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000)` + "\r")
+	y.expect("ping\r\n")
+	y.keys("\x03")
+	y.expect("interrupted")
+	y.expect(">>> ")
+	y.keys("a.mt\t\r")
+	y.expect("1500")
+	y.expect(">>> ")
+	nstest.Same(t, before)
+	y.keys(":quit\r")
+	y.expect("keep lab repl with 8 changes?")
+	y.keys("\r")
+	y.expect("nothing left behind")
+	if code, text := y.end(); code != 0 {
+		t.Errorf("exit code %d: %s", code, text)
+	}
+	contains(t, y.modes(), " icanon", " echo ", "isig ")
+
+	// Who is killed takes the sandbox along.
+	y = onTTY(t, nobody(t, replCommand(t), 65534), screen)
+	y.expect(">>> ")
+	y.enter(`netns("n1")`)
+	if err := y.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	y.end()
+	orphans(t)
+	nstest.Same(t, before)
+	if out, _ := asNobody(t, "ls"); strings.Contains(out, "repl") {
+		t.Errorf("it is there still: %s", out)
+	}
+}
