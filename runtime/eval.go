@@ -185,6 +185,9 @@ func (in *inputs) undo(n int) (gone []*input, u Undoing) {
 			return gone, u
 		}
 		in.unbind(was)
+		for _, later := range in.done[i+1:] {
+			later.begin = was.begin // it changed nothing
+		}
 		in.done = append(in.done[:i:i], in.done[i+1:]...)
 		in.undone = append(in.undone, was)
 		gone = append(gone, was)

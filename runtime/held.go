@@ -16,7 +16,7 @@ import (
 
 // A request is what a sandbox is asked for: a line of JSON, with three descriptors when a command is to be run.
 type request struct {
-	Do   string   `json:"do"` // "describe", "run", "down"; after "run": "signal"
+	Do   string   `json:"do"` // "describe", "run", "down", "name"; after "run": "signal"
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
 	Dir  string   `json:"dir,omitempty"` // where it is to run
@@ -31,42 +31,91 @@ type reply struct {
 	Err     string `json:"error,omitempty"`
 }
 
-// Serve answers who reaches the sandbox that a lab is in. Describe tells what the lab is now; helper is as in Options.
-func Serve(in *sandbox.Inside, helper []string, describe func() Lab) error {
+// A Door is where the lab in a sandbox is reached, as its first process has it.
+type Door struct {
+	in       *sandbox.Inside
+	helper   []string
+	describe func() Lab
+	named    chan naming
+}
+
+// A naming is the answer to a lab that asked for another name.
+type naming struct {
+	at  *sandbox.Listener
+	err error
+}
+
+// NewDoor makes the door of a sandbox. Describe tells what the lab is now; helper is as in Options.
+func NewDoor(in *sandbox.Inside, helper []string, describe func() Lab) *Door {
+	return &Door{in: in, helper: helper, describe: describe, named: make(chan naming, 1)}
+}
+
+// Serve answers who reaches the lab.
+func (d *Door) Serve() error {
 	for {
-		c, err := in.Listener.Accept()
-		if err != nil {
+		l := d.in.Reached()
+		c, err := l.Accept()
+		if errors.Is(err, os.ErrClosed) {
+			continue // it is reached by another name now
+		} else if err != nil {
 			return fmt.Errorf("serve lab: %w", err)
 		}
 		go func() {
 			defer c.Close()
-			answer(in, c, helper, describe)
+			d.answer(c)
 		}()
 	}
 }
 
-func answer(in *sandbox.Inside, c *net.UnixConn, helper []string, describe func() Lab) {
+// Rename has who started the sandbox claim another name for it, and is reached by that from here on.
+func (d *Door) Rename(name string) error {
+	if err := json.NewEncoder(d.in.Reports).Encode(Word{Name: name}); err != nil {
+		return fmt.Errorf("rename lab: %w", err)
+	}
+	select {
+	case n := <-d.named:
+		if n.err != nil {
+			return n.err
+		}
+		return d.in.Move(n.at)
+	case <-time.After(heldPatience):
+		return errors.New("rename lab: nobody answers outside the sandbox")
+	}
+}
+
+// A Word is what the first process of a sandbox says to who started it: that the lab is kept, or which name it asks for.
+type Word struct {
+	Kept bool   `json:"kept,omitempty"`
+	Name string `json:"name,omitempty"`
+}
+
+func (d *Door) answer(c *net.UnixConn) {
 	r, files, err := receive(c)
-	defer closeAll(files)
+	defer func() { closeAll(files) }()
 	var a reply
 	switch {
 	case err != nil:
 		return // whoever it was has gone
 	case r.Do == "describe":
-		lab := describe()
+		lab := d.describe()
 		a.Lab = &lab
 	case r.Do == "down":
-		lab := describe()
+		lab := d.describe()
 		if lab.State != "up" {
 			a.Err = "its process is running"
 			break
 		}
-		a.Err = in.End(c, reply{Changes: len(lab.Changes)}).Error()
+		a.Err = d.in.End(c, reply{Changes: len(lab.Changes)}).Error()
 	case r.Do == "run" && len(files) == 3 && len(r.Args) > 0:
-		a.Code, err = serveCommand(c, helper, r, files)
+		a.Code, err = serveCommand(c, d.helper, r, files)
 		if err != nil {
 			a.Err = err.Error()
 		}
+	case r.Do == "name" && len(files) == 1:
+		d.named <- naming{at: sandbox.Listening(files[0])}
+		files = nil
+	case r.Do == "name" && len(r.Args) == 1:
+		d.named <- naming{err: errors.New(r.Args[0])}
 	default:
 		a.Err = "unknown request " + r.Do
 	}
@@ -218,6 +267,31 @@ func (h *Held) Down() (Undoing, error) {
 		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, err)
 	}
 	return Undoing{Undone: a.Changes}, nil
+}
+
+// Name gives the lab the name that it has asked for: what it is to listen at, or why it cannot have it.
+func (h *Held) Name(l *sandbox.Listener, refused error) error {
+	if refused != nil {
+		_, c, err := h.ask(request{Do: "name", Args: []string{refused.Error()}})
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	}
+	c, err := sandbox.Dial(h.name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	line, err := json.Marshal(request{Do: "name"})
+	if err == nil {
+		_, _, err = c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(int(l.File().Fd())), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("name lab %s: %w", h.name, err)
+	}
+	var a reply
+	return json.NewDecoder(c).Decode(&a) // the descriptor has arrived
 }
 
 // Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/peterh/liner"
 	"golang.org/x/term"
@@ -51,8 +53,12 @@ func openConsole(complete func(line string) (head string, candidates []string)) 
 	signal.Notify(t.signals, endings...)
 	signal.Ignore(syscall.SIGPIPE)
 	go t.listen()
-	if t.before, _ = liner.TerminalMode(); t.before == nil || !term.IsTerminal(1) || !liner.TerminalSupported() {
-		t.plain, t.quiet = bufio.NewReader(os.Stdin), t.before == nil
+	t.quiet = !term.IsTerminal(0)
+	if mode, err := liner.TerminalMode(); err == nil && !t.quiet {
+		t.before = mode
+	}
+	if t.before == nil || !term.IsTerminal(1) || !liner.TerminalSupported() {
+		t.plain = bufio.NewReader(os.Stdin)
 		return t
 	}
 	t.history = openHistory()
@@ -146,6 +152,8 @@ func (t *console) Prompt(prompt string) (string, error) {
 		t.pending = false
 		if errors.Is(a.err, liner.ErrPromptAborted) {
 			return "", runtime.ErrAborted
+		} else if errors.As(a.err, new(*runtime.PanicError)) {
+			return "", a.err
 		} else if a.err != nil {
 			if errors.Is(a.err, io.EOF) && !t.quiet {
 				fmt.Println()
@@ -161,14 +169,19 @@ func (t *console) Prompt(prompt string) (string, error) {
 	}
 }
 
-func (t *console) ask(prompt string) (string, error) {
+func (t *console) ask(prompt string) (line string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &runtime.PanicError{Builtin: "nsscript", Value: p, Stack: debug.Stack()}
+		}
+	}()
 	if t.editor != nil {
 		return t.editor.Prompt(prompt)
 	}
 	if !t.quiet {
 		fmt.Print(prompt)
 	}
-	line, err := t.plain.ReadString('\n')
+	line, err = t.plain.ReadString('\n')
 	if n := len(line); n > 0 && err == nil {
 		line = line[:n-1]
 	} else if n > 0 && errors.Is(err, io.EOF) {
@@ -192,6 +205,31 @@ func (t *console) Width() int {
 	return 80
 }
 
+// hangupPatience is how long a command may go on whose terminal is gone.
+const hangupPatience = 2 * time.Second
+
+// wait runs a command to its end. It is told when this process is asked to end.
+func (t *console) wait(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-t.ended:
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP) // it may have ended
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(hangupPatience):
+		_ = cmd.Process.Kill() // likewise
+		return <-done
+	}
+}
+
 // Run runs a command that has the terminal for itself, in the mode that it was in before.
 func (t *console) Run(cmd *exec.Cmd) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -202,7 +240,7 @@ func (t *console) Run(cmd *exec.Cmd) error {
 	// Who is in the background is stopped when it sets the terminal, unless it ignores that.
 	signal.Ignore(syscall.SIGTTOU)
 	defer signal.Reset(syscall.SIGTTOU)
-	err := cmd.Run()
+	err := t.wait(cmd)
 	foreground()
 	if t.editing != nil {
 		err = errors.Join(err, t.editing.ApplyMode())

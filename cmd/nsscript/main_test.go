@@ -27,6 +27,9 @@ const asCommand = "NSSCRIPT_TEST_COMMAND"
 func TestMain(m *testing.M) {
 	// What run() starts has no environment of the tests'; its helper is told by its arguments.
 	if os.Getenv(asCommand) != "" || len(os.Args) > 1 && os.Args[1] == "helper" {
+		if where := os.Getenv(panics); where != "" {
+			panicking(where)
+		}
 		main()
 	}
 	nstest.Main(m)

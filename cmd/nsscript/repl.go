@@ -77,10 +77,11 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 		if err := prepare(voc, o, lab); err != nil {
 			return err
 		}
-	} else {
-		serve(o.in, lab)
 	}
 	r := &runtime.REPL{Out: os.Stdout, Err: os.Stderr}
+	if o.in != nil {
+		r.Name = serve(o.in, lab)
+	}
 	t := openConsole(func(line string) (string, []string) { return r.Complete(line) })
 	defer t.Close()
 	r.In, r.Width, r.Input = t, t.Width, t.Input
@@ -114,6 +115,9 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 	t.Close()
 	switch {
 	case err != nil:
+		if errors.As(err, new(*runtime.PanicError)) {
+			runtime.Report(os.Stderr, err, nil)
+		}
 		return undoneAfter(o, &events{o: o}, s, codeOf(err))
 	case !keep || o.rm:
 		return left(o, s)

@@ -128,6 +128,8 @@ func command(in *sandbox.Inside) cli {
 The script is one transaction: when it fails, is interrupted or killed, all that it changed is undone. When it
 succeeds, the lab is kept under the file's name until 'nsscript down LAB'.
 
+Without arguments, on a terminal, it is a REPL in which each input is a transaction of its own: ':help' lists its commands.
+
 Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing was done; 3 undone only in part;
 4 the machine cannot (privileges, a kernel feature, a name that is taken); 128+n after signal n.`,
 		Args:          cobra.ArbitraryArgs,

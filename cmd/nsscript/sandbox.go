@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func startSandboxed(o options, lab string, chosen bool, stdio [3]*os.File, signa
 	} else if err != nil {
 		return err
 	}
-	return startAt(l, os.Args[1:], stdio, signals)
+	return startAt(lab, l, os.Args[1:], stdio, signals)
 }
 
 // startNamed starts it with the next free name.
@@ -57,10 +58,10 @@ func startNamed(lab string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	return startAt(l, append([]string{"--lab", name}, os.Args[1:]...), stdio, signals)
+	return startAt(name, l, append([]string{"--lab", name}, os.Args[1:]...), stdio, signals)
 }
 
-func startAt(l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startAt(lab string, l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, args...),
 		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l})
 	if err := errors.Join(err, l.Close()); err != nil {
@@ -72,12 +73,42 @@ func startAt(l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-ch
 		}
 	}()
 	killed := runtime.Bound(s.Pid(), boundMemory()/2*3, func() error { return s.Signal(os.Kill) })
-	var kept keeping
-	if err := json.NewDecoder(s.Reports).Decode(&kept); err == nil {
-		return s.Leave()
-	} else if !errors.Is(err, io.EOF) {
-		return errors.Join(fmt.Errorf("read from the sandbox: %w", err), s.Kill())
+	reports := json.NewDecoder(s.Reports)
+	for {
+		var w runtime.Word
+		switch err := reports.Decode(&w); {
+		case errors.Is(err, io.EOF):
+			return sandboxEnded(s, lab, killed)
+		case err != nil:
+			return errors.Join(fmt.Errorf("read from the sandbox: %w", err), s.Kill())
+		case w.Kept:
+			return s.Leave()
+		}
+		lab = rename(lab, w.Name)
 	}
+}
+
+// rename answers a lab that asks for another name, and says what it is called then.
+func rename(lab, name string) string {
+	held, err := runtime.Reach(lab)
+	if err != nil {
+		return lab // it has ended
+	}
+	l, refused := sandbox.Listen(name)
+	if errors.Is(refused, sandbox.ErrTaken) {
+		refused = fmt.Errorf("there is a lab %s in a sandbox already", name)
+	}
+	if err := held.Name(l, refused); err == nil && refused == nil {
+		lab = name
+	}
+	if l != nil {
+		l.Close()
+	}
+	return lab
+}
+
+// sandboxEnded is the exit code of a sandbox as an error. killed tells why it was ended, if it was.
+func sandboxEnded(s *sandbox.Sandbox, lab string, killed <-chan string) error {
 	code, sig, err := s.Wait()
 	switch {
 	case err != nil:
@@ -105,11 +136,6 @@ func taken(lab string, err error) error {
 	return exitError(exitMachine)
 }
 
-// keeping is what a sandbox reports when the lab in it is kept.
-type keeping struct {
-	Kept bool `json:"kept"`
-}
-
 // insideCommand is what the first process of a sandbox runs. It is not for people.
 func insideCommand() *cobra.Command {
 	return &cobra.Command{Use: "inside", Hidden: true, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
@@ -121,26 +147,35 @@ func insideCommand() *cobra.Command {
 	}}
 }
 
-// serve answers who reaches the lab from outside the sandbox, as long as it is there.
-func serve(in *sandbox.Inside, lab string) {
+// serve answers who reaches the lab from outside the sandbox, as long as it is there. What it returns gives the lab another
+// name.
+func serve(in *sandbox.Inside, lab string) (rename func(name string) error) {
 	voc := vocabulary()
-	go func() {
-		err := runtime.Serve(in, helper, func() runtime.Lab {
-			found, err := runtime.OpenLabs(voc, "").Find(lab)
-			if err != nil { // it has no journal yet, or none any more
-				found = runtime.Lab{Name: lab, State: "running"}
-			}
-			return found
-		})
-		os.Exit(report(err))
-	}()
+	var name atomic.Value
+	name.Store(lab)
+	door := runtime.NewDoor(in, helper, func() runtime.Lab {
+		lab := name.Load().(string)
+		found, err := runtime.OpenLabs(voc, "").Find(lab)
+		if err != nil { // it has no journal yet, or none any more
+			found = runtime.Lab{Name: lab, State: "running"}
+		}
+		return found
+	})
+	go func() { os.Exit(report(door.Serve())) }()
+	return func(to string) error {
+		err := door.Rename(to)
+		if err == nil {
+			name.Store(to)
+		}
+		return err
+	}
 }
 
 // hold keeps a lab in its sandbox, whose first process this is.
 func hold(in *sandbox.Inside) error {
 	// Caught and not ignored, since what this process starts would ignore them, too.
 	signal.Notify(make(chan os.Signal, 1), endings...)
-	if err := in.Keep(keeping{true}); err != nil {
+	if err := in.Keep(runtime.Word{Kept: true}); err != nil {
 		return err
 	}
 	select {} // until it is taken down

@@ -156,7 +156,7 @@ func caseCommand(in *sandbox.Inside) *cobra.Command {
 		if err := json.Unmarshal([]byte(args[0]), &j); err != nil || in == nil {
 			return usageError{errors.New("this is for `nsscript test` only")}
 		}
-		if in.Listener != nil {
+		if in.Reached() != nil {
 			serve(in, j.Lab)
 		}
 		kept, err := suite.RunInside(in, vocabulary(), helper, j)

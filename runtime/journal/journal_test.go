@@ -193,3 +193,73 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestRename gives runs other names: the old one is free, the new one taken, and what was written is there under it, also when
+// the process dies before the folder has its new name.
+func TestRename(t *testing.T) {
+	d := OpenDir(filepath.Join(t.TempDir(), "runs"))
+	l, err := d.Create(Header{Name: "lab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.Create(Header{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Intent("kind", nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	var taken *TakenError
+	if err := l.Rename("other"); !errors.As(err, &taken) {
+		t.Errorf("renamed to a name that is taken: %v", err)
+	}
+	if err := l.Rename("../x"); err == nil {
+		t.Error("renamed to a path")
+	}
+	if err := errors.Join(l.Rename("new"), l.Keep(), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok, err := d.Find("new"); err != nil || !ok || !e.Kept || e.Err != nil || len(Open(e.Records)) != 1 {
+		t.Errorf("under its new name: %+v, %v, %v", e, ok, err)
+	}
+	if _, ok, err := d.Find("lab"); ok || err != nil {
+		t.Errorf("under its old name: %v, %v", ok, err)
+	}
+	if err := other.write(nil, Record{State: Named, Kind: "third"}); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok, err := d.Find("other"); err != nil || !ok || e.Err != nil {
+		t.Errorf("between its names: %+v, %v, %v", e, ok, err)
+	}
+	if err := os.Rename(filepath.Join(d.path, "other"), filepath.Join(d.path, "fourth")); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok, err := d.Find("fourth"); err != nil || !ok || e.Err == nil {
+		t.Errorf("under a name that it was not given: %+v, %v, %v", e, ok, err)
+	}
+	other.name = "fourth"
+	l, _, err = d.Claim("new")
+	if err := errors.Join(err, l.Remove(), other.Remove()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPending finds what was changed in a run since it was kept.
+func TestPending(t *testing.T) {
+	record := func(state State, seq int) Record { return Record{State: state, Seq: seq} }
+	for _, c := range []struct {
+		records []Record
+		want    int
+	}{
+		{nil, 0},
+		{[]Record{record(Intent, 1)}, 1},
+		{[]Record{record(Intent, 1), record(Kept, 0)}, 0},
+		{[]Record{record(Intent, 1), record(Kept, 0), record(Intent, 2), record(Intent, 3), record(Undone, 3)}, 1},
+		{[]Record{record(Intent, 1), record(Kept, 0), record(Intent, 2), record(Undone, 2), record(Undone, 1)}, 0},
+		{[]Record{record(Intent, 1), record(Kept, 0), record(Intent, 2), record(Kept, 0)}, 0},
+	} {
+		if got := Pending(c.records); len(got) != c.want {
+			t.Errorf("%v: %v are pending, want %d", c.records, got, c.want)
+		}
+	}
+}

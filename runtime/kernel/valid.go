@@ -122,7 +122,7 @@ func (img *Image) Valid() error {
 	for _, a := range append([]string{"up"}, attrOrder...) {
 		value, ok := img.Attrs[a]
 		if !ok {
-			return fmt.Errorf("the image of link %s lacks its %s", img.Link.Name, a)
+			continue // not at stake
 		}
 		if err := ValidAttr(a, value); err != nil {
 			return fmt.Errorf("the image of link %s: %w", img.Link.Name, err)

@@ -13,10 +13,16 @@ import (
 
 // An Inside is a sandbox as its first process has it.
 type Inside struct {
-	Reports  *os.File  // for who started it
-	Listener *Listener // where it is reached; nil when it is not to be kept
+	Reports  *os.File                 // for who started it
+	listener atomic.Pointer[Listener] // where it is reached; nil when it is not to be kept
 	kept     atomic.Bool
 }
+
+// Reached is where the sandbox is reached now.
+func (in *Inside) Reached() *Listener { return in.listener.Load() }
+
+// Move has the sandbox reached elsewhere.
+func (in *Inside) Move(to *Listener) error { return in.listener.Swap(to).stop() }
 
 // Enter is called by the first process of a sandbox, before anything else: it makes the new namespaces a machine, with
 // mounts, /proc and /sys of its own and an empty /run. From here on the process ends when who started it does, unless it
@@ -36,7 +42,7 @@ func Enter() (*Inside, error) {
 	}
 	in := &Inside{Reports: os.NewFile(fdReports, "reports")}
 	if c.Listener {
-		in.Listener = &Listener{file: os.NewFile(fdListener, "listener")}
+		in.listener.Store(&Listener{file: os.NewFile(fdListener, "listener")})
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, control) // nothing more is written; an error is as good as an end

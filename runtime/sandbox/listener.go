@@ -42,16 +42,30 @@ func Listen(name string) (*Listener, error) {
 	return &Listener{os.NewFile(uintptr(fd), address(name))}, nil
 }
 
+// Listening is a listener that another process has claimed.
+func Listening(f *os.File) *Listener { return &Listener{f} }
+
+// File is what to hand to another process.
+func (l *Listener) File() *os.File { return l.file }
+
+// stop ends Accept, and lets go of the name.
+func (l *Listener) stop() error {
+	return errors.Join(unix.Shutdown(int(l.file.Fd()), unix.SHUT_RDWR), l.file.Close())
+}
+
 // Close lets go of the name, as far as this process holds it.
 func (l *Listener) Close() error { return l.file.Close() }
 
-// Accept waits for the next caller that is the sandbox's own user; others are sent away.
+// Accept waits for the next caller that is the sandbox's own user; others are sent away. The error is os.ErrClosed when the
+// sandbox is not reached here any more.
 func (l *Listener) Accept() (*net.UnixConn, error) {
 	for {
 		fd, _, err := unix.Accept4(int(l.file.Fd()), unix.SOCK_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNABORTED):
 			continue
+		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EBADF):
+			return nil, os.ErrClosed
 		case err != nil:
 			return nil, err
 		}

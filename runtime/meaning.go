@@ -1,0 +1,190 @@
+package runtime
+
+import (
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+)
+
+// A meaning is what is known of an expression that was not evaluated.
+type meaning struct {
+	val  starlark.Value // itself, or
+	typ  string         // the name of its type, or
+	decl *Decl          // the builtin that it is
+}
+
+// meaning finds what the primary expression means that the tokens end with.
+func (sc *Scope) meaning(toks []token) (m meaning) {
+	start := len(toks)
+	for start > 0 {
+		switch t := toks[start-1]; {
+		case t.text == ")" || t.text == "]":
+			depth := 0
+			for start--; start >= 0; start-- {
+				depth += strings.Count(")]}", toks[start].text) - strings.Count("([{", toks[start].text)
+				if depth == 0 {
+					break
+				}
+			}
+			if start < 0 {
+				return m
+			}
+			continue
+		case t.kind == tokName && keyword(t.text):
+			return m
+		case t.kind == tokName || t.kind == tokString:
+			start--
+		default:
+			return m
+		}
+		if start > 0 && toks[start-1].text == "." {
+			start--
+			continue
+		}
+		break
+	}
+	if start == len(toks) {
+		return m
+	}
+	switch first := toks[start]; first.kind {
+	case tokString:
+		m = meaning{typ: "string"}
+	case tokName:
+		m = sc.name(first.text)
+	default:
+		return m
+	}
+	for i := start + 1; i < len(toks); i++ {
+		switch toks[i].text {
+		case ".":
+			if i++; i < len(toks) {
+				m = m.attr(sc.Vocabulary, toks[i].text)
+			}
+		case "(", "[":
+			if toks[i].text == "(" {
+				m = m.result()
+			} else {
+				m = m.item()
+			}
+			for depth := 0; i < len(toks); i++ {
+				if depth += strings.Count("([{", toks[i].text) - strings.Count(")]}", toks[i].text); depth == 0 {
+					break
+				}
+			}
+		}
+	}
+	return m
+}
+
+func (sc *Scope) name(name string) meaning {
+	switch v := sc.Names[name].(type) {
+	case nil:
+		if typ := sc.Types[name]; typ != "" {
+			return typed(typ)
+		}
+		return meaning{val: starlark.Universe[name]}
+	case *Func:
+		return meaning{decl: v.d}
+	default:
+		return meaning{val: v}
+	}
+}
+
+func typed(name string) meaning {
+	name, _, _ = strings.Cut(name, " or ")
+	return meaning{typ: name}
+}
+
+// typeName is the name of the type, empty when it is not known.
+func (m meaning) typeName() string {
+	if m.val != nil {
+		return m.val.Type()
+	}
+	return m.typ
+}
+
+func (m meaning) attr(voc *Vocabulary, name string) meaning {
+	switch v := m.val.(type) {
+	case *starlarkstruct.Module:
+		if f, ok := v.Members[name].(*Func); ok {
+			return meaning{decl: f.d}
+		}
+		return meaning{val: v.Members[name]}
+	case *starlarkstruct.Struct:
+		val, _ := v.Attr(name) // it has none of that name: then nothing is known
+		return meaning{val: val}
+	}
+	typ := m.typeName()
+	for _, d := range voc.Decls {
+		if typ != "" && d.Name == typ+"."+name {
+			return meaning{decl: d}
+		}
+	}
+	for _, t := range voc.Types {
+		for _, a := range t.Attrs {
+			if t.Name == typ && a.Name == name {
+				return typed(a.Type)
+			}
+		}
+	}
+	return meaning{}
+}
+
+// result is what a call returns.
+func (m meaning) result() meaning {
+	if m.decl != nil {
+		return typed(m.decl.Result)
+	}
+	return meaning{}
+}
+
+// item is an element.
+func (m meaning) item() meaning {
+	if list, ok := m.val.(starlark.Indexable); ok && list.Len() > 0 {
+		return meaning{val: list.Index(0)}
+	}
+	if of, ok := strings.CutPrefix(m.typ, "list of "); ok {
+		return typed(of)
+	}
+	if of, ok := strings.CutPrefix(m.typ, "("); ok {
+		of, _, _ = strings.Cut(of, ",")
+		return typed(of)
+	}
+	return meaning{}
+}
+
+// attrs lists the attributes and methods.
+func (m meaning) attrs(voc *Vocabulary) (names []string) {
+	typ := m.typeName()
+	for _, t := range voc.Types {
+		if t.Name == typ {
+			return (&View{s: &Session{voc: voc}}).AttrNames(typ)
+		}
+	}
+	if v, ok := m.val.(starlark.HasAttrs); ok {
+		return v.AttrNames()
+	}
+	kind, _, _ := strings.Cut(typ, " ")
+	if v, ok := map[string]starlark.HasAttrs{"string": starlark.String(""), "list": new(starlark.List), "dict": new(starlark.Dict), "set": new(starlark.Set)}[kind]; ok {
+		return v.AttrNames()
+	}
+	return nil
+}
+
+// params lists what can be given in a call, without the receiver.
+func (m meaning) params() (params []Param) {
+	if m.decl != nil {
+		if m.decl.isMethod() {
+			return m.decl.Params[1:]
+		}
+		return m.decl.Params
+	}
+	if f, ok := m.val.(*starlark.Function); ok {
+		for i := range f.NumParams() {
+			name, _ := f.Param(i)
+			params = append(params, Param{Name: name})
+		}
+	}
+	return params
+}
