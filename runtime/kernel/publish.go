@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/vishvananda/netns"
@@ -122,7 +123,7 @@ func (m *Machine) Unpublish(ref NSRef) error {
 		case err != nil:
 			return fail(err, "delete namespace", ref.Name, nil)
 		case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
-			return fail(ErrDiverged, "delete namespace", ref.Name, nil)
+			return fail(covered(ref.Path), "delete namespace", ref.Name, nil)
 		case !mounted:
 			failpoint.Hit("namespace: before the file is removed")
 			// Removing the file also detaches the copies of the mount in other mount namespaces.
@@ -132,6 +133,25 @@ func (m *Machine) Unpublish(ref NSRef) error {
 			return fail(err, "delete namespace", ref.Name, nil)
 		}
 	}
+}
+
+// covered is ErrDiverged for a name that is somebody else's by now, and ErrInTheWay when theirs is only mounted on top of
+// another one, which may be ours: it can be taken away when theirs has gone.
+func covered(path string) error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return errors.Join(ErrDiverged, err)
+	}
+	what := map[string]bool{} // one mount can be there more than once, where /run is shared
+	for _, line := range strings.Split(string(mounts), "\n") {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == path {
+			what[f[3]] = true
+		}
+	}
+	if len(what) > 1 {
+		return ErrInTheWay
+	}
+	return ErrDiverged
 }
 
 // whose tells whether an open file is a namespace's name: the namespace itself, or the file below it.
