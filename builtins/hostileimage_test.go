@@ -18,7 +18,7 @@ func TestHostileImages(t *testing.T) {
 		harm func(img *kernel.Image)
 	}{
 		{"", func(*kernel.Image) {}},
-		{"lacks its alias", func(img *kernel.Image) { delete(img.Attrs, "alias") }},
+		{"", func(img *kernel.Image) { delete(img.Attrs, "alias") }},
 		{"is no name of a link", func(img *kernel.Image) {
 			img.Attrs["name"] = ".."
 			img.Sysctls["net/ipv4/conf//ip_default_ttl"] = "7"

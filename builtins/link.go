@@ -153,6 +153,18 @@ func (o *delLink) Claims() []runtime.Claim {
 	return claims(o.Link, append(append([]*kernel.Image{o.Peer}, o.Above...), o.Others...)...)
 }
 
+// Valid wants the images whole that the links are made from when they are made again.
+func (o *delLink) Valid() error {
+	for _, img := range []*kernel.Image{o.Image, o.Peer} {
+		if img != nil {
+			if err := img.Complete(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.Link)
 	if err != nil || fresh {

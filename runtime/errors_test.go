@@ -102,7 +102,7 @@ func TestReport(t *testing.T) {
 `},
 		{"control characters", `broken("control")`, "x.star:1:7: got \ufffd[31mred\ufffd\ufffd\ufffd and\nanother line\n    broken(\"control\")\n          ^\n"},
 		{"of the script's own", "x = '\x1b[31m\u202e'; broken(x)", "x.star:1:21: \ufffd[31m\ufffd\n    x = '\ufffd[31m\ufffd'; broken(x)\n                        ^\n"},
-		{"several", `broken("several")`, "x.star:1:7: one\ntwo\n    broken(\"several\")\n          ^\n"},
+		{"several", `broken("several")`, "x.star:1:7: one; two\n    broken(\"several\")\n          ^\n"},
 		{"panic", `broken("panic")`, `x.star:1:7: broken: internal error: a fault
     broken("panic")
           ^

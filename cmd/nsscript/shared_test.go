@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,11 +107,14 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestForget changes what a killed run had changed: that is said and left alone by every command, and held, until it is
-// put right or given up.
+// TestForget keeps a lab from being undone whole: that is said by every command, and what is left is held, until it can be
+// undone or is given up.
 func TestForget(t *testing.T) {
 	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
 	defer nstest.IP(t, "link", "del", "pre0")
+	if out, code := outcome(t, nsscript("--rm", "-c", `netns("n1")`)); code != 0 { // makes /run/netns, which stays
+		t.Fatal(out)
+	}
 	before := nstest.Dump(t)
 	const change = `host.link("pre0").set(mtu = 1400)`
 	expect := func(code int, want string, args ...string) {
@@ -124,27 +128,37 @@ func TestForget(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d and %q: %s", args, got, code, want, out)
 		}
 	}
-	leave := func() {
+	const path = "/run/netns/n1"
+	cover := func() {
 		t.Helper()
-		expect(0, "is up", "--lab", "left", "-c", change)
-		nstest.IP(t, "link", "set", "pre0", "mtu", "1300")
-		expect(exitLeftover, "changed by somebody else", "down", "left")
+		expect(0, "is up", "--lab", "left", "-c", change+"\nnetns(\"n1\")")
+		if err := syscall.Mount("/proc/self/ns/net", path, "", syscall.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		expect(exitLeftover, "its name is another one's", "down", "left")
 	}
-	leave()
-	expect(exitLeftover, "changed by somebody else", "recover")
-	expect(0, "changed by somebody else", "-c", "print(1)")
+	uncover := func() {
+		t.Helper()
+		if err := syscall.Unmount(path, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cover()
+	expect(exitLeftover, "its name is another one's", "recover")
+	expect(0, "its name is another one's", "-c", "print(1)")
 	expect(exitMachine, "lab left, which is dead, holds link pre0 in host: ip link set pre0 mtu 1400", "--lab", "other", "-c", change)
 	expect(exitMachine, "recover --forget left", "--lab", "left", "-c", "print(1)")
-	nstest.IP(t, "link", "set", "pre0", "mtu", "1400")
-	expect(0, "rolled back 1 changes; nothing left behind", "recover")
+	uncover()
+	expect(0, "nothing left behind", "recover")
 	nstest.Same(t, before)
 
 	expect(0, "is up", "--lab", "left", "-c", change)
 	expect(exitFailed, "it is up", "recover", "--forget", "left")
 	expect(0, "nothing left behind", "down", "left")
-	leave()
-	expect(0, "lab left is forgotten, with 1 changes", "recover", "--forget", "left")
+	cover()
+	expect(0, "lab left is forgotten", "recover", "--forget", "left")
 	expect(0, "", "recover")
-	nstest.IP(t, "link", "set", "pre0", "mtu", "1500")
+	uncover()
+	nstest.IP(t, "netns", "del", "n1")
 	nstest.Same(t, before)
 }

@@ -117,6 +117,16 @@ func (r Route) Valid() error {
 	return nil
 }
 
+// Complete says what an image lacks that is to make a link anew.
+func (img *Image) Complete() error {
+	for _, a := range append([]string{"up"}, attrOrder...) {
+		if _, ok := img.Attrs[a]; !ok {
+			return fmt.Errorf("the image of link %s lacks its %s", img.Link.Name, a)
+		}
+	}
+	return nil
+}
+
 // Valid says what is wrong with an image: everything in it must be of its link, since it is sent to the kernel as it is.
 func (img *Image) Valid() error {
 	for _, a := range append([]string{"up"}, attrOrder...) {
