@@ -161,7 +161,11 @@ func (l *loader) resolve(from, label string) (string, error) {
 	case rooted:
 		return filepath.Join(l.root, rel), l.inside(filepath.Join(l.root, rel))
 	}
-	name := filepath.Join(filepath.Dir(from), label)
+	dir := filepath.Dir(from)
+	if strings.HasPrefix(from, "<repl:") {
+		dir = l.root
+	}
+	name := filepath.Join(dir, label)
 	return name, l.inside(name)
 }
 
