@@ -1,6 +1,6 @@
 # make run    builds nsscript and runs the first lab
 # make test   passes all tests
-# make crash  kills nsscript at every point at which it can die, and looks for what is left
+# make crash  kills nsscript at every point at which it can die, lets all that it does fail, and looks for what is left
 # All install what a new machine lacks, once and quietly.
 
 .PHONY: run test crash setup build

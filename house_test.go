@@ -21,15 +21,19 @@ func list(t *testing.T, format string) []string {
 // TestImports checks who imports what: commands, builtins, runtime, and below it rooms that know nothing of it.
 func TestImports(t *testing.T) {
 	only := map[string]string{ // what may be imported by these rooms only
-		"github.com/vishvananda/netns":      "runtime/kernel",
-		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
-		"github.com/vishvananda/netlink/nl": "runtime/kernel",
-		"golang.org/x/sys/unix":             "runtime/kernel runtime/probe runtime/nstest runtime/sandbox builtins",
-		"github.com/spf13/cobra":            "cmd/nsscript",
-		"testing":                           "runtime/nstest",
-		module + "/builtins":                "cmd/nsscript",
-		module + "/runtime":                 "cmd/nsscript builtins",
-		module + "/runtime/nstest":          "",
+		"github.com/vishvananda/netns":                 "runtime/kernel",
+		"github.com/vishvananda/netlink":               "runtime/kernel runtime/probe builtins",
+		"github.com/vishvananda/netlink/nl":            "runtime/kernel",
+		"golang.org/x/sys/unix":                        "runtime/kernel runtime/probe runtime/nstest runtime/sandbox builtins",
+		"github.com/spf13/cobra":                       "cmd/nsscript",
+		"github.com/bazelbuild/buildtools/build":       "runtime/format",
+		"testing":                                      "runtime/nstest",
+		module + "/builtins":                           "cmd/nsscript",
+		"github.com/creack/pty":                        "cmd/nsscript",
+		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
+		module + "/runtime":                            "cmd/nsscript builtins runtime/check runtime/format runtime/suite",
+		module + "/runtime/suite":                      "cmd/nsscript",
+		module + "/runtime/nstest":                     "",
 	}
 	for _, line := range list(t, `{{.ImportPath}}: {{join .Imports " "}}`) {
 		pkg, imports, _ := strings.Cut(line, ":")

@@ -51,8 +51,11 @@ func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Obje
 func (o *addAddr) Claims() []runtime.Claim  { return claims(o.Link) }
 func (o *addAddr) Command() string {
 	cmd := in(o.Link.NS) + "addr add " + o.Prefix.String()
-	if o.Peer.IsValid() {
+	switch {
+	case o.Peer.IsValid():
 		cmd += " peer " + o.Peer.String()
+	case o.Prefix.Addr().Is4() && o.Prefix.Bits() < 31:
+		cmd += " brd +"
 	}
 	cmd += " dev " + o.Link.Name
 	if o.Prefix.Addr().Is6() && !o.DAD {
@@ -147,7 +150,11 @@ func (o *delAddr) Kind() string             { return "addr del" }
 func (o *delAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
 func (o *delAddr) Claims() []runtime.Claim  { return claims(o.Link) }
 func (o *delAddr) Command() string {
-	return in(o.Link.NS) + "addr del " + o.Prefix.String() + " dev " + o.Link.Name
+	cmd := in(o.Link.NS) + "addr del " + o.Prefix.String()
+	if o.Peer.IsValid() {
+		cmd += " peer " + o.Peer.String()
+	}
+	return cmd + " dev " + o.Link.Name
 }
 
 func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {

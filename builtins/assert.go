@@ -34,7 +34,7 @@ type compareArgs struct {
 func (c *compareArgs) Query(*runtime.View) (starlark.Value, error) {
 	ok, err := starlark.Compare(c.op, c.A, c.B)
 	if err == nil && !ok {
-		err = failed("want %s\n    a: %s\n    b: %s", c.relation, c.A, c.B)
+		err = failed("want %s\n  a: %s\n  b: %s", c.relation, runtime.Show(c.A), runtime.Show(c.B))
 	}
 	return starlark.None, err
 }
@@ -64,9 +64,9 @@ func (a *truthArgs) Query(*runtime.View) (starlark.Value, error) {
 		return starlark.None, nil
 	}
 	if a.Msg != "" {
-		return nil, failed("%s (got %s)", a.Msg, a.Value)
+		return nil, failed("%s (got %s)", a.Msg, runtime.Show(a.Value))
 	}
-	return nil, failed("want a value that is %v, got %s", a.want, a.Value)
+	return nil, failed("want a value that is %v, got %s", a.want, runtime.Show(a.Value))
 }
 
 var assertContains = runtime.Query("assert.contains", "None", "Fails unless a container has an item, or a string has another in it.", &containsArgs{})
@@ -79,7 +79,7 @@ type containsArgs struct {
 func (a *containsArgs) Query(*runtime.View) (starlark.Value, error) {
 	in, err := starlark.Binary(syntax.IN, a.Item, a.In)
 	if err == nil && !in.Truth() {
-		err = failed("want %s in the container, got %s", a.Item, a.In)
+		err = failed("want %s in the container, got %s", runtime.Show(a.Item), runtime.Show(a.In))
 	}
 	return starlark.None, err
 }
@@ -104,7 +104,7 @@ func (a *failsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	case err == nil:
 		return nil, failed("want an error, but %s did not fail", a.Fn.Name())
 	case !re.MatchString(message(err)):
-		return nil, failed("want an error that matches %q\n    got: %s", a.Pattern, message(err))
+		return nil, failed("want an error that matches %q\n  got: %s", a.Pattern, message(err))
 	}
 	return starlark.None, nil
 }

@@ -3,7 +3,6 @@
 package builtins
 
 import (
-	"go.starlark.net/lib/json"
 	"go.starlark.net/lib/math"
 	"go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
@@ -28,7 +27,7 @@ func All() *runtime.Vocabulary {
 		Types: []*runtime.Type{nsType, linkType, addrType, routeType, pingType, runType, attemptType, testType},
 		Ops: []runtime.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
-		Modules:  starlark.StringDict{"json": json.Module, "math": math.Module, "time": time.Module},
+		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
 		Test:     func(v *runtime.View, name string) starlark.Value { return &testValue{v, name} },
 		Host:     func(v *runtime.View) starlark.Value { return &nsValue{v, v.Machine().Host().Ref()} },

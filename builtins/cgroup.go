@@ -51,7 +51,7 @@ type addPIDs struct {
 }
 
 func (o *addPIDs) Kind() string                         { return "pid namespace" }
-func (o *addPIDs) Command() string                      { return "unshare --pid --mount-proc --fork --kill-child" }
+func (o *addPIDs) Command() string                      { return "true # what run() starts is in PID namespaces of its own" }
 func (o *addPIDs) Touches() []kernel.Object             { return nil }
 func (o *addPIDs) Claims() []runtime.Claim              { return nil }
 func (o *addPIDs) Check(*kernel.Machine, bool) error    { return nil }

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -38,7 +39,10 @@ type attemptValue struct {
 	err error
 }
 
-var _ starlark.HasAttrs = (*attemptValue)(nil)
+var (
+	_ starlark.HasAttrs = (*attemptValue)(nil)
+	_ runtime.Holder    = (*attemptValue)(nil)
+)
 
 func (r *attemptValue) Freeze()              {}
 func (r *attemptValue) Truth() starlark.Bool { return r.err == nil }
@@ -50,7 +54,14 @@ func (r *attemptValue) String() string {
 	if r.err != nil {
 		return "failed: " + message(r.err)
 	}
-	return "ok: " + r.val.String()
+	return "ok: " + runtime.Show(r.val)
+}
+
+func (r *attemptValue) Held() []starlark.Value {
+	if r.err != nil {
+		return nil
+	}
+	return []starlark.Value{r.val}
 }
 func (r *attemptValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("attempt", r, name) }
 func (r *attemptValue) AttrNames() []string                      { return r.v.AttrNames("attempt") }
@@ -159,15 +170,11 @@ type failArgs struct {
 }
 
 func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
-	var parts []string
-	for _, v := range a.Msg {
-		if s, ok := starlark.AsString(v); ok {
-			parts = append(parts, s)
-		} else {
-			parts = append(parts, v.String())
-		}
+	text, err := runtime.Join(" ", a.Msg)
+	if err != nil {
+		return nil, fmt.Errorf("fail: %w", err)
 	}
-	return nil, &assertError{"fail", "fail: " + strings.Join(parts, " ")}
+	return nil, &assertError{"fail", "fail: " + cmp.Or(text, "it was told to")}
 }
 
 var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes.", &structArgs{})
@@ -195,7 +202,9 @@ func (a *helpArgs) Query(v *runtime.View) (starlark.Value, error) {
 	voc := v.Vocabulary()
 	if a.Of == nil {
 		for _, d := range voc.Decls {
-			v.Print(fmt.Sprintf("%-18s %s", d.Name, runtime.Summary(d.Doc)))
+			if err := v.Print(fmt.Sprintf("%-18s %s", d.Name, runtime.Summary(d.Doc))); err != nil {
+				return nil, err
+			}
 		}
 		return starlark.None, nil
 	}
@@ -208,6 +217,5 @@ func (a *helpArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if text == "" {
 		return nil, fmt.Errorf("help: nothing is known of %s", what)
 	}
-	v.Print(strings.TrimSuffix(text, "\n"))
-	return starlark.None, nil
+	return starlark.None, v.Print(strings.TrimSuffix(text, "\n"))
 }

@@ -51,7 +51,10 @@ func plant(t *testing.T, name string, records ...record) *runtime.Labs {
 func unplant(t *testing.T, name string) {
 	t.Helper()
 	dir := filepath.Join(runtime.DefaultDir, name)
-	if err := errors.Join(os.Remove(dir+"/journal"), os.Remove(dir), os.Remove(runtime.DefaultDir)); err != nil {
+	if err := errors.Join(os.Remove(dir+"/journal"), os.Remove(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(runtime.DefaultDir); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
 		t.Fatal(err)
 	}
 }
@@ -118,7 +121,11 @@ func (v victims) state(t *testing.T) string {
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			if err == nil {
 				info, e := d.Info()
-				s, err = s+fmt.Sprintln(path, info.Mode(), info.Size()), e
+				if err = e; err == nil && !d.IsDir() {
+					s += fmt.Sprintln(path, info.Mode(), info.Size())
+				} else if err == nil {
+					s += fmt.Sprintln(path, info.Mode())
+				}
 			}
 			return err
 		})

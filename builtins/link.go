@@ -192,17 +192,31 @@ var setDecl = runtime.Change("link.set", "link",
 	"Changes the link, in the words of `ip link set`, in this order: down, ns, name, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
 
 type setArgs struct {
-	Link   linkArg        `arg:"link" doc:"the link"`
-	_      struct{}       `arg:"*"`
-	Name   *linkNameArg   `arg:"name?" doc:"new name"`
-	MTU    *mtuArg        `arg:"mtu?" doc:"MTU in bytes"`
-	MAC    *macArg        `arg:"mac?" doc:"link-layer address"`
-	NS     *nsArg         `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
-	Up     *bool          `arg:"up?" doc:"whether it is up"`
-	Alias  *string        `arg:"alias?" doc:"a text for people, up to 255 bytes"`
-	TxQLen *int           `arg:"txqlen?" doc:"length of the transmit queue in packets"`
-	Group  *int           `arg:"group?" doc:"number of the group it belongs to"`
-	Master starlark.Value `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	Link   linkArg      `arg:"link" doc:"the link"`
+	_      struct{}     `arg:"*"`
+	Name   *linkNameArg `arg:"name?" doc:"new name"`
+	MTU    *mtuArg      `arg:"mtu?" doc:"MTU in bytes"`
+	MAC    *macArg      `arg:"mac?" doc:"link-layer address"`
+	NS     *nsArg       `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
+	Up     *bool        `arg:"up?" doc:"whether it is up"`
+	Alias  *string      `arg:"alias?" doc:"a text for people, up to 255 bytes"`
+	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
+	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
+	Master *masterArg   `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+}
+
+// masterArg is a bridge, or none.
+type masterArg struct{ kernel.LinkRef }
+
+func (masterArg) ArgType() string { return "link or False" }
+
+func (a *masterArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
+	if br, ok := val.(*linkValue); ok {
+		a.LinkRef = br.current()
+	} else if val != starlark.False {
+		return want("link or False", val)
+	}
+	return nil
 }
 
 func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -227,13 +241,8 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	add(a.Group != nil, "group", func() string { return itoa(*a.Group) })
 	master := ""
 	if a.Master != nil {
-		index := 0
-		if br, ok := a.Master.(*linkValue); ok {
-			index, master = br.current().Index, br.current().Name
-		} else if a.Master != starlark.False {
-			return nil, fmt.Errorf("link.set: parameter \"master\": %w", want("link or False", a.Master))
-		}
-		sets = append(sets, [2]string{"master", itoa(index)})
+		master = a.Master.Name
+		sets = append(sets, [2]string{"master", itoa(a.Master.Index)})
 	}
 	add(a.Up != nil && *a.Up, "up", func() string { return "on" })
 	for _, s := range sets {
@@ -285,7 +294,7 @@ func (o *setLink) Command() string {
 		}
 		return ip + "master " + o.Master
 	}
-	return ip + o.Attr + " " + o.Value
+	return ip + o.Attr + " " + quoted(o.Value)
 }
 
 func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
@@ -388,7 +397,7 @@ type moveLink struct {
 
 func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
-	return in(o.From.NS) + "link set " + o.From.Name + " netns " + o.To.NS.String()
+	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
 }
 func (o *moveLink) Claims() []runtime.Claim {
 	return append(claims(o.From, o.Other), runtime.ClaimLink(o.To))

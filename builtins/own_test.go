@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -81,5 +82,26 @@ func TestOwnLinks(t *testing.T) {
 			t.Errorf("recovery of %s: %+v, %v", c.act, found, err)
 		}
 		same("undone by another process")
+	}
+}
+
+// TestSysctlFollowsLink changes a setting of a link, after which somebody renames the link and gives another its name: the
+// setting is the link's, whatever it is called.
+func TestSysctlFollowsLink(t *testing.T) {
+	setup := func(args ...string) { t.Helper(); nstest.IP(t, args...) }
+	setup("link", "add", "mine0", "type", "veth", "peer", "name", "other0")
+	defer nstest.TryIP(t, "link", "del", "renamed0")
+	before := nstest.Snapshot(t, "")
+	labs := abandon(t, `sysctl(host, "net.ipv4.conf.mine0.rp_filter", 2); sysctl(host, "net.ipv4.conf.all.forwarding", 1)`)
+	setup("link", "set", "mine0", "name", "renamed0")
+	setup("link", "set", "other0", "name", "mine0")
+	found, err := labs.Recover()
+	if err != nil || len(found) != 1 || found[0].Err != nil || len(found[0].Left) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	after := nstest.Snapshot(t, "")
+	after = strings.ReplaceAll(strings.ReplaceAll(after, "name=mine0", "name=other0"), "name=renamed0", "name=mine0")
+	if after != before {
+		t.Error(nstest.Diff(before, after))
 	}
 }

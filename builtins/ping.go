@@ -20,14 +20,39 @@ type pingArgs struct {
 	NS       nsArg       `arg:"ns" doc:"namespace to send from"`
 	Dst      ipArg       `arg:"dst" doc:"address to reach; a link-local one with its link, such as fe80::1%eth0"`
 	_        struct{}    `arg:"*"`
-	Count    int         `arg:"count?" doc:"requests to send, 1 to 65535"`
+	Count    pingCount   `arg:"count?" doc:"requests to send, 1 to 65535"`
 	Interval durationArg `arg:"interval?" doc:"time from one request to the next"`
 	Timeout  durationArg `arg:"timeout?" doc:"how long to wait for each reply"`
-	Size     int         `arg:"size?" doc:"payload in bytes, 0 to 65507"`
-	TTL      int         `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
+	Size     pingSize    `arg:"size?" doc:"payload in bytes, 0 to 65507"`
+	TTL      ttlArg      `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
 	DF       bool        `arg:"df?" doc:"forbid fragmentation"`
 	Source   *ipArg      `arg:"source?" doc:"address to send from"`
 	Check    bool        `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
+}
+
+type (
+	pingCount int
+	pingSize  int
+	ttlArg    int
+)
+
+func (pingCount) ArgType() string { return "int" }
+func (pingSize) ArgType() string  { return "int" }
+func (ttlArg) ArgType() string    { return "int" }
+
+func (a *pingCount) Unpack(val starlark.Value) (err error) {
+	*a, err = number[pingCount](val, 1, 65535)
+	return err
+}
+
+func (a *pingSize) Unpack(val starlark.Value) (err error) {
+	*a, err = number[pingSize](val, 0, 65507)
+	return err
+}
+
+func (a *ttlArg) Unpack(val starlark.Value) (err error) {
+	*a, err = number[ttlArg](val, 1, 255)
+	return err
 }
 
 func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
@@ -35,16 +60,9 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range []struct {
-		name            string
-		value, min, max int
-	}{{"count", a.Count, 1, 65535}, {"size", a.Size, 0, 65507}, {"ttl", a.TTL, 0, 255}} {
-		if r.value < r.min || r.value > r.max {
-			return nil, fmt.Errorf("ping: %s %d is not from %d to %d", r.name, r.value, r.min, r.max)
-		}
-	}
-	p := probe.Ping{Dst: a.Dst.Addr, Count: a.Count, Interval: time.Duration(a.Interval), Timeout: time.Duration(a.Timeout),
-		Size: &a.Size, TTL: a.TTL, DF: a.DF}
+	size := int(a.Size)
+	p := probe.Ping{Dst: a.Dst.Addr, Count: int(a.Count), Interval: time.Duration(a.Interval), Timeout: time.Duration(a.Timeout),
+		Size: &size, TTL: int(a.TTL), DF: a.DF}
 	if a.Source != nil {
 		p.Source = a.Source.Addr
 	}

@@ -64,7 +64,7 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			k, ok1 := starlark.AsString(item[0])
 			v, ok2 := starlark.AsString(item[1])
 			if !ok1 || !ok2 || k == "" || strings.ContainsAny(k, "=\x00") {
-				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings", item[0], item[1])
+				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings", runtime.Show(item[0]), runtime.Show(item[1]))
 			}
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
@@ -31,16 +29,22 @@ type routeArgs struct {
 	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways, or of dicts with via, dev and weight"`
 }
 
-// routeTypeArg is a type of route.
+// routeTypeArg is what a route does with packets.
 type routeTypeArg string
+
+func (routeTypeArg) ArgType() string  { return "string" }
+func (a routeTypeArg) String() string { return string(a) }
 
 func (routeTypeArg) Choices(*runtime.Vocabulary) []string { return kernel.RouteTypes() }
 
+func (a *routeTypeArg) Unpack(val starlark.Value) error {
+	s, err := choice(val, kernel.RouteTypes())
+	*a = routeTypeArg(s)
+	return err
+}
+
 func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	r := kernel.Route{NS: a.NS.NSRef, Dst: a.Dst.Prefix, Metric: a.Metric, Table: a.Table}
-	if !slices.Contains(kernel.RouteTypes(), string(a.Type)) {
-		return nil, fmt.Errorf("route: type %q is none of %s", a.Type, strings.Join(kernel.RouteTypes(), ", "))
-	}
 	if a.Type != "unicast" {
 		r.Type = string(a.Type)
 	}
@@ -96,7 +100,7 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
 				}
 			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", item[0])
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", runtime.Show(item[0]))
 			}
 			if err != nil {
 				return hop, err
@@ -123,7 +127,9 @@ func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Ove
 func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
 	all := []runtime.Claim{runtime.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
 	for _, l := range over {
-		all = append(all, runtime.ClaimLink(l))
+		c := runtime.ClaimLink(l)
+		c.Kept = true
+		all = append(all, c)
 	}
 	return all
 }
@@ -149,35 +155,44 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 }
 
 func routeCommand(verb string, r kernel.Route) string {
-	cmd := in(r.NS)
+	cmd, hops, rest := in(r.NS), "", ""
 	if r.Dst.Addr().Is6() {
 		cmd += "-6 "
 	}
 	cmd += "route " + verb + " " + r.String()
 	for _, h := range r.Nexthops {
 		if len(r.Nexthops) > 1 {
-			cmd += " nexthop"
+			hops += " nexthop"
 		}
-		if h.Via.IsValid() {
-			cmd += " via " + h.Via.String()
+		switch {
+		case h.Via.Is6() && r.Dst.Addr().Is4():
+			hops += " via inet6 " + h.Via.String()
+		case h.Via.IsValid():
+			hops += " via " + h.Via.String()
 		}
 		if h.Dev != nil {
-			cmd += " dev " + h.Dev.Name
+			hops += " dev " + h.Dev.Name
 		}
 		if h.Weight > 0 {
-			cmd += " weight " + itoa(h.Weight)
+			hops += " weight " + itoa(h.Weight)
 		}
 	}
+	if verb == "add" {
+		rest = " proto static"
+	}
 	if r.Src.IsValid() {
-		cmd += " src " + r.Src.String()
+		rest += " src " + r.Src.String()
 	}
 	if r.Metric > 0 {
-		cmd += " metric " + itoa(r.Metric)
+		rest += " metric " + itoa(r.Metric)
 	}
 	if r.Table > 0 {
-		cmd += " table " + itoa(r.Table)
+		rest += " table " + itoa(r.Table)
 	}
-	return cmd
+	if len(r.Nexthops) > 1 {
+		return cmd + rest + hops // ip takes all that follows for nexthops
+	}
+	return cmd + hops + rest
 }
 
 // routeValue is a route in a script.

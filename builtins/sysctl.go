@@ -3,12 +3,12 @@ package builtins
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -19,25 +19,49 @@ var sysctlDecl = runtime.Change("sysctl", "string",
 
 type sysctlArgs struct {
 	NS    nsArg          `arg:"ns" doc:"the namespace"`
-	Key   string         `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
-	Value starlark.Value `arg:"value?" doc:"string or int to set"`
+	Key   sysctlKeyArg   `arg:"key" doc:"key such as net.ipv4.ip_forward; with slashes when a name in it has a dot"`
+	Value sysctlValueArg `arg:"value?" doc:"string or int to set"`
+}
+
+// sysctlKeyArg is the key of a sysctl that belongs to a namespace.
+type sysctlKeyArg string
+
+func (sysctlKeyArg) ArgType() string { return "string" }
+
+func (a *sysctlKeyArg) Unpack(val starlark.Value) error {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
+	}
+	*a = sysctlKeyArg(s)
+	_, err := kernel.SysctlPath(s)
+	return err
+}
+
+// sysctlValueArg is what a sysctl is set to, if it is.
+type sysctlValueArg struct {
+	text  string
+	given bool
+}
+
+func (sysctlValueArg) ArgType() string { return "string or int" }
+
+func (a *sysctlValueArg) Unpack(val starlark.Value) error {
+	switch val := val.(type) {
+	case starlark.String:
+		a.text = string(val)
+	case starlark.Int:
+		a.text = val.String()
+	default:
+		return want("string or int", val)
+	}
+	a.given = true
+	return nil
 }
 
 func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	if _, err := kernel.SysctlPath(a.Key); err != nil {
-		return nil, fmt.Errorf("sysctl: %w", err)
-	}
-	if a.Value != nil {
-		var value string
-		switch v := a.Value.(type) {
-		case starlark.String:
-			value = string(v)
-		case starlark.Int:
-			value = v.String()
-		default:
-			return nil, fmt.Errorf("sysctl: parameter \"value\": %w", want("string or int", a.Value))
-		}
-		if err := tx.Apply(&setSysctl{NS: a.NS.NSRef, Key: a.Key, Value: value}); err != nil {
+	if a.Value.given {
+		if err := tx.Apply(&setSysctl{NS: a.NS.NSRef, Key: string(a.Key), Value: a.Value.text}); err != nil {
 			return nil, err
 		}
 	}
@@ -45,7 +69,7 @@ func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, err := n.Sysctl(a.Key)
+	value, err := n.Sysctl(string(a.Key))
 	return starlark.String(value), err
 }
 
@@ -55,8 +79,8 @@ type setSysctl struct {
 	Key    string            `json:"key"`
 	Value  string            `json:"value"`
 	Old    string            `json:"old"`
-	Link   *kernel.LinkRef   `json:"link,omitempty"`   // whose setting it is
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
+	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 }
 
@@ -64,9 +88,10 @@ func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
 
 func (o *setSysctl) Claims() []runtime.Claim {
+	name, single := kernel.SysctlLink(o.Key)
 	switch {
-	case o.Link != nil:
-		return claims(*o.Link)
+	case single && o.Links[name] > 0:
+		return claims(kernel.LinkRef{NS: o.NS, Index: o.Links[name], Name: name})
 	case o.Shadow != nil || o.Images != nil:
 		return []runtime.Claim{runtime.ClaimAll(o.NS)}
 	}
@@ -75,7 +100,7 @@ func (o *setSysctl) Claims() []runtime.Claim {
 
 // Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
 func (o *setSysctl) Valid() error {
-	for _, key := range append(slices.Collect(maps.Keys(o.Shadow)), o.Key) {
+	for _, key := range o.keys() {
 		if _, err := kernel.SysctlPath(key); err != nil {
 			return err
 		}
@@ -83,12 +108,59 @@ func (o *setSysctl) Valid() error {
 	return nil
 }
 
-func (o *setSysctl) Command() string {
-	cmd := "sysctl -w " + o.Key + "='" + o.Value + "'"
-	if o.NS.Name != "" {
-		cmd = "ip netns exec " + o.NS.Name + " " + cmd
+func (o *setSysctl) keys() []string { return append(slices.Collect(maps.Keys(o.Shadow)), o.Key) }
+
+// linksOf are the indexes of the links that have settings among the given ones.
+func linksOf(n *kernel.Namespace, keys []string) (map[string]int, error) {
+	links := map[string]int{}
+	for _, key := range keys {
+		if name, ok := kernel.SysctlLink(key); ok {
+			links[name] = 0
+		}
 	}
-	return cmd
+	if len(links) == 0 {
+		return nil, nil
+	}
+	all, err := n.Links()
+	for _, l := range all {
+		if _, ok := links[l.Name]; ok {
+			links[l.Name] = l.Index
+		}
+	}
+	return links, err
+}
+
+// restore gives a key its old value back, under the name that its link has now. A link that has gone since took its
+// settings with it, also when another has its name.
+func (o *setSysctl) restore(m *kernel.Machine, n *kernel.Namespace, key, old string) error {
+	if name, ok := kernel.SysctlLink(key); ok && o.Links[name] > 0 {
+		l, err := m.Read(kernel.LinkRef{NS: o.NS, Index: o.Links[name]})
+		if errors.Is(err, kernel.ErrGone) || err == nil && l.NS.Cookie != o.NS.Cookie {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if key, err = kernel.SysctlOf(key, l.Name); err != nil {
+			return err
+		}
+	}
+	now, err := n.Sysctl(key)
+	if err == nil && now != old {
+		err = n.SetSysctl(key, old)
+	}
+	return err
+}
+
+func (o *setSysctl) Command() string {
+	cmd := "sysctl -w " + quoted(o.Key+"="+o.Value)
+	switch where := netnsWord(o.NS); {
+	case o.NS.Name == "":
+		return cmd
+	case where == o.NS.Name:
+		return "ip netns exec " + where + " " + cmd
+	default:
+		return "nsenter --net=" + where + " " + cmd
+	}
 }
 
 func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
@@ -99,10 +171,10 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if o.Old, err = n.Sysctl(o.Key); err != nil || fresh {
 		return err
 	}
-	if o.Link, err = n.SysctlLink(o.Key); err != nil {
+	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
 		return err
 	}
-	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
+	if o.Links, err = linksOf(n, o.keys()); err != nil {
 		return err
 	}
 	links, err := n.SysctlStrips(o.Key)
@@ -131,19 +203,12 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	now, err := n.Sysctl(o.Key)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	if now != o.Old {
-		errs = append(errs, n.SetSysctl(o.Key, o.Old))
-	}
+	errs := []error{o.restore(m, n, o.Key, o.Old)}
 	// A key of all can be written with the value that it has, and change those of the links.
 	for _, k := range shadowOrder(o.Shadow) {
-		// A link that has gone since took its settings with it.
-		if now, err := n.Sysctl(k); err == nil && now != o.Shadow[k] {
-			errs = append(errs, n.SetSysctl(k, o.Shadow[k]))
+		// The family of a link can be off by now.
+		if err := o.restore(m, n, k, o.Shadow[k]); !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
 		}
 	}
 	for _, img := range o.Images {

@@ -47,8 +47,10 @@ type requireArgs struct {
 	Feature featureArg `arg:"feature" doc:"name of the feature"`
 }
 
-// featureArg is the name of a feature.
-type featureArg string
+// featureArg is a feature, given by its name.
+type featureArg struct{ *runtime.Feature }
+
+func (featureArg) ArgType() string { return "string" }
 
 func (featureArg) Choices(voc *runtime.Vocabulary) (names []string) {
 	for _, f := range voc.Features {
@@ -57,11 +59,17 @@ func (featureArg) Choices(voc *runtime.Vocabulary) (names []string) {
 	return names
 }
 
-func (a *requireArgs) Query(v *runtime.View) (starlark.Value, error) {
-	f, err := v.Vocabulary().Feature(string(a.Feature))
-	if err != nil {
-		return nil, err
+func (a *featureArg) UnpackIn(v *runtime.View, val starlark.Value) (err error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return want("string", val)
 	}
+	a.Feature, err = v.Vocabulary().Feature(s)
+	return err
+}
+
+func (a *requireArgs) Query(v *runtime.View) (starlark.Value, error) {
+	f := a.Feature
 	if err := f.Probe(v.Machine()); err != nil {
 		return nil, &runtime.SkipError{Reason: "this machine has no " + f.Name + ": " + err.Error() + "; " + f.Remedy}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 		a.NSRef = val.ref
 		return nil
 	case starlark.String:
+		if v.Dry() {
+			return kernel.ValidNamespaceName(string(val))
+		}
 		if val == "host" {
 			a.NSRef = v.Machine().Host().Ref()
 			return nil
@@ -142,7 +146,7 @@ func (a *macArg) Unpack(val starlark.Value) error {
 	s, _ := starlark.AsString(val)
 	mac, err := net.ParseMAC(s)
 	if err != nil || len(mac) != 6 {
-		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", val)
+		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", runtime.Show(val))
 	}
 	*a = macArg(mac.String())
 	return nil
@@ -157,7 +161,7 @@ func (a durationArg) String() string { return time.Duration(a).String() }
 func (a *durationArg) Unpack(val starlark.Value) error {
 	s, ok := starlark.AsString(val)
 	if !ok {
-		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), val)
+		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), runtime.Show(val))
 	}
 	// tc(8) also writes "sec", "msec" and "usec".
 	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs", "s", "sec", "s").Replace(s))
@@ -191,20 +195,40 @@ func (mtuArg) ArgType() string { return "int" }
 func (a *mtuArg) Unpack(val starlark.Value) error {
 	n, err := starlark.AsInt32(val)
 	if err != nil || n < 68 || n > 65535 {
-		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", val)
+		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", runtime.Show(val))
 	}
 	*a = mtuArg(n)
 	return nil
 }
 
-// in is the option of `ip` that names a namespace.
-func in(ref kernel.NSRef) string {
-	if ref.Name == "" {
-		return "ip "
-	}
-	return "ip -n " + ref.Name + " "
-}
-
 func itoa(i int) string { return strconv.Itoa(i) }
 
 func seconds(d time.Duration) starlark.Value { return starlark.Float(d.Seconds()) }
+
+// choice is what a parameter says that is one of a few words.
+func choice(val starlark.Value, words []string) (string, error) {
+	s, ok := starlark.AsString(val)
+	if !ok {
+		return "", want("string", val)
+	}
+	if slices.Contains(words, s) {
+		return s, nil
+	}
+	if near := runtime.Nearest(s, words); near != "" {
+		return "", fmt.Errorf("%q is none of %s, did you mean %q?", s, strings.Join(words, ", "), near)
+	}
+	return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+}
+
+// number is a whole number within limits.
+func number[T ~int](val starlark.Value, low, high int) (T, error) {
+	n, ok := val.(starlark.Int)
+	if !ok {
+		return 0, want("int", val)
+	}
+	i, fits := n.Int64()
+	if !fits || i < int64(low) || i > int64(high) {
+		return 0, fmt.Errorf("%s is not from %d to %d", n, low, high)
+	}
+	return T(i), nil
+}

@@ -91,7 +91,7 @@ func (o *addVeth) Kind() string { return "link add veth" }
 func (o *addVeth) Command() string {
 	cmd := in(o.A.NS) + "link add " + o.A.Name + " " + linkOptions(o.A) + "type veth peer name " + o.B.Name + " " + linkOptions(o.B)
 	if o.A.NS.Cookie != o.B.NS.Cookie {
-		cmd += "netns " + o.B.NS.String()
+		cmd += "netns " + netnsWord(o.B.NS)
 	}
 	return trim(cmd)
 }

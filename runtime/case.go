@@ -32,8 +32,11 @@ var failing = regexp.MustCompile(`(?m)^# fails: (.+)$`)
 
 // Fails is the regular expression that a script's failure is to match, from a line "# fails: REGEXP" in it; nil for one that
 // is to succeed.
-func (p *Program) Fails() (*regexp.Regexp, error) {
-	m := failing.FindStringSubmatch(p.source)
+func (p *Program) Fails() (*regexp.Regexp, error) { return Fails(p.source) }
+
+// Fails is Program.Fails of a script's text.
+func Fails(source string) (*regexp.Regexp, error) {
+	m := failing.FindStringSubmatch(source)
 	if m == nil {
 		return nil, nil
 	}

@@ -15,6 +15,7 @@ type Claim struct {
 	kernel.Object
 	Key  string
 	What string // for people
+	Kept bool   // it is not changed, but others must not change it either
 }
 
 // ClaimLink claims a link with all that it has.
@@ -37,6 +38,13 @@ func (c Claim) whole() bool { return c.Index == 0 && c.Key == "" }
 // meets reports whether two claims are to the same thing, or one's is inside the other's.
 func (c Claim) meets(d Claim) bool {
 	return c.Cookie == d.Cookie && (c.whole() || d.whole() || c.Index == d.Index && c.Key == d.Key)
+}
+
+func (c Claim) same(d Claim) bool { return c.Object == d.Object && c.Key == d.Key }
+
+// changed is what a change changes for itself.
+func (c change) changed() []Claim {
+	return slices.DeleteFunc(c.op.Claims(), func(c Claim) bool { return c.Kept })
 }
 
 // foreign keeps of an op's claims those to what the given objects neither are nor hold.

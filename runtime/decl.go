@@ -45,7 +45,8 @@ type Param struct {
 	field  int
 }
 
-// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name.
+// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When the
+// view is dry it says what is wrong with the value's form alone.
 type Unpacker interface {
 	UnpackIn(v *View, value starlark.Value) error
 }
@@ -112,6 +113,9 @@ func declare(name, result, doc string, args any) *Decl {
 func typeName(t reflect.Type) string {
 	if typer, ok := reflect.New(t).Interface().(Typer); ok {
 		return typer.ArgType()
+	}
+	if v, ok := reflect.New(t).Elem().Interface().(starlark.Value); ok && t.Kind() == reflect.Pointer {
+		return v.Type()
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -204,7 +208,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 	}
 	for _, kw := range kwargs {
 		name := string(kw[0].(starlark.String))
-		if p := d.param(name); p != nil {
+		if p := d.param(name, recv != nil); p != nil {
 			if err := set(*p, kw[1]); err != nil {
 				return nil, err
 			}
@@ -212,29 +216,47 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 			field := target.Elem().Field(last[0].field)
 			field.Set(reflect.Append(field, reflect.ValueOf(kw)))
 		} else {
-			return nil, d.unknown(name)
+			return nil, d.unknown(name, recv != nil)
 		}
 	}
+	var missing []string
 	for _, p := range d.Params {
 		if p.Required && !given[p.Name] {
-			return nil, d.usage("missing argument for %s", p.Name)
+			missing = append(missing, p.Name)
 		}
+	}
+	switch len(missing) {
+	case 0:
+	case 1:
+		return nil, d.usage("missing argument for %s", missing[0])
+	default:
+		return nil, d.usage("missing arguments for %s", strings.Join(missing, ", "))
 	}
 	return target.Interface(), nil
 }
 
-func (d *Decl) param(name string) *Param {
-	for i, p := range d.Params {
-		if p.Name == name && p.Rest == "" {
-			return &d.Params[i]
+// named lists the parameters that can be given by name: not a method's receiver, and not what takes the rest.
+func (d *Decl) named(method bool) (all []*Param) {
+	for i := range d.Params {
+		if p := &d.Params[i]; p.Rest == "" && (i > 0 || !method) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (d *Decl) param(name string, method bool) *Param {
+	for _, p := range d.named(method) {
+		if p.Name == name {
+			return p
 		}
 	}
 	return nil
 }
 
-func (d *Decl) unknown(name string) error {
+func (d *Decl) unknown(name string, method bool) error {
 	var names []string
-	for _, p := range d.Params {
+	for _, p := range d.named(method) {
 		names = append(names, p.Name)
 	}
 	if near := nearest(name, names); near != "" {
@@ -291,11 +313,16 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 		if !ok {
 			return want()
 		}
+		if n := starlark.Len(val); n > most {
+			return fmt.Errorf("%d elements are too many", n)
+		}
+		i := 0
 		for e := range starlark.Elements(it) {
 			item := reflect.New(field.Type().Elem()).Elem()
 			if err := unpack(v, item, e); err != nil {
-				return err
+				return fmt.Errorf("element %d: %w", i, err)
 			}
+			i++
 			field.Set(reflect.Append(field, item))
 		}
 	default:
@@ -306,3 +333,30 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 	}
 	return nil
 }
+
+// Dry reports whether there is no run: a script is being checked. Then the vocabulary is all that the view knows.
+func (v *View) Dry() bool { return v.s.m == nil }
+
+// Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with the
+// value, and its error is the call's. element: the value is one of several that the parameter takes as a list.
+func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, element bool) error {
+	typ := d.proto.Type().Field(p.field).Type
+	if val == starlark.None && !p.Required && !element {
+		return nil
+	}
+	if element {
+		typ = typ.Elem()
+	}
+	return unpack(&View{s: &Session{voc: voc}}, reflect.New(typ).Elem(), val)
+}
+
+// Several reports whether a parameter takes a list whose elements are unpacked one by one, so that each can be tried.
+func (d *Decl) Several(p Param) bool {
+	typ := d.proto.Type().Field(p.field).Type
+	_, own := reflect.New(typ).Interface().(Unpacker)
+	_, plain := reflect.New(typ).Interface().(starlark.Unpacker)
+	return typ.Kind() == reflect.Slice && !own && !plain
+}
+
+// IsMethod reports whether the builtin is called on a value, which is then its first parameter.
+func (d *Decl) IsMethod() bool { return d.isMethod() }

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
-	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
 // A UsageError is a call that does not fit its builtin's declaration.
@@ -47,10 +46,17 @@ func (e *SyntaxError) Error() string {
 // Interrupted is the end of a run by a signal or a deadline.
 type Interrupted struct {
 	Cause error
-	At    *starlark.EvalError // where the script was; nil when it was nowhere
+	At    *starlark.EvalError // where the script was; nil when that is not known
+	Stuck bool                // the interpreter did not stop there
 }
 
-func (e *Interrupted) Error() string { return "interrupted: " + e.Cause.Error() }
+func (e *Interrupted) Error() string {
+	if e.Stuck {
+		return "interrupted, and this does not stop: " + e.Cause.Error()
+	}
+	return "interrupted: " + e.Cause.Error()
+}
+
 func (e *Interrupted) Unwrap() error { return e.Cause }
 
 // Report writes an error as people read it: file:line:col and the cause, the line with a caret, how the script got
@@ -58,7 +64,7 @@ func (e *Interrupted) Unwrap() error { return e.Cause }
 func (s *Session) Report(w io.Writer, err error) {
 	sources := Sources{}
 	if s != nil && s.loader != nil {
-		sources = s.loader.sources
+		sources = s.loader.texts()
 	}
 	Report(w, err, sources)
 }
@@ -66,14 +72,16 @@ func (s *Session) Report(w io.Writer, err error) {
 // Report is Session.Report for an error from before there was a session.
 func Report(w io.Writer, err error, sources Sources) {
 	var b strings.Builder
-	report(&b, err, sources)
+	report(&b, err, sources, nil, nil)
 	io.WriteString(w, b.String())
 }
 
-func report(b *strings.Builder, err error, sources Sources) {
+// report writes an error. outer is how the script got to the module that it happened in; around is the error that it is a
+// part of, and knows where that happened.
+func report(b *strings.Builder, err error, sources Sources, outer starlark.CallStack, around *starlark.EvalError) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
-			report(b, e, sources)
+			report(b, e, sources, outer, around)
 		}
 		return
 	}
@@ -87,7 +95,7 @@ func report(b *strings.Builder, err error, sources Sources) {
 	}
 	cause := err
 	var stop *Interrupted
-	var eval *starlark.EvalError
+	eval := around
 	if errors.As(err, &stop) {
 		eval = stop.At
 	} else if errors.As(err, &eval) {
@@ -97,14 +105,17 @@ func report(b *strings.Builder, err error, sources Sources) {
 		}
 		// A load that failed wraps the module's own error, which knows the better position.
 		if inner := new(starlark.EvalError); errors.As(cause, &inner) {
-			report(b, cause, sources)
+			if elsewhere(eval, inner) {
+				outer = append(slices.Clip(outer), eval.CallStack...)
+			}
+			report(b, cause, sources, outer, eval)
 			return
 		}
 	}
 	if eval == nil {
 		fmt.Fprintf(b, "nsscript: %s\n", printable(message(cause)))
 	} else {
-		trail(b, eval.CallStack, printable(message(cause)), sources)
+		trail(b, append(slices.Clip(outer), eval.CallStack...), message(cause), sources)
 	}
 	hint(b, Hint(cause))
 	if p := isPanic(err); p != nil {
@@ -131,7 +142,7 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 		}
 	}
 	if len(frames) == 0 {
-		fmt.Fprintf(b, "nsscript: %s\n", msg)
+		fmt.Fprintf(b, "nsscript: %s\n", printable(msg))
 		return
 	}
 	at(b, frames[0].Pos, msg, sources)
@@ -149,110 +160,8 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 	}
 }
 
-func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
-	fmt.Fprintf(b, "%s: %s\n", pos, msg)
-	if text := line(pos, sources); text != "" {
-		var caret strings.Builder
-		for i, r := range []rune(text) {
-			if i >= int(pos.Col)-1 {
-				break
-			}
-			// Tabs stay tabs, so that the caret stands below its character on any terminal.
-			caret.WriteRune(map[bool]rune{true: '\t', false: ' '}[r == '\t'])
-		}
-		fmt.Fprintf(b, "    %s\n    %s^\n", text, caret.String())
-	}
-}
-
-func line(pos syntax.Position, sources Sources) string {
-	lines := strings.Split(sources[pos.Filename()], "\n")
-	if n := int(pos.Line); n >= 1 && n <= len(lines) {
-		return printable(strings.TrimRight(lines[n-1], "\r"))
-	}
-	return ""
-}
-
 func hint(b *strings.Builder, text string) {
 	if text != "" {
 		fmt.Fprintf(b, "  hint: %s\n", printable(text))
 	}
-}
-
-// Hint is what to do about an error, "" when nothing is known.
-func Hint(err error) string {
-	var k *kernel.Error
-	var u *UsageError
-	var held *HeldError
-	var refused *sandbox.Refusal
-	switch {
-	case errors.As(err, &k) && k.Hint != "":
-		return k.Hint
-	case errors.As(err, &u):
-		return u.Hint
-	case errors.As(err, &refused):
-		return refused.Why
-	case errors.As(err, &held) && held.State == "up":
-		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
-	case errors.As(err, &held):
-		return "it is given back when that run has ended and is undone"
-	}
-	return ""
-}
-
-// printable quotes what would move the cursor or change the colours of a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
-
-// nameHint suggests a predeclared name for one that means nothing.
-func nameHint(msg string, names map[string]bool) string {
-	name, ok := strings.CutPrefix(msg, "undefined: ")
-	if !ok {
-		return ""
-	}
-	var all []string
-	for n, meant := range names {
-		if meant {
-			all = append(all, n)
-		}
-	}
-	for n := range starlark.Universe {
-		all = append(all, n)
-	}
-	switch near := nearest(name, all); {
-	case name == "true" || name == "false" || name == "none" || name == "null":
-		return "in Starlark it is " + map[string]string{"true": "True", "false": "False"}[name] + map[bool]string{true: "None"}[name[0] == 'n']
-	case near != "":
-		return "did you mean " + near + "?"
-	}
-	return ""
-}
-
-// syntaxHint knows what people who come from Python or a shell write.
-func syntaxHint(err syntax.Error, source string) string {
-	text := line(err.Pos, Sources{err.Pos.Filename(): source})
-	for _, h := range []struct{ word, hint string }{
-		{"got try", "there is no try: attempt(fn) is the language's try/except"},
-		{"got except", "there is no except: attempt(fn) is the language's try/except"},
-		{"got import", `there is no import: load("file.star", "name")`},
-		{"got with", "there is no with: on_exit(fn) runs at the end"},
-		{"got class", "there are no classes: struct(name = value)"},
-		{"got while", "there is no while: eventually(fn) repeats until fn does not fail"},
-		{"does not support while", "there is no while: eventually(fn) repeats until fn does not fail"},
-		{"got is", "there is no is: compare with =="},
-		{"got string literal", `strings are not joined by standing side by side, and there are no f-strings: use + or "%s" % x`},
-	} {
-		if strings.Contains(err.Msg, h.word) {
-			return h.hint
-		}
-	}
-	if strings.Contains(text, "from=") || strings.Contains(text, "from =") {
-		return "from is a reserved word: use src="
-	}
-	return ""
 }

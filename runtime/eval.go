@@ -95,12 +95,11 @@ func (in *inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, er
 		s.frames = s.frames[:len(s.frames)-1]
 		s.ctx = context.Background()
 	}()
-	thread := s.thread("input")
-	stop := context.AfterFunc(ctx, func() { thread.Cancel("interrupted") })
-	defer stop()
-	defer recovered("nsscript", &err)
-	got, err = c.prog.Init(thread, in.globals)
-	return got, s.ending(err)
+	err = s.phase(ctx, func() (err error) {
+		got, err = s.call("input", func(t *starlark.Thread) (starlark.StringDict, error) { return c.prog.Init(t, in.globals) })
+		return err
+	})
+	return got, err
 }
 
 // A chunk is a compiled input.

@@ -19,6 +19,7 @@ type request struct {
 	Do   string   `json:"do"` // "describe", "run", "down", "name"; after "run": "signal"
 	Args []string `json:"args,omitempty"`
 	Env  []string `json:"env,omitempty"`
+	Dir  string   `json:"dir,omitempty"` // where it is to run
 	Num  int      `json:"num,omitempty"`
 }
 
@@ -124,7 +125,7 @@ func (d *Door) answer(c *net.UnixConn) {
 // serveCommand runs a command in the sandbox, until it or its caller has ended.
 func serveCommand(c *net.UnixConn, helper []string, r request, files []*os.File) (int, error) {
 	cmd := exec.Command("/proc/self/exe", r.Args...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Env, files[0], files[1], files[2]
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Env, r.Dir, files[0], files[1], files[2]
 	p, err := kernel.Spawn(helper, cmd)
 	if err != nil {
 		return 0, err
@@ -294,7 +295,7 @@ func (h *Held) Name(l *sandbox.Listener, refused error) error {
 }
 
 // Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's
-// environment, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
+// environment and folder, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
 // nobody's yet.
 func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
 	c, err := sandbox.Dial(h.name)
@@ -302,7 +303,11 @@ func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (
 		return 0, err
 	}
 	defer c.Close()
-	line, err := json.Marshal(request{Do: "run", Args: args, Env: os.Environ()})
+	dir, err := os.Getwd()
+	if err != nil {
+		return 0, err
+	}
+	line, err := json.Marshal(request{Do: "run", Args: args, Env: os.Environ(), Dir: dir})
 	if err != nil {
 		return 0, err
 	}

@@ -91,7 +91,8 @@ func (l *Labs) Find(name string) (Lab, error) {
 
 // A Recovery is what was found and done about one lab.
 type Recovery struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Killed string `json:"killed,omitempty"` // why its watcher had ended it; when empty, it had died of something else
 	Undoing
 	Err error `json:"-"`
 }
@@ -136,8 +137,8 @@ func (l *Labs) afterOthers(name string) (Undoing, error) {
 // run ended well.
 func (l *Labs) Help(args []string) (*Recovery, error) {
 	switch {
-	case len(args) == 2 && args[0] == "watch":
-		return l.watch(args[1])
+	case len(args) >= 2 && args[0] == "watch":
+		return l.watch(args[1], args[2:])
 	case len(args) >= 3 && args[0] == "init":
 		return nil, kernel.Init(args[1], args[2:])
 	}
@@ -145,15 +146,23 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 }
 
 // watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
-// say. It is for a process of its own, which the run ends when it has ended well.
-func (l *Labs) watch(name string) (*Recovery, error) {
-	err := l.dir.Await(name)
+// say. It is for a process of its own, which the run ends when it has ended well. bounds are what watchArgs says.
+func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
+	killed, err := bound(bounds)
+	if err != nil {
+		return nil, err
+	}
+	err = l.dir.Await(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
 	}
 	r := &Recovery{Name: name}
+	select {
+	case r.Killed = <-killed:
+	default:
+	}
 	r.Undoing, r.Err = l.undo(name, false)
 	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
 		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster

@@ -1,15 +1,18 @@
 package runtime
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode/utf8"
 
@@ -53,14 +56,11 @@ type Sources map[string]string
 // *SyntaxError with all findings.
 func (voc *Vocabulary) Parse(name string, src []byte) (*Program, error) {
 	text := string(src)
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, &SyntaxError{Sources: Sources{}, List: []Finding{{Pos: syntax.MakePosition(&name, 1, 1), Msg: "this is no text: a script is UTF-8"}}}
-	}
-	names := voc.names()
-	f, err := dialect.Parse(name, src, 0)
+	f, err := ParseFile(name, src)
 	if err != nil {
-		return nil, syntaxError(err, name, text, nil)
+		return nil, err
 	}
+	names := voc.Predeclared()
 	prog, err := starlark.FileProgram(f, func(n string) bool { return names[n] })
 	if err != nil {
 		return nil, syntaxError(err, name, text, names)
@@ -73,8 +73,31 @@ func (voc *Vocabulary) Parse(name string, src []byte) (*Program, error) {
 	return p, nil
 }
 
-// names is the set of predeclared names.
-func (voc *Vocabulary) names() map[string]bool {
+// ParseFile reads a script's syntax, as Parse does, but gives its names no meaning. The error is a *SyntaxError.
+func ParseFile(name string, src []byte) (*syntax.File, error) {
+	text := string(src)
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil, &SyntaxError{Sources: Sources{}, List: []Finding{{Pos: syntax.MakePosition(&name, 1, 1), Msg: "this is no text: a script is UTF-8"}}}
+	}
+	f, err := dialect.Parse(name, src, 0)
+	if err != nil {
+		return nil, syntaxError(err, name, text, nil)
+	}
+	return f, nil
+}
+
+// Resolve gives the names of a file their meaning: it sets the bindings of its identifiers, also when some mean nothing.
+// The error is a *SyntaxError with all of those.
+func (voc *Vocabulary) Resolve(f *syntax.File, src []byte) error {
+	names := voc.Predeclared()
+	if err := resolve.File(f, func(n string) bool { return names[n] }, starlark.Universe.Has); err != nil {
+		return syntaxError(err, f.Path, string(src), names)
+	}
+	return nil
+}
+
+// Predeclared is the set of names that a script need not define, without those of the language itself.
+func (voc *Vocabulary) Predeclared() map[string]bool {
 	all := map[string]bool{"args": true, "host": true}
 	for name := range voc.globals(nil) {
 		all[name] = true
@@ -90,8 +113,10 @@ type loader struct {
 	s       *Session
 	root    string
 	modules map[string]*module
-	sources Sources
 	depth   int
+
+	mu      sync.Mutex
+	sources Sources
 }
 
 type module struct {
@@ -110,7 +135,7 @@ func newLoader(s *Session, p *Program) *loader {
 
 func (l *loader) load(thread *starlark.Thread, label string) (starlark.StringDict, error) {
 	from := thread.CallFrame(0).Pos.Filename()
-	name, err := l.resolve(from, label)
+	name, err := ResolveLoad(l.root, from, label)
 	if err != nil {
 		return nil, err
 	}
@@ -133,21 +158,30 @@ func (l *loader) load(thread *starlark.Thread, label string) (starlark.StringDic
 }
 
 func (l *loader) run(name string) (starlark.StringDict, error) {
-	src, err := l.read(name)
+	src, err := ReadLoad(l.root, name)
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
 	l.sources[name] = string(src)
+	l.mu.Unlock()
 	p, err := l.s.voc.Parse(name, src)
 	if err != nil {
 		return nil, err
 	}
-	return p.prog.Init(l.s.thread(name), l.s.globals)
+	return l.s.call(name, func(t *starlark.Thread) (starlark.StringDict, error) { return p.prog.Init(t, l.s.globals) })
 }
 
-// resolve turns a label into the file's name: "@std//x.star" of the embedded library, "//x.star" from the root, else
-// relative to the file that loads it.
-func (l *loader) resolve(from, label string) (string, error) {
+// texts is a copy of the sources: the watch asks for it while the script may be loading.
+func (l *loader) texts() Sources {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.sources)
+}
+
+// ResolveLoad turns the label of a load statement into the file's name: "@std//x.star" of the embedded library, "//x.star"
+// from the root, else relative to the file that loads it.
+func ResolveLoad(root, from, label string) (string, error) {
 	rel, rooted := strings.CutPrefix(label, "//")
 	switch {
 	case strings.HasPrefix(label, stdPrefix):
@@ -159,25 +193,26 @@ func (l *loader) resolve(from, label string) (string, error) {
 	case strings.HasPrefix(from, stdPrefix):
 		return stdPrefix + rel, nil
 	case rooted:
-		return filepath.Join(l.root, rel), l.inside(filepath.Join(l.root, rel))
+		return filepath.Join(root, rel), inside(root, filepath.Join(root, rel))
 	}
 	dir := filepath.Dir(from)
 	if strings.HasPrefix(from, "<repl:") {
-		dir = l.root
+		dir = root
 	}
 	name := filepath.Join(dir, label)
-	return name, l.inside(name)
+	return name, inside(root, name)
 }
 
-func (l *loader) inside(name string) error {
-	rel, err := filepath.Rel(l.root, name)
+func inside(root, name string) error {
+	rel, err := filepath.Rel(root, name)
 	if err != nil || !filepath.IsLocal(rel) {
-		return fmt.Errorf("load path leaves the root %s: %s (--root DIR names another root)", l.root, name)
+		return fmt.Errorf("load path leaves the root %s: %s (--root DIR names another root)", root, name)
 	}
 	return nil
 }
 
-func (l *loader) read(name string) ([]byte, error) {
+// ReadLoad reads the file that ResolveLoad named.
+func ReadLoad(root, name string) ([]byte, error) {
 	if file, ok := strings.CutPrefix(name, stdPrefix); ok {
 		src, err := fs.ReadFile(std, path.Join("std", file))
 		if err != nil {
@@ -185,21 +220,38 @@ func (l *loader) read(name string) ([]byte, error) {
 		}
 		return src, nil
 	}
-	root, err := os.OpenRoot(l.root)
+	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	rel, err := filepath.Rel(l.root, name)
+	defer dir.Close()
+	rel, err := filepath.Rel(root, name)
 	if err != nil {
 		return nil, err
 	}
 	// The root refuses symlinks that lead out of it; O_NONBLOCK keeps a FIFO from hanging the run.
-	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := dir.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if path := new(fs.PathError); errors.As(err, &path) {
+		err = path.Err // who loads it names it
+	}
 	if err != nil {
 		return nil, err
 	}
 	return readSource(f)
+}
+
+// Beside lists the scripts in the folder of one that ResolveLoad named, by their base names.
+func Beside(name string) []string {
+	var found []string
+	if file, ok := strings.CutPrefix(name, stdPrefix); ok {
+		found, _ = fs.Glob(std, path.Join("std", path.Dir(file), "*.star"))
+	} else {
+		found, _ = fs.Glob(os.DirFS(filepath.Dir(name)), "*.star")
+	}
+	for i := range found {
+		found[i] = path.Base(found[i])
+	}
+	return found
 }
 
 // ReadScript reads a script's text: a regular file of at most 1 MiB.
@@ -227,43 +279,6 @@ func readSource(f *os.File) ([]byte, error) {
 	return src, err
 }
 
-// Check parses a script and all that it loads, and runs nothing.
-func (voc *Vocabulary) Check(p *Program, root string) error {
-	l := newLoader(&Session{o: Options{Root: root}, voc: voc}, p)
-	var errs []error
-	var visit func(p *Program, trail []string)
-	seen := map[string]bool{}
-	visit = func(p *Program, trail []string) {
-		for _, ld := range p.loads {
-			name, err := l.resolve(p.Name, ld.Module)
-			if err == nil {
-				for _, t := range trail {
-					if t == name {
-						err = fmt.Errorf("load cycle: %s is being loaded already", ld.Module)
-					}
-				}
-			}
-			if err == nil && !seen[name] {
-				seen[name] = true
-				var src []byte
-				if src, err = l.read(name); err == nil {
-					next, e := voc.Parse(name, src)
-					if e != nil {
-						errs = append(errs, e)
-						continue
-					}
-					visit(next, append(trail, name))
-				}
-			}
-			if err != nil {
-				errs = append(errs, &SyntaxError{Sources: Sources{p.Name: p.source}, List: []Finding{{Pos: ld.Pos, Msg: "cannot load " + ld.Module + ": " + err.Error()}}})
-			}
-		}
-	}
-	visit(p, []string{p.Name})
-	return errors.Join(errs...)
-}
-
 // syntaxError collects the findings of the parser or the resolver.
 func syntaxError(err error, name, text string, names map[string]bool) error {
 	e := &SyntaxError{Sources: Sources{name: text}}
@@ -271,10 +286,11 @@ func syntaxError(err error, name, text string, names map[string]bool) error {
 	var many resolve.ErrorList
 	switch {
 	case errors.As(err, &one):
+		one = sharpen(one, text)
 		e.List = []Finding{{one.Pos, one.Msg, syntaxHint(one, text)}}
 	case errors.As(err, &many):
 		for _, r := range many {
-			e.List = append(e.List, Finding{r.Pos, r.Msg, nameHint(r.Msg, names)})
+			e.List = append(e.List, Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
 		}
 	default:
 		return err

@@ -29,10 +29,6 @@ func world(t testing.TB) (root string) {
 	return root
 }
 
-func reader(root string) *loader {
-	return newLoader(&Session{o: Options{Root: root}}, &Program{Name: filepath.Join(root, "main.star")})
-}
-
 // TestLoad resolves labels: from the root, from the file that loads, from the standard library, and none from outside.
 func TestLoad(t *testing.T) {
 	root := world(t)
@@ -57,11 +53,10 @@ func TestLoad(t *testing.T) {
 		{"main.star", "@std//none.star", "", "has no none.star"},
 		{"main.star", "@std//../load.go", "", "has no ../load.go"},
 	} {
-		l := reader(root)
-		name, err := l.resolve(filepath.Join(root, c.from), c.label)
+		name, err := ResolveLoad(root, filepath.Join(root, c.from), c.label)
 		var src []byte
 		if err == nil {
-			src, err = l.read(name)
+			src, err = ReadLoad(root, name)
 		}
 		switch {
 		case c.want == "" && (err != nil || string(src) != c.text):
@@ -79,12 +74,11 @@ func FuzzLoad(f *testing.F) {
 	}
 	root := world(f)
 	f.Fuzz(func(t *testing.T, label string) {
-		l := reader(root)
-		name, err := l.resolve(filepath.Join(root, "main.star"), label)
+		name, err := ResolveLoad(root, filepath.Join(root, "main.star"), label)
 		if err != nil {
 			return
 		}
-		if src, err := l.read(name); err == nil && strings.Contains(string(src), "secret") {
+		if src, err := ReadLoad(root, name); err == nil && strings.Contains(string(src), "secret") {
 			t.Errorf("load(%q) read %s", label, name)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
@@ -126,30 +127,27 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		}
 	}
 	r.pass(changes)
-	if len(r.failed) > 0 {
-		// The older ones once more after it: what it puts back is how things were when they had been made.
-		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
-		r.pass(changes[:newest+1])
+	r.again(changes)
+	held := r.vanished()
+	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		r.again(changes)
+		held = r.vanished()
 	}
-	u = Undoing{Undone: len(r.undone), Unwritten: r.write}
+	u = Undoing{Undone: len(changes), Unwritten: r.write}
 	for i, c := range r.failed {
-		u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
+		if !r.covered(c, changes) {
+			u.Undone--
+			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, r.reasons[i].Error()})
+		}
 	}
 	if r.watch != nil {
-		for _, c := range r.failed {
-			if p, ok := c.op.(Publisher); ok {
-				r.watch.Except(p.Publishes())
-			}
-		}
-		held := r.watch.Wait(context.Background(), patience)
-		for _, c := range changes {
-			if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
-				u.Undone--
-				u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
-			}
-		}
+		r.watch.Close()
 	}
 	for _, c := range changes {
+		if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
+			u.Undone--
+			u.Left = append(u.Left, Leftover{c.seq, c.op.Command(), c.pos, "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+		}
 		if !r.logged[c.seq] {
 			open = append(open, c)
 		}
@@ -158,7 +156,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 }
 
 // lostTries bounds how often a change is undone whose requests' answers are lost again and again.
-const lostTries = 5
+const lostTries = 3
 
 // A rollback is an undoing under way.
 type rollback struct {
@@ -175,17 +173,73 @@ type rollback struct {
 	write   error // of the journal, the first
 }
 
+// again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
+// they had been made.
+func (r *rollback) again(changes []change) {
+	if len(r.failed) > 0 {
+		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
+		r.pass(changes[:newest+1])
+	}
+}
+
+// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
+// a moment after that has gone, and with them their other ends.
+func (r *rollback) going(held map[uint64]string) bool {
+	return r.watch != nil && slices.ContainsFunc(r.failed, func(c change) bool {
+		return slices.ContainsFunc(c.op.Touches(), func(o kernel.Object) bool {
+			_, is := held[o.Cookie]
+			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
+		})
+	})
+}
+
+// left reports whether a namespace's making or deletion is among what could not be undone.
+func (r *rollback) left(ref kernel.NSRef) bool {
+	return slices.ContainsFunc(r.failed, func(c change) bool {
+		p, makes := c.op.(Publisher)
+		u, deletes := c.op.(Unpublisher)
+		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
+	})
+}
+
+// covered reports whether nothing is left of a change that could not be undone: one before it was undone after it, and made
+// all that it had changed what that was before both.
+func (r *rollback) covered(c change, changes []change) bool {
+	mine := c.changed()
+	return len(mine) > 0 && slices.ContainsFunc(changes, func(old change) bool {
+		theirs := old.changed()
+		return old.seq < c.seq && r.undone[old.seq] && !slices.ContainsFunc(mine, func(m Claim) bool {
+			return !slices.ContainsFunc(theirs, m.same) || m.Index > 0 && !r.m.At(kernel.LinkRef{NS: kernel.NSRef{Cookie: m.Cookie}, Index: m.Index})
+		})
+	})
+}
+
+// vanished waits for the namespaces that lost their names. It says of those that do not go who holds them.
+func (r *rollback) vanished() map[uint64]string {
+	if r.watch == nil {
+		return nil
+	}
+	stay := map[uint64]bool{}
+	for _, ref := range r.names {
+		stay[ref.Cookie] = r.left(ref)
+	}
+	return r.watch.Wait(context.Background(), patience, stay)
+}
+
 // pass goes once through changes, newest first.
 func (r *rollback) pass(todo []change) {
 	r.failed, r.reasons = nil, nil
+	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
+		if _, ok := c.op.(Publisher); ok && i < named {
+			named = r.unname(todo[:i+1])
+		}
 		moot, err := r.undo(c)
-		if err != nil {
+		if r.undone[c.seq] = err == nil; err != nil {
 			r.failed, r.reasons = append(r.failed, c), append(r.reasons, err)
 			continue
 		}
-		r.undone[c.seq] = true
 		// What is older than a failure is to be undone once more after that, by this process or by the next.
 		if len(r.failed) > 0 || r.logged[c.seq] {
 			continue
@@ -197,6 +251,25 @@ func (r *rollback) pass(todo []change) {
 		}
 	}
 	r.note()
+}
+
+// unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and returns
+// how many changes are older than these.
+func (r *rollback) unname(todo []change) int {
+	var refs []kernel.NSRef
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		if p, ok := c.op.(Publisher); !ok && !moot(c.op, r.ours) {
+			break
+		} else if ok && r.unpublishing(p.Publishes()) == nil {
+			refs = append(refs, p.Publishes())
+		}
+		todo = todo[:len(todo)-1]
+	}
+	if len(refs) > 1 {
+		r.m.Unmount(refs)
+	}
+	return len(todo)
 }
 
 // note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what
@@ -223,6 +296,9 @@ func (r *rollback) undo(c change) (isMoot bool, err error) {
 
 func (r *rollback) undoOnce(c change) (isMoot bool, err error) {
 	if p, ok := c.op.(Publisher); ok {
+		if r.left(p.Publishes()) {
+			return false, errors.New("its deletion is not undone")
+		}
 		if err := r.unpublishing(p.Publishes()); err != nil {
 			return false, err
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +37,14 @@ type Options struct {
 	Helper []string
 	// Sandboxed says that all the run makes ends with its process, which is the first of a sandbox: nobody need watch it.
 	Sandboxed bool
+	// MaxMemory ends a run whose process has more bytes in use: Go cannot recover from a machine that has no more. A helper
+	// kills one that has half as many again and does not end. debug.SetMemoryLimit somewhat below it keeps garbage from
+	// counting. 0 is no limit.
+	MaxMemory uint64
+	// Abandon is called, from a goroutine of its own, when the run was told to end and did not: the interpreter is at
+	// something that nothing interrupts, such as a comparison of two huge lists. It must replace or end the process; the
+	// journal tells others what to undo. Without it the run ends when the interpreter comes back.
+	Abandon func(*Session, *Interrupted)
 }
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
@@ -60,6 +70,7 @@ type Session struct {
 	globals starlark.StringDict
 	loader  *loader
 	ctx     context.Context
+	thread  atomic.Pointer[starlark.Thread] // the one that is running
 
 	changes []change
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
@@ -101,7 +112,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	case o.Sandboxed:
 		err = m.Level()
 	case len(o.Helper) > 0:
-		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), "watch", o.Lab))
+		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), watchArgs(o)...))
 	}
 	if err != nil {
 		err = errors.Join(err, s.abandon())
@@ -156,6 +167,9 @@ func (voc *Vocabulary) host(s *Session) starlark.Value {
 	return voc.Host(&View{s: s})
 }
 
+// exitPatience is how long functions given to on_exit may take after the run was interrupted.
+const exitPatience = 5 * time.Second
+
 // Run executes a script that Parse accepted. Whatever it changed before it failed is still there: Rollback undoes it.
 // A panic, a signal or a deadline (through ctx) end it like any error.
 func (s *Session) Run(ctx context.Context, p *Program) error {
@@ -163,64 +177,85 @@ func (s *Session) Run(ctx context.Context, p *Program) error {
 }
 
 // run executes a script, and then what is to be done with what it defined.
-func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Thread, starlark.StringDict) error) (err error) {
-	s.ctx = ctx
+func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Thread, starlark.StringDict) error) error {
 	s.loader = newLoader(s, p)
-	thread := s.thread("main")
-	defer func() {
-		if e := s.runExits(); err == nil {
-			err = e
-		}
-	}()
-	stop := context.AfterFunc(ctx, func() { thread.Cancel("interrupted") })
-	defer stop()
-	defer recovered("nsscript", &err)
-	globals, err := p.prog.Init(thread, s.globals)
-	if err == nil {
-		err = then(thread, globals)
+	err := s.phase(ctx, func() error {
+		_, err := s.call("main", func(t *starlark.Thread) (starlark.StringDict, error) {
+			globals, err := p.prog.Init(t, s.globals)
+			if err == nil {
+				err = then(t, globals)
+			}
+			return globals, err
+		})
+		return err
+	})
+	if len(s.exits) == 0 {
+		return err
 	}
-	return s.ending(err)
-}
-
-// ending replaces the interpreter's word for a cancelled run by the reason.
-func (s *Session) ending(err error) error {
-	if err != nil && s.ctx.Err() != nil {
-		var eval *starlark.EvalError
-		if errors.As(err, &eval) {
-			return &Interrupted{Cause: context.Cause(s.ctx), At: eval}
-		}
-		return &Interrupted{Cause: context.Cause(s.ctx)}
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), exitPatience, fmt.Errorf("on_exit had %s after the interruption", exitPatience))
+		defer cancel()
+	}
+	if e := s.phase(ctx, s.runExits); e != nil {
+		return errors.Join(err, e)
 	}
 	return err
 }
 
-// thread makes a Starlark thread of this run.
-func (s *Session) thread(name string) *starlark.Thread {
-	return &starlark.Thread{Name: name, Load: s.loader.load, Print: func(_ *starlark.Thread, msg string) { s.print(msg) }}
+// phase is a part of the run that ends early when ctx does.
+func (s *Session) phase(ctx context.Context, part func() error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.ctx = ctx
+	defer s.watch(ctx, cancel)()
+	defer recovered("the interpreter", &err)
+	return s.ending(part())
 }
 
-func (s *Session) print(msg string) {
+// ending replaces the interpreter's word for a cancelled run by the reason. A run that was told to end and came to its
+// own end first counts as interrupted, too.
+func (s *Session) ending(err error) error {
+	if s.ctx.Err() != nil {
+		return &Interrupted{Cause: context.Cause(s.ctx), At: innermost(err)}
+	}
+	return err
+}
+
+// call has a function use a Starlark thread of this run, which is cancelled when the run is to end.
+func (s *Session) call(name string, fn func(*starlark.Thread) (starlark.StringDict, error)) (starlark.StringDict, error) {
+	thread := &starlark.Thread{Name: name, Load: s.loader.load}
+	defer context.AfterFunc(s.ctx, func() { thread.Cancel("interrupted") })()
+	defer s.thread.Store(s.thread.Swap(thread))
+	return fn(thread)
+}
+
+// print writes a line to the script's output.
+func (s *Session) print(line string) error {
 	if s.o.Observe != nil {
-		s.o.Observe(Event{Event: "print", Text: msg})
+		s.o.Observe(Event{Event: "print", Text: line})
 	}
-	if _, err := fmt.Fprintln(s.o.Stdout, msg); err != nil && s.ctx.Err() == nil {
-		panic(fmt.Errorf("write to stdout: %w", err))
+	_, err := fmt.Fprintln(s.o.Stdout, line)
+	if err == nil {
+		return nil
 	}
+	if path := new(fs.PathError); errors.As(err, &path) {
+		err = path.Err
+	}
+	return &kernel.Error{Op: "write", Object: "to standard output", Err: err}
 }
 
-// runExits calls what on_exit was given, newest first, each in a thread of its own: the script's may be cancelled.
+// runExits calls what on_exit was given, newest first.
 func (s *Session) runExits() error {
 	var errs []error
-	ctx := s.ctx
-	s.ctx = context.WithoutCancel(ctx)
-	defer func() { s.ctx = ctx }()
 	for len(s.exits) > 0 {
 		fn := s.exits[len(s.exits)-1]
 		s.exits = s.exits[:len(s.exits)-1]
-		errs = append(errs, func() (err error) {
+		_, err := s.call("on_exit", func(t *starlark.Thread) (_ starlark.StringDict, err error) {
 			defer recovered("on_exit", &err)
-			return fn(s.thread("on_exit"))
-		}())
+			return nil, fn(t)
+		})
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -344,6 +379,7 @@ func (s *Session) Rollback() (Undoing, error) {
 	if len(u.Left) > 0 {
 		return u, errors.Join(s.unwatched(), s.log.Close())
 	}
+	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.
 	return u, errors.Join(s.log.Remove(), s.unwatched())
 }
 

@@ -27,13 +27,14 @@ func (v *View) Machine() *kernel.Machine { return v.s.m }
 func (v *View) Context() context.Context { return v.s.ctx }
 
 // Print writes a line to the script's output.
-func (v *View) Print(msg string) { v.s.print(msg) }
+func (v *View) Print(msg string) error { return v.s.print(msg) }
 
 // Vocabulary is the table that the run was given.
 func (v *View) Vocabulary() *Vocabulary { return v.s.voc }
 
 // Call calls a Starlark function.
-func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+	defer recovered(fn.Name(), &err)
 	return starlark.Call(v.thread, fn, args, kwargs)
 }
 

@@ -80,7 +80,7 @@ func (voc *Vocabulary) globals(s *Session) starlark.StringDict {
 	for name, m := range voc.Modules {
 		all[name] = m
 	}
-	for name, fn := range boundedUniverse() {
+	for name, fn := range bounded(s) {
 		all[name] = fn
 	}
 	modules := map[string]starlark.StringDict{}
@@ -152,28 +152,6 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("%s: internal error: %v", e.Builtin, e.Value) }
-
-// most is how many elements a builtin of the language may build at once: more cannot be meant, and Go cannot recover
-// from running out of memory.
-const most = 50_000_000
-
-// boundedUniverse are the language's own builtins that would take any number of elements, with a limit.
-func boundedUniverse() starlark.StringDict {
-	all := starlark.StringDict{}
-	for _, name := range []string{"list", "tuple", "sorted", "reversed", "enumerate", "zip", "set", "dict"} {
-		inner := starlark.Universe[name].(*starlark.Builtin)
-		all[name] = starlark.NewBuiltin(name, func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
-			defer recovered(name, &err)
-			for _, a := range args {
-				if n := starlark.Len(a); n > most {
-					return nil, fmt.Errorf("%s: %d elements are too many, at most %d fit", name, n, most)
-				}
-			}
-			return inner.CallInternal(thread, args, kwargs)
-		})
-	}
-	return all
-}
 
 // isPanic tells whether an error is nsscript's own fault.
 func isPanic(err error) *PanicError {

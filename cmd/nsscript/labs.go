@@ -164,36 +164,6 @@ func recoverCommand() *cobra.Command {
 	return cmd
 }
 
-func checkCommand() *cobra.Command {
-	var root string
-	cmd := &cobra.Command{Use: "check FILE...", Short: "Check scripts without running them: syntax, names, loads", Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
-		code := 0
-		for _, name := range args {
-			src, err := runtime.ReadScript(name)
-			if err == nil {
-				var p *runtime.Program
-				if p, err = vocabulary().Parse(name, src); err == nil {
-					dir := root
-					if dir == "" {
-						dir = filepath.Dir(name)
-					}
-					err = vocabulary().Check(p, dir)
-				}
-			}
-			if err != nil {
-				runtime.Report(os.Stderr, err, nil)
-				code = exitUsage
-			}
-		}
-		if code != 0 {
-			return exitError(code)
-		}
-		return nil
-	}}
-	cmd.Flags().StringVar(&root, "root", "", "folder that load() may not leave (default: the file's)")
-	return cmd
-}
-
 func docCommand() *cobra.Command {
 	var markdown bool
 	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, or of all", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,10 +54,43 @@ func TestCommandLine(t *testing.T) {
 	engine := script.NewEngine()
 	engine.Cmds["nsscript"] = script.Program(exe, nil, 0)
 	engine.Cmds["ip"] = script.Program("ip", nil, 0)
-	env := append(os.Environ(), asCommand+"=1", "SCRIPTS="+scripts, "NO_COLOR=1")
-	before := nstest.Dump(t)
-	scripttest.Test(t, context.Background(), engine, env, "testdata/*.txt")
-	nstest.Same(t, before)
+	engine.Cmds["exits"] = exits(exe)
+	env := append(os.Environ(), asCommand+"=1", "SCRIPTS="+scripts, "NSSCRIPT="+exe, "NO_COLOR=1")
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests: %v", err)
+	}
+	for _, f := range files {
+		before := nstest.Dump(t)
+		// One after the other: they share the sandbox, and scripttest.Test would run them side by side.
+		t.Run("", func(t *testing.T) { scripttest.Test(t, context.Background(), engine, env, f) })
+		nstest.Same(t, before)
+	}
+}
+
+// exits is a command of the tests': it runs nsscript, and fails when the exit code is another than the first argument.
+func exits(exe string) script.Cmd {
+	return script.Command(script.CmdUsage{Summary: "run nsscript and check its exit code", Args: "code args..."},
+		func(s *script.State, args ...string) (script.WaitFunc, error) {
+			if len(args) < 2 {
+				return nil, script.ErrUsage
+			}
+			return func(*script.State) (string, string, error) {
+				cmd := exec.CommandContext(s.Context(), exe, args[1:]...)
+				cmd.Dir, cmd.Env = s.Getwd(), s.Environ()
+				var stdout, stderr bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &stdout, &stderr
+				err := cmd.Run()
+				code := cmd.ProcessState.ExitCode()
+				if err == nil || code >= 0 {
+					err = nil
+				}
+				if strconv.Itoa(code) != args[0] {
+					err = fmt.Errorf("exit code %d, want %s", code, args[0])
+				}
+				return stdout.String(), stderr.String(), err
+			}, nil
+		})
 }
 
 // TestScripts runs the scenarios under scripts/: all succeed but the one that is there to fail.

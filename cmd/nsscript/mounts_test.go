@@ -17,9 +17,9 @@ func TestMounts(t *testing.T) {
 	}
 	before := nstest.Dump(t)
 	const path = "/run/netns/n1"
-	up := func() {
+	up := func() { // two namespaces, which lose their names together
 		t.Helper()
-		if out, code := outcome(t, nsscript("--lab", "m", "-c", `veth(host, netns("n1"), name = "m0")`)); code != 0 {
+		if out, code := outcome(t, nsscript("--lab", "m", "-c", "netns('n0')\nveth(host, netns('n1'), name = 'm0')")); code != 0 {
 			t.Fatal(out)
 		}
 	}

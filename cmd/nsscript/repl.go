@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/spf13/cobra"
+
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 )
@@ -30,7 +32,7 @@ func enters(o options, args []string) bool {
 const replLab = "repl"
 
 // runREPL has a REPL: in a lab of its own, after a script, or in a lab that is up.
-func runREPL(o options, args []string) error {
+func runREPL(cmd *cobra.Command, o options, args []string) error {
 	lab, chosen := o.lab, o.lab != ""
 	if lab == "" && (o.code != "" || len(args) > 0) {
 		var err error
@@ -60,7 +62,7 @@ func runREPL(o options, args []string) error {
 	var src []byte
 	if o.code != "" || len(args) > 0 {
 		var err error
-		if name, src, args, err = source(o, args); err != nil {
+		if name, src, args, err = source(cmd, o, args); err != nil {
 			return err
 		}
 		if _, err := vocabulary().Parse(name, src); err != nil {
@@ -95,7 +97,7 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 		o.root = filepath.Dir(script)
 	}
 	s, err := begin(o, lab, chosen, enters(o, args) && script == "", runtime.Options{Vocabulary: voc, Script: absolute(either(script, "<repl>")), Args: args,
-		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil})
+		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
 	if err != nil {
 		return err
 	}

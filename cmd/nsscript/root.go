@@ -35,6 +35,8 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 // options are the flags of a run.
 type options struct {
 	code, lab, root    string
@@ -62,7 +64,7 @@ func report(err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "nsscript: %v\nRun 'nsscript --help' for usage.\n", err)
+		fmt.Fprintf(os.Stderr, "nsscript: %s\nRun 'nsscript --help' for usage.\n", kernel.Cause(err))
 		return exitUsage
 	}
 	runtime.Report(os.Stderr, err, nil)
@@ -150,7 +152,8 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 
@@ -191,15 +194,18 @@ func labName(o options, args []string) (lab string, err error) {
 }
 
 // source reads what to run: the code of -c, a file, or what is piped in.
-func source(o options, args []string) (name string, src []byte, rest []string, err error) {
+func source(cmd *cobra.Command, o options, args []string) (name string, src []byte, rest []string, err error) {
 	switch {
 	case o.code != "":
 		return "<command>", []byte(o.code), args, nil
 	case len(args) > 0 && args[0] != "-":
-		name, rest = args[0], args[1:]
+		name, rest = filepath.Clean(args[0]), args[1:]
 		src, err = runtime.ReadScript(name)
 		if errors.Is(err, os.ErrNotExist) && !strings.Contains(name, ".") {
-			err = fmt.Errorf("%w (and nsscript has no command %s)", err, name)
+			err = fmt.Errorf("there is no file and no command %s", name)
+			if near := cmd.SuggestionsFor(name); len(near) > 0 {
+				err = fmt.Errorf("%w, did you mean %s?", err, near[0])
+			}
 		}
 	default:
 		name = "<stdin>"

@@ -87,6 +87,8 @@ func TestOrdinaryUser(t *testing.T) {
 	expect(0, "ip netns add ns1", "show", "two_ns", "--commands")
 	expect(0, "172.16.0.2/16", "exec", "two_ns", "ns2", "--", "ip", "addr", "show", "veth-ns2")
 	expect(7, "", "exec", "two_ns", "ns2", "--", "sh", "-c", "exit 7")
+	expect(0, "/tmp\n", "exec", "two_ns", "ns2", "--", "sh", "-c", "cd /tmp && pwd")
+	expect(0, "/\n", "exec", "two_ns", "ns2", "--", "pwd")
 	expect(exitMachine, "--replace takes it down first", two)
 	expect(0, "lab two_ns is up", "--replace", two)
 	if out, code := outcome(t, nobody(t, nsscript("down", "two_ns"), 65533)); code != exitFailed || strings.Contains(out, "nothing left") {

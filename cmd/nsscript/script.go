@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
 )
 
@@ -24,7 +27,7 @@ func (e signalError) Error() string { return e.Signal.String() }
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
 	if interactive(o, args) {
-		return runREPL(o, args)
+		return runREPL(cmd, o, args)
 	}
 	lab, err := labName(o, args)
 	if err != nil {
@@ -36,12 +39,15 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return runSandboxed(o, lab)
 	}
-	name, src, args, err := source(o, args)
+	name, src, args, err := source(cmd, o, args)
 	if err != nil {
 		return err
 	}
 	voc := vocabulary()
 	program, err := voc.Parse(name, src)
+	if err == nil {
+		err = unreadable(voc, o.root, check.File{Name: name, Source: src})
+	}
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,14 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		serve(o.in, lab)
 	}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil})
+		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory(),
+		Abandon: func(s *runtime.Session, err *runtime.Interrupted) {
+			events.error(s, err)
+			if o.in != nil {
+				os.Exit(codeOf(err)) // and the sandbox with this process
+			}
+			startOver(lab, codeOf(err))
+		}})
 	if taken := new(journal.TakenError); errors.As(err, &taken) {
 		return nameTaken(lab, taken)
 	} else if err != nil {
@@ -65,15 +78,8 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	defer s.Close()
 	err = s.Run(ctx, program)
-	if err == nil && ctx.Err() != nil {
-		err = &runtime.Interrupted{Cause: context.Cause(ctx)}
-	}
 	if err != nil {
-		if o.json {
-			events.error(s, err)
-		} else {
-			s.Report(os.Stderr, err)
-		}
+		events.error(s, err)
 		return undoneAfter(o, events, s, codeOf(err))
 	}
 	if o.rm {
@@ -111,8 +117,16 @@ func keepLab(o options, s *runtime.Session) error {
 	return nil
 }
 
-// helper is the command that a run starts beside itself.
-var helper = []string{"/proc/self/exe", "helper"}
+// unreadable is what would keep a script, or what it loads, from being read: that is known before anything is done.
+func unreadable(voc *runtime.Vocabulary, root string, f check.File) error {
+	found := slices.DeleteFunc(check.Files(voc, root, f), func(f check.Finding) bool {
+		return !slices.Contains([]string{"syntax", "name", "load"}, f.Rule)
+	})
+	if len(found) == 0 {
+		return nil
+	}
+	return findings(found, []check.File{f})
+}
 
 // undoneAfter rolls a session back and says how that went.
 func undoneAfter(o options, events *events, s *runtime.Session, code int) error {
@@ -192,23 +206,12 @@ func undoDead(labs *runtime.Labs, e *events) error {
 func reportRecovery(e *events, r runtime.Recovery) error {
 	if r.Err != nil && len(r.Left) == 0 {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
+		if damage := new(journal.DamageError); errors.As(r.Err, &damage) {
+			fmt.Fprintf(os.Stderr, "  hint: nothing of it was undone; when what it made is removed by hand, `rm %s` gives it up\n", damage.File)
+		}
 		return exitError(exitLeftover)
 	}
-	return reportUndoing(e, fmt.Sprintf("the run of lab %s had died: ", r.Name), r.Undoing, r.Err)
-}
-
-// helperCommand is what a run starts beside itself. It is not for people.
-func helperCommand() *cobra.Command {
-	return &cobra.Command{Use: "helper", Hidden: true, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
-		// Signals are for the run; what asks this one to end would leave the run alone. They are caught and not ignored,
-		// since what this one starts would ignore them, too.
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-		r, err := runtime.OpenLabs(vocabulary(), "").Help(args)
-		if err != nil || r == nil {
-			return err
-		}
-		return reportRecovery(&events{}, *r)
-	}}
+	return reportUndoing(e, fmt.Sprintf("the run of lab %s %s: ", r.Name, cmp.Or(r.Killed, "had died")), r.Undoing, r.Err)
 }
 
 // interruptible is a context that ends at a signal or at the timeout. A second signal does not stop the undoing.
@@ -262,13 +265,21 @@ func (e *events) say(ev runtime.Event) {
 		fmt.Fprintln(os.Stderr, ev.Text)
 		return
 	}
-	line, err := json.Marshal(ev)
-	if err == nil {
-		fmt.Println(string(line))
-	}
+	lines := json.NewEncoder(os.Stdout)
+	lines.SetEscapeHTML(false) // "<command>" is no mark-up
+	_ = lines.Encode(ev)       // a reader who has gone away misses the rest
 }
 
 func (e *events) error(s *runtime.Session, err error) {
+	if !e.o.json {
+		s.Report(os.Stderr, err)
+		if p := new(runtime.PanicError); errors.As(err, &p) && e.o.verbose {
+			fmt.Fprintf(os.Stderr, "%s\n", p.Stack)
+		} else if p.Stack != nil {
+			fmt.Fprintln(os.Stderr, "  hint: -v prints where in nsscript it is")
+		}
+		return
+	}
 	var text stringWriter
 	s.Report(&text, err)
 	e.say(runtime.Event{Event: "error", Text: string(text)})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
 	goruntime "runtime"
 	"time"
@@ -103,16 +102,17 @@ func (o *testOptions) test(paths []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), endings...)
+	ctx, stop := interruptible(options{})
 	defer stop()
 	o.Vocabulary, o.Inside = voc, []string{"/proc/self/exe", "inside", "case"}
 	s, err := suite.Run(ctx, cases, o.Options, reporters...)
 	if err := errors.Join(err, finish()); err != nil {
 		return err
 	}
+	var sig signalError
 	switch {
-	case ctx.Err() != nil:
-		return exitError(130)
+	case errors.As(context.Cause(ctx), &sig):
+		return exitError(128 + int(sig.Signal))
 	case s.Failed > 0 || o.strict && s.Skipped > 0:
 		return exitError(exitFailed)
 	}

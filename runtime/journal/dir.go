@@ -315,9 +315,6 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	end, err := load(f, &e)
-	if err == nil {
-		err = f.Truncate(int64(end.Size))
-	}
 	if err != nil {
 		f.Close()
 		return nil, e, err

@@ -111,8 +111,9 @@ func (l *Log) end(records ...any) error {
 	return err
 }
 
-// write appends a line for each value to those that are owed, and writes them. What does not get through whole is cut off
-// again, so that what follows is readable. before, if not nil, is called with the size of all.
+// write appends a line for each value to those that are owed, and writes them. A line that does not get through whole is no
+// line: the next one goes over it, and who reads it before that drops it. before, if not nil, is called with the size of
+// all.
 func (l *Log) write(before func(size int) error, values ...any) (err error) {
 	end := l.at
 	l.buf = l.buf[:0]
@@ -127,16 +128,12 @@ func (l *Log) write(before func(size int) error, values ...any) (err error) {
 		}
 	}
 	failpoint.Hit("journal: before a record")
-	n := 0
-	err = failpoint.Write(func() (err error) {
-		n, err = l.file.WriteAt(l.buf, int64(l.at.Size))
+	err = failpoint.Write(func() error {
+		_, err := l.file.WriteAt(l.buf, int64(l.at.Size))
 		return err
 	})
 	failpoint.Hit("journal: after a record")
 	if err != nil {
-		if n > 0 {
-			err = errors.Join(err, l.file.Truncate(int64(l.at.Size)))
-		}
 		return fmt.Errorf("write journal: %w", err)
 	}
 	l.at, l.owed = end, nil

@@ -76,8 +76,10 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 // restorePort makes a link the port of a bridge that it was. A link that is gone is not missed.
 func (m *Machine) restorePort(p Port, master string) error {
 	l, err := m.Read(p.LinkRef)
-	if err != nil {
+	if errors.Is(err, ErrGone) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if l.Attr("master") != master {
 		if err := m.SetLink(p.LinkRef, "master", master); err != nil {

@@ -47,7 +47,7 @@ func Cause(err error) string {
 	text := strings.TrimPrefix(err.Error(), errno.Error()+": ")
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		text = path.Path + ": " + errno.Error()
+		text = strings.Replace(err.Error(), path.Error(), path.Path+": "+errno.Error(), 1)
 	}
 	if name == "" || strings.Contains(text, "("+name+")") {
 		return text

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // outputPatience is how long the output of a command is waited for that has ended itself, while what it left running
@@ -88,7 +90,7 @@ func newCgroupHerd(lab string) (herd, error) {
 		return nil, fail(err, "open cgroup", lab, nil)
 	}
 	h := &cgroupHerd{path: filepath.Join(lab, "run-"+randomName()), pen: pen}
-	if err = unix.Mkdirat(pen, filepath.Base(h.path), 0o755); err == nil {
+	if err = failpoint.Call(func() error { return unix.Mkdirat(pen, filepath.Base(h.path), 0o755) }); err == nil {
 		h.fd, err = unix.Openat(pen, filepath.Base(h.path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	}
 	if err != nil {
@@ -146,7 +148,8 @@ func (h *cgroupHerd) leave(killed bool) error {
 		return fail(err, "delete cgroup", h.path, nil)
 	}
 	// One that is busy goes with the lab's.
-	if err := unix.Unlinkat(h.pen, filepath.Base(h.path), unix.AT_REMOVEDIR); err != nil && !errors.Is(err, unix.EBUSY) {
+	err := failpoint.Call(func() error { return unix.Unlinkat(h.pen, filepath.Base(h.path), unix.AT_REMOVEDIR) })
+	if err != nil && !errors.Is(err, unix.EBUSY) {
 		return fail(err, "delete cgroup", h.path, nil)
 	}
 	return nil

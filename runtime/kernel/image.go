@@ -163,7 +163,7 @@ func (n *Namespace) replaceAddrs(have, want [][]byte, all bool) error {
 	}
 	var errs []error
 	for _, msg := range have {
-		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !gone(err) {
+		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			errs = append(errs, err)
 		}
 	}

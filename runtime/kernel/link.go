@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -191,6 +192,9 @@ func (m *Machine) find(ref LinkRef) (*Namespace, int, error) {
 	ns := ref.NS
 	if at.Cookie != ns.Cookie {
 		ns = NSRef{Cookie: at.Cookie}
+		if ref, ok := m.closed[at.Cookie]; ok {
+			ns = ref
+		}
 	}
 	n, err := m.Namespace(ns)
 	return n, at.Index, err
@@ -251,7 +255,7 @@ func (n *Namespace) Link(name string) (*Link, error) {
 		}
 		names = append(names, l.Name)
 	}
-	return nil, hinted(fail(ErrGone, "find link", name, n), "%s has the links %v", n.Name(), names)
+	return nil, &Error{Op: "find link", Object: name, NS: n.Name(), Err: unix.ENODEV, Hint: n.Name() + " has " + strings.Join(names, ", ")}
 }
 
 // Links lists the namespace's links in the order of their indexes.
@@ -309,7 +313,7 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 		return LinkRef{}, err
 	}
 	if l.Kind != "veth" || l.peer == 0 {
-		return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)
+		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: fmt.Errorf("only a veth link has one, and this is a %s link", l.Kind)}
 	}
 	for _, n := range m.open {
 		id := -1
@@ -323,7 +327,8 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 			return peer.LinkRef, nil
 		}
 	}
-	return LinkRef{}, fail(ErrGone, "find peer of link", l.Name, here)
+	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: errors.New("it is in a namespace that this lab does not know"),
+		Hint: "netns_at() makes it known"}
 }
 
 // MarshalJSON writes the link for `show --json` and for events.

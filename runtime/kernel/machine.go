@@ -17,6 +17,7 @@ import (
 type Machine struct {
 	host      *Namespace
 	open      map[uint64]*Namespace
+	closed    map[uint64]NSRef  // namespaces that were forgotten, to be found again by links that went there
 	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
 	renamed   map[Object]bool   // links whose name is another than their references say
 	restless  []LinkRef         // links that may have got a carrier since the last Settle
@@ -47,7 +48,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, moved: map[Object]Object{}, renamed: map[Object]bool{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, renamed: map[Object]bool{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {

@@ -214,6 +214,7 @@ func (n *Namespace) Do(fn func() error) error {
 // Forget releases what this process holds of the namespace.
 func (n *Namespace) Forget() {
 	delete(n.m.open, n.ref.Cookie)
+	n.m.closed[n.ref.Cookie] = n.ref
 	n.release()
 }
 

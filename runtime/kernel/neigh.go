@@ -31,6 +31,9 @@ func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
 }
 
 func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
+	if len(want) == 0 {
+		return nil
+	}
 	have, err := n.linkNeighs(index)
 	errs := []error{err}
 	for _, msg := range want {

@@ -23,25 +23,35 @@ func (m *Machine) Pin(ref NSRef) error {
 	if err != nil {
 		return fail(err, "pin namespace", ref.Name, nil)
 	}
-	if err := os.MkdirAll(pinDir, 0o700); err != nil {
+	if err := failpoint.Call(func() error { return os.MkdirAll(pinDir, 0o700) }); err != nil {
 		return fail(err, "pin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: folder made")
-	f, err := os.OpenFile(pinPath(ref), os.O_CREATE|os.O_WRONLY, 0o400)
+	err = failpoint.Call(func() error {
+		f, err := os.OpenFile(pinPath(ref), os.O_CREATE|os.O_WRONLY, 0o400)
+		if err == nil {
+			err = f.Close()
+		}
+		return err
+	})
 	failpoint.Hit("pin: file made")
 	if err == nil {
-		err = errors.Join(f.Close(), bindNS(n, pinPath(ref)))
+		err = bindNS(n, pinPath(ref))
 	}
 	if err != nil {
-		return errors.Join(fail(err, "pin namespace", ref.Name, nil), removePin(ref))
+		err = fail(err, "pin namespace", ref.Name, nil)
+		if e := removePin(ref); e != nil {
+			err = Partly(errors.Join(err, e))
+		}
 	}
-	return nil
+	return err
 }
 
 // Unpin opens a pinned namespace under its old reference, and lets the pin go. ErrGone: it is not pinned.
 func (m *Machine) Unpin(ref NSRef) (*Namespace, error) {
 	n := m.pinned(ref)
-	if err := unix.Unmount(pinPath(ref), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !gone(err) && !errors.Is(err, unix.EINVAL) {
+	err := failpoint.Call(func() error { return unix.Unmount(pinPath(ref), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		return n, fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: mount taken away")
@@ -74,7 +84,7 @@ func (m *Machine) pinned(ref NSRef) *Namespace {
 
 // removePin removes what a pin was mounted on, or was to be.
 func removePin(ref NSRef) error {
-	if err := os.Remove(pinPath(ref)); err != nil && !gone(err) {
+	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: file removed")

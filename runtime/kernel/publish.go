@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -67,6 +68,40 @@ func bindNS(n *Namespace, path string) error {
 	})
 }
 
+// unmounters is how many names lose their mounts at once.
+const unmounters = 16
+
+// Unmount takes the namespaces off their names, which Unpublish is then to remove. The kernel sleeps in every unmount
+// until no processor can be looking at the mount any more; these sleep together. What it does not do is left to Unpublish.
+func (m *Machine) Unmount(refs []NSRef) {
+	paths := make(chan string, len(refs))
+	for _, ref := range refs {
+		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		if ours, mounted, err := m.whose(fd, ref); err == nil && ours && mounted {
+			paths <- ref.Path
+		}
+		unix.Close(fd)
+	}
+	close(paths)
+	var all sync.WaitGroup
+	for range min(unmounters, len(paths)) {
+		all.Go(func() {
+			for path := range paths {
+				_ = unmount(path) // Unpublish tries again, and says why not
+			}
+		})
+	}
+	all.Wait()
+}
+
+func unmount(path string) error {
+	failpoint.Hit("namespace: before a mount is taken away")
+	return failpoint.Call(func() error { return unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+}
+
 // Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
 // is another namespace, or somebody else's file, is left and reported as ErrDiverged; a name that is not there is no
 // error.
@@ -93,8 +128,7 @@ func (m *Machine) Unpublish(ref NSRef) error {
 			// Removing the file also detaches the copies of the mount in other mount namespaces.
 			return fail(failpoint.Call(func() error { return unix.Unlink(ref.Path) }), "delete namespace", ref.Name, nil)
 		}
-		failpoint.Hit("namespace: before a mount is taken away")
-		if err := failpoint.Call(func() error { return unix.Unmount(ref.Path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) }); err != nil {
+		if err := unmount(ref.Path); err != nil {
 			return fail(err, "delete namespace", ref.Name, nil)
 		}
 	}
@@ -175,7 +209,7 @@ func (m *Machine) netnsFolder() error {
 	if m.shared {
 		return nil
 	}
-	if err := os.Mkdir(netnsDir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := failpoint.Call(func() error { return os.Mkdir(netnsDir, 0o755) }); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	dir, err := unix.Open(netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -188,11 +222,13 @@ func (m *Machine) netnsFolder() error {
 		return err
 	}
 	failpoint.Hit("namespace: before /run/netns is shared")
-	err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
+	err = failpoint.Call(share)
 	if errors.Is(err, unix.EINVAL) { // not a mount point yet
-		if err = unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+		err = failpoint.Call(func() error { return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "") })
+		if err == nil {
 			failpoint.Hit("namespace: /run/netns made a mount point")
-			err = unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+			err = failpoint.Call(share)
 		}
 	}
 	m.shared = err == nil

@@ -143,7 +143,7 @@ func (n *Namespace) dropKernels(index int, have, want [][]byte) error {
 	for _, h := range have {
 		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
 			!slices.ContainsFunc(want, func(w []byte) bool { return sameRoute(h, w) }) {
-			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 		}
@@ -175,7 +175,7 @@ func (n *Namespace) restorePlace(have, want [][]byte, lost bool) (added int, err
 	}
 	var errs []error
 	for _, h := range append(rest, ours[stay:]...) {
-		if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+		if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, err)
 		}
 	}

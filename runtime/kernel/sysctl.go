@@ -141,21 +141,25 @@ func (n *Namespace) SysctlShadow(key string) (map[string]string, error) {
 	return shadow, n.sysctlError(err, "read sysctls", path)
 }
 
-// SysctlLink is the link whose setting a key is, nil when it is the namespace's.
-func (n *Namespace) SysctlLink(key string) (*LinkRef, error) {
+// SysctlLink is the name of the link that a key is a setting of. ok is false for keys of other things, and of all links.
+func SysctlLink(key string) (name string, ok bool) {
 	path, err := SysctlPath(key)
-	if err != nil {
-		return nil, err
-	}
 	parts := strings.Split(path, "/")
-	if len(parts) != 5 || parts[2] != "conf" && parts[2] != "neigh" || parts[3] == "all" || parts[3] == "default" {
-		return nil, nil
+	if err != nil || len(parts) != 5 || !slices.Contains(linkDirs, strings.Join(parts[:3], "/")) || parts[3] == "all" || parts[3] == "default" {
+		return "", false
 	}
-	l, err := n.Link(parts[3])
-	if err != nil {
-		return nil, err
+	return parts[3], true
+}
+
+// SysctlOf is the key of the same setting of another link.
+func SysctlOf(key, link string) (string, error) {
+	path, err := SysctlPath(key)
+	parts := strings.Split(path, "/")
+	if err != nil || len(parts) != 5 {
+		return "", fmt.Errorf("sysctl %q is no setting of a link", key)
 	}
-	return &l.LinkRef, nil
+	parts[3] = link
+	return strings.Join(parts, "/"), nil
 }
 
 // SysctlStrips names the links that lose addresses or routes when a key is written: all of them, one, or none.

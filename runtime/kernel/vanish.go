@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -45,7 +44,6 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 			err = unix.Fstat(int(n.fd), &st)
 		}
 		if err != nil {
-			v.sub.Close()
 			return nil, fail(err, "watch namespace", n.Name(), m.host)
 		}
 		v.wait[id] = doomed{n.ref.Cookie, st.Ino}
@@ -57,16 +55,18 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 	return v, nil
 }
 
-// Except stops waiting for a namespace whose name could not be taken away.
-func (v *Vanishing) Except(ref NSRef) {
-	maps.DeleteFunc(v.wait, func(_ int, d doomed) bool { return d.cookie == ref.Cookie })
-}
-
-// Wait returns when all watched namespaces are gone. Of those that are not by the deadline it says who holds them, by
-// their cookies.
-func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (held map[uint64]string) {
-	defer v.sub.Close()
-	for deadline := time.Now().Add(patience); len(v.wait) > 0; {
+// Wait returns when all watched namespaces are gone but those that stay. Of those that are not by the deadline it says who
+// holds them. All are known by their cookies.
+func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[uint64]bool) (held map[uint64]string) {
+	going := func() (n int) {
+		for _, d := range v.wait {
+			if !stay[d.cookie] {
+				n++
+			}
+		}
+		return n
+	}
+	for deadline := time.Now().Add(patience); going() > 0; {
 		now := time.Until(deadline)
 		if now <= 0 || ctx.Err() != nil {
 			break
@@ -87,10 +87,15 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration) (held map[
 	}
 	held = map[uint64]string{}
 	for _, d := range v.wait {
-		held[d.cookie] = holders(d.inode)
+		if !stay[d.cookie] {
+			held[d.cookie] = holders(d.inode)
+		}
 	}
 	return held
 }
+
+// Close ends the watching.
+func (v *Vanishing) Close() { v.sub.Close() }
 
 // rtgen is an empty struct rtgenmsg.
 var rtgen = rawMessage{0, 0, 0, 0}
@@ -109,7 +114,10 @@ func (n *Namespace) identify(other *Namespace) (id int, err error) {
 		return err
 	})
 	if errors.Is(err, unix.EEXIST) {
-		return n.idOf(other)
+		id, err = n.idOf(other)
+	}
+	if err == nil && id < 0 {
+		err = ErrGone
 	}
 	return id, err
 }

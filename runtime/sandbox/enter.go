@@ -119,6 +119,9 @@ func (in *Inside) Keep(report any) error {
 		return err
 	}
 	defer null.Close()
+	if err := os.Chdir("/"); err != nil { // so that nobody's file system is held by it
+		return err
+	}
 	in.kept.Store(true)
 	for fd := range 3 {
 		if err := unix.Dup3(int(null.Fd()), fd, 0); err != nil {

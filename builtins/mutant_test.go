@@ -1,0 +1,191 @@
+package builtins
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// mutated makes a change of every kind, most of them to what was there before (see world).
+const mutated = `
+n = netns("n1")
+l = host.link("law0")
+a, b = veth(host, n, name = "x0", addrs = ("10.44.0.1/24", "10.44.0.2/24"))
+br = bridge(host, name = "xbr", ports = [a], addrs = ["fd44::1/64"], mac = "02:00:00:00:00:44")
+l.set(mtu = 1400, alias = "x", txqlen = 7, name = "y0")
+addr(l, "10.45.0.1/24").delete()
+route(host, "10.46.0.0/16", via = "10.44.0.2", metric = 7)
+r = route(host, "10.47.0.0/16", nexthops = [{"via": "10.44.0.2", "weight": 2}, {"via": "10.44.0.3", "dev": a}], table = 100)
+r.delete()
+sysctl(host, "net.ipv4.conf.all.forwarding", 1)
+sysctl(host, "net.ipv6.conf.y0.disable_ipv6", 1)
+host.link("lawbr").delete()
+netns_at(name = "lawns").delete()
+host.link("law1").set(ns = netns_at(name = "decoy"))
+run(n, ["true"])
+`
+
+var every = flag.Int("every", 10, "TestMutants takes every Nth mutant")
+
+// poison is what stands in a mutant for something else.
+var poison = []any{nil, true, -1, 0, 1<<30 - 1, 1 << 31, 1<<32 + 1, json.Number("9223372036854775808"), 1.5, "", "..", "a/b", "x\x00y", "\x1b[2J",
+	"/etc/passwd", "../../etc/passwd", "AAAA", strings.Repeat("A", 70000), []any{}, []any{nil}, map[string]any{}, map[string]any{"..": ".."}}
+
+// TestMutants changes the ops of a real journal in one place each, and has the mutants undone one by one. None of them
+// touches what the journal says nothing of; and then the journal itself still undoes all that it had.
+func TestMutants(t *testing.T) {
+	v := newVictims(t)
+	outside := v.state(t)
+	world(t)
+	nstest.Quiet(t, "", "lawns")
+	before := nstest.Snapshot(t, "", "decoy", "lawns")
+	labs := abandon(t, mutated)
+	nstest.Quiet(t, "")
+	dead := filepath.Join(runtime.DefaultDir, "dead")
+	e, _, err := journal.OpenDir(runtime.DefaultDir).Find("dead")
+	if err != nil || e.Err != nil {
+		t.Fatal(err, e.Err)
+	}
+	text, err := os.ReadFile(dead + "/journal")
+	if err := errors.Join(err, os.Remove(dead+"/journal"), os.Remove(dead)); err != nil {
+		t.Fatal(err)
+	}
+	kinds, seen := map[string]bool{}, map[string]bool{}
+	during := v.state(t)
+	mutants, refused := 0, 0
+	for _, r := range journal.Open(e.Records) {
+		kinds[r.Kind] = true
+		for path := range places(t, r.Data) {
+			if place := r.Kind + starred.ReplaceAllString(path, "/*"); seen[place] {
+				continue
+			} else {
+				seen[place] = true
+			}
+			for i, p := range poison {
+				if (i+len(seen))%*every != 0 {
+					continue
+				}
+				mutants++
+				plant(t, "evil", record{r.Kind, string(mutant(t, r.Data, path, p))})
+				found, err := labs.Recover()
+				if err != nil || len(found) != 1 {
+					t.Fatalf("%s %s=%.100v: %+v, %v", r.Kind, path, p, found, err)
+				}
+				if _, err := os.Stat("/run/nsscript/evil"); err == nil {
+					unplant(t, "evil")
+				}
+				if found[0].Err != nil {
+					refused++
+					continue
+				}
+				if lost := constant(outside, during, v.state(t)); lost != "" {
+					t.Fatalf("%s %s=%.100v touched something else: %+v\n%s", r.Kind, path, p, found, lost)
+				}
+			}
+		}
+	}
+	for _, op := range All().Ops {
+		if !kinds[op.Kind()] && (op.Kind() != "cgroup add" || nstest.Cgroups()) {
+			t.Errorf("there is no mutant of %q", op.Kind())
+		}
+	}
+	if err := errors.Join(os.MkdirAll(dead, 0o700), os.WriteFile(dead+"/journal", text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	// What a mutant has undone already cannot always be undone again; it is said then.
+	found, err := labs.Recover()
+	if err != nil || len(found) != 1 || found[0].Err != nil {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := os.Stat(dead); err == nil {
+		unplant(t, "dead")
+	}
+	nstest.Quiet(t, "", "lawns")
+	if after := nstest.Snapshot(t, "", "decoy", "lawns"); after != before {
+		t.Error(nstest.Diff(before, after))
+	}
+	t.Logf("%d mutants of %d places, %d refused", mutants, len(seen), refused)
+}
+
+// starred are the parts of a path that are one of many.
+var starred = regexp.MustCompile(`/[0-9]+\b|/[^/]*~[^/]*`)
+
+// places are the paths of all values in some JSON: the names of fields and the numbers of elements, in which a slash is a
+// tilde.
+func places(t *testing.T, data []byte) map[string]bool {
+	all := map[string]bool{}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		all[path] = true
+		switch v := v.(type) {
+		case map[string]any:
+			for k, e := range v {
+				walk(path+"/"+strings.ReplaceAll(k, "/", "~"), e)
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprintf("%s/%d", path, i), e)
+			}
+		}
+	}
+	walk("", parse(t, data))
+	return all
+}
+
+func parse(t *testing.T, data []byte) (v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// mutant is some JSON with another value in one place.
+func mutant(t *testing.T, data []byte, path string, p any) []byte {
+	t.Helper()
+	var change func(at string, v any) any
+	change = func(at string, v any) any {
+		if at == path {
+			return p
+		}
+		switch v := v.(type) {
+		case map[string]any:
+			for k, e := range v {
+				v[k] = change(at+"/"+strings.ReplaceAll(k, "/", "~"), e)
+			}
+		case []any:
+			for i, e := range v {
+				v[i] = change(fmt.Sprintf("%s/%d", at, i), e)
+			}
+		}
+		return v
+	}
+	out, err := json.Marshal(change("", parse(t, data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// constant are the lines of both before and during that are not there after.
+func constant(before, during, after string) (lost string) {
+	for line := range strings.Lines(before) {
+		if strings.Contains(during, line) && !strings.Contains(after, line) {
+			lost += line
+		}
+	}
+	return lost
+}

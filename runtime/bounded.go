@@ -1,0 +1,94 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+
+	"go.starlark.net/starlark"
+)
+
+// most is how many elements a builtin of the language may build or look at in one step, which nothing interrupts: more
+// cannot be meant, and Go cannot recover from running out of memory.
+const most = 50_000_000
+
+// mostDigits is how long a number may be that is read: the time that it takes is quadratic.
+const mostDigits = 200_000
+
+// bounded are those of the language's own builtins that a script could keep busy for ever, with limits. What has none,
+// such as methods and operators, is left to the watch.
+func bounded(s *Session) starlark.StringDict {
+	all := starlark.StringDict{"print": starlark.NewBuiltin("print", s.printBuiltin)}
+	for names, check := range map[string]func(args ...starlark.Value) error{
+		"list tuple sorted reversed enumerate zip set dict any all min max bytes": countable,
+		"str repr": Writable,
+		"int":      readable,
+	} {
+		for _, name := range strings.Fields(names) {
+			all[name] = starlark.NewBuiltin(name, Checked(starlark.Universe[name].(*starlark.Builtin), check))
+		}
+	}
+	return all
+}
+
+// Checked is what a builtin of other people's does, once its arguments have passed a check. A Go panic in it is an error.
+func Checked(inner *starlark.Builtin, check func(args ...starlark.Value) error) func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
+	return func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+		defer recovered(inner.Name(), &err)
+		err = check(args...)
+		for _, kw := range kwargs {
+			if err == nil {
+				err = check(kw[1])
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", inner.Name(), err)
+		}
+		return inner.CallInternal(thread, args, kwargs)
+	}
+}
+
+func countable(args ...starlark.Value) error {
+	for _, a := range args {
+		if n := starlark.Len(a); n > most {
+			return fmt.Errorf("%d elements are too many, at most %d fit", n, most)
+		}
+	}
+	return nil
+}
+
+func readable(args ...starlark.Value) error {
+	for _, a := range args {
+		if s, ok := starlark.AsString(a); ok && len(s) > mostDigits {
+			return fmt.Errorf("a number of %d digits is too long", len(s))
+		}
+	}
+	return nil
+}
+
+func (s *Session) printBuiltin(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	sep := " "
+	if err := starlark.UnpackArgs("print", nil, kwargs, "sep?", &sep); err != nil {
+		return nil, err
+	}
+	line, err := Join(sep, args)
+	if err != nil {
+		return nil, fmt.Errorf("print: %w", err)
+	}
+	return starlark.None, s.print(line)
+}
+
+// Join is the text of values one after the other.
+func Join(sep string, vals []starlark.Value) (string, error) {
+	var b strings.Builder
+	for i, v := range vals {
+		text, err := Text(v)
+		if err != nil {
+			return "", err
+		}
+		if i > 0 {
+			b.WriteString(sep)
+		}
+		b.WriteString(text)
+	}
+	return b.String(), nil
+}

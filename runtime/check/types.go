@@ -1,0 +1,315 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+)
+
+// A type is written as declarations write it: "link", "list of link", "(link, link)", "link or None". "" is unknown.
+const (
+	orNone     = " or None"
+	listOf     = "list of "
+	moduleType = "module"
+)
+
+// typeOf is the type of an expression's value; "" when it cannot be known without running it.
+func (a *analysis) typeOf(e syntax.Expr) string {
+	switch e := e.(type) {
+	case *syntax.Literal:
+		switch e.Token {
+		case syntax.STRING:
+			return "string"
+		case syntax.INT:
+			return "int"
+		case syntax.FLOAT:
+			return "float"
+		}
+	case *syntax.ParenExpr:
+		return a.typeOf(e.X)
+	case *syntax.Ident:
+		return a.identType(e)
+	case *syntax.CallExpr:
+		return a.callType(e)
+	case *syntax.DotExpr:
+		typ := strings.TrimSuffix(a.typeOf(e.X), orNone)
+		if t := a.declared(typ); t != nil {
+			for _, attr := range t.Attrs {
+				if attr.Name == e.Name.Name {
+					return known(attr.Type)
+				}
+			}
+		}
+	case *syntax.IndexExpr:
+		typ := a.typeOf(e.X)
+		if elem, ok := strings.CutPrefix(typ, listOf); ok {
+			return elem
+		}
+		if all := elements(typ); all != nil {
+			if i, ok := small(e.Y); ok && i < len(all) {
+				return all[i]
+			}
+		}
+		if typ == "string" {
+			return typ
+		}
+	case *syntax.SliceExpr:
+		if typ := a.typeOf(e.X); elements(typ) == nil {
+			return typ
+		}
+	case *syntax.BinaryExpr:
+		return a.binaryType(e)
+	case *syntax.UnaryExpr:
+		switch e.Op {
+		case syntax.NOT:
+			return "bool"
+		case syntax.MINUS, syntax.PLUS:
+			return a.typeOf(e.X)
+		}
+	case *syntax.CondExpr:
+		return same(a.typeOf(e.True), a.typeOf(e.False))
+	case *syntax.ListExpr:
+		return a.listType(e.List)
+	case *syntax.Comprehension:
+		if e.Curly {
+			return "" // a dict or a set
+		}
+		return a.listType([]syntax.Expr{e.Body})
+	case *syntax.DictExpr:
+		return "dict"
+	case *syntax.LambdaExpr:
+		return "function"
+	case *syntax.TupleExpr:
+		var all []string
+		for _, x := range e.List {
+			all = append(all, a.typeOf(x))
+		}
+		if slices.Contains(all, "") {
+			return "tuple"
+		}
+		return "(" + strings.Join(all, ", ") + ")"
+	}
+	return ""
+}
+
+func (a *analysis) listType(list []syntax.Expr) string {
+	typ := ""
+	for i, x := range list {
+		t := a.typeOf(x)
+		if i > 0 && t != typ || t == "" || strings.HasPrefix(t, "(") || strings.HasSuffix(t, orNone) {
+			return "list"
+		}
+		typ = t
+	}
+	if typ == "" {
+		return "list"
+	}
+	return listOf + typ
+}
+
+func (a *analysis) binaryType(e *syntax.BinaryExpr) string {
+	x, y := a.typeOf(e.X), a.typeOf(e.Y)
+	switch e.Op {
+	case syntax.PERCENT:
+		if x == "string" || x == "int" && y == "int" {
+			return x
+		}
+	case syntax.PLUS:
+		if x == y && (x == "string" || x == "int") {
+			return x
+		}
+	case syntax.AND, syntax.OR:
+		return same(x, y)
+	case syntax.EQL, syntax.NEQ, syntax.LT, syntax.LE, syntax.GT, syntax.GE, syntax.IN, syntax.NOT_IN:
+		return "bool"
+	}
+	return ""
+}
+
+func (a *analysis) callType(e *syntax.CallExpr) string {
+	if d, _ := a.decl(e.Fn); d != nil {
+		return known(d.Result)
+	}
+	name, ok := predeclared(e.Fn)
+	if !ok || a.voc.Predeclared()[name] && !starlark.Universe.Has(name) {
+		return ""
+	}
+	switch name {
+	case "str", "repr", "type", "chr":
+		return "string"
+	case "len", "int", "ord", "hash":
+		return "int"
+	case "float", "bool", "range", "dict", "set":
+		return name
+	case "sorted", "reversed", "list":
+		if len(e.Args) > 0 {
+			if typ := a.typeOf(e.Args[0]); strings.HasPrefix(typ, listOf) {
+				return typ
+			}
+		}
+		return "list"
+	case "enumerate":
+		if len(e.Args) == 1 {
+			if elem, ok := strings.CutPrefix(a.typeOf(e.Args[0]), listOf); ok {
+				return listOf + "(int, " + elem + ")"
+			}
+		}
+	}
+	return ""
+}
+
+func (a *analysis) identType(id *syntax.Ident) string {
+	if name, ok := predeclared(id); ok {
+		switch {
+		case name == "True" || name == "False":
+			return "bool"
+		case name == "None":
+			return "None"
+		case name == "args":
+			return listOf + "string"
+		case name == "host" && a.declared("namespace") != nil:
+			return "namespace"
+		case a.members(name) != nil:
+			return moduleType
+		}
+		return ""
+	}
+	if a.tests[id] {
+		return known("test")
+	}
+	v := a.variable(id)
+	if v == nil {
+		return ""
+	}
+	if !v.typed {
+		v.typed = true // what goes round in a circle has no type
+		v.typ = a.variableType(v)
+	}
+	return v.typ
+}
+
+// variableType is the one type of all that a variable is given.
+func (a *analysis) variableType(v *variable) string {
+	if a.tests[v.first] && len(v.bindings) == 1 {
+		return known("test")
+	}
+	typ := ""
+	for i, b := range v.bindings {
+		t := a.bindingType(b)
+		if i > 0 && t != typ || t == "" {
+			return ""
+		}
+		typ = t
+	}
+	const long = 200 // tuples of tuples can double it with every line
+	switch {
+	case len(typ) > long:
+		return ""
+	case v.grows && strings.HasPrefix(typ, listOf):
+		return "list"
+	}
+	return typ
+}
+
+func (a *analysis) bindingType(b binding) string {
+	if b.way == defined {
+		return "function"
+	}
+	if b.from == nil || b.way == augmented {
+		return ""
+	}
+	if b.way == unpacked {
+		from := b.from
+		for i, at := range b.path { // x, y = 1, 2
+			list, ok := unparen(from).(*syntax.TupleExpr)
+			if !ok || at >= len(list.List) {
+				return part(a.typeOf(from), b.path[i:])
+			}
+			from = list.List[at]
+		}
+		return a.typeOf(from)
+	}
+	typ := a.typeOf(b.from)
+	if b.way == looped {
+		switch elem, ok := strings.CutPrefix(typ, listOf); {
+		case ok:
+			typ = elem
+		case typ == "range":
+			typ = "int"
+		default:
+			return ""
+		}
+	}
+	return part(typ, b.path)
+}
+
+// part is the type of an element of an element.
+func part(typ string, path []int) string {
+	for _, at := range path {
+		if elem, ok := strings.CutPrefix(typ, listOf); ok {
+			typ = elem
+			continue
+		}
+		all := elements(typ)
+		if at >= len(all) {
+			return ""
+		}
+		typ = all[at]
+	}
+	return typ
+}
+
+// elements are the types in "(link, link)"; nil for what is no such type.
+func elements(typ string) []string {
+	if !strings.HasPrefix(typ, "(") || !strings.HasSuffix(typ, ")") {
+		return nil
+	}
+	var all []string
+	depth, from := 0, 1
+	for i := 1; i < len(typ); i++ {
+		switch c := typ[i]; {
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth == 0 && (c == ',' || c == ')'):
+			all = append(all, strings.TrimSpace(typ[from:i]))
+			from = i + 1
+		}
+	}
+	return all
+}
+
+func known(typ string) string {
+	if typ == "any" || typ == "struct" {
+		return ""
+	}
+	return typ
+}
+
+func same(x, y string) string {
+	if x == y {
+		return x
+	}
+	return ""
+}
+
+func unparen(e syntax.Expr) syntax.Expr {
+	for {
+		p, ok := e.(*syntax.ParenExpr)
+		if !ok {
+			return e
+		}
+		e = p.X
+	}
+}
+
+func small(e syntax.Expr) (int, bool) {
+	if lit, ok := e.(*syntax.Literal); ok {
+		n, ok := lit.Value.(int64)
+		return int(n), ok && n >= 0 && n < 1<<16
+	}
+	return 0, false
+}

@@ -1,0 +1,75 @@
+package runtime
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"go.starlark.net/syntax"
+)
+
+// widest is how many characters of a line are shown.
+const widest = 160
+
+// at writes a message with its position, and the line of the source with a caret below the place.
+func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
+	fmt.Fprintf(b, "%s: %s\n", printable(pos.String()), printable(msg))
+	text := []rune(line(pos, sources))
+	if len(text) == 0 {
+		return
+	}
+	col := min(max(int(pos.Col)-1, 0), len(text))
+	before, after := "", ""
+	if from := col - widest/2; len(text) > widest && from > 0 {
+		text, col, before = text[from:], col-from, "... "
+	}
+	if len(text) > widest {
+		text, after = text[:widest], " ..."
+	}
+	caret := strings.Repeat(" ", len(before))
+	for _, r := range text[:col] {
+		if r == '\t' {
+			caret += "\t" // so that it is as wide as the terminal shows the other one
+		} else {
+			caret += strings.Repeat(" ", cells(r))
+		}
+	}
+	fmt.Fprintf(b, "    %s%s%s\n    %s^\n", before, string(text), after, caret)
+}
+
+// line is the line of the source that a position is in.
+func line(pos syntax.Position, sources Sources) string {
+	lines := strings.Split(sources[pos.Filename()], "\n")
+	if n := int(pos.Line); n >= 1 && n <= len(lines) {
+		return printable(strings.TrimRight(lines[n-1], "\r"))
+	}
+	return ""
+}
+
+// wide are the characters that terminals show in two cells: those of East Asia (UAX #11), and emoji.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0xa4cf, 1}, {0xac00, 0xd7a3, 1}, {0xf900, 0xfaff, 1},
+		{0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1}},
+	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f680, 0x1f6ff, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
+}
+
+// cells is how many cells of a terminal a character that printable let through takes.
+func cells(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0 // it is shown on the one before it
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}
+
+// printable quotes what would move the cursor or change the colours of a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,140 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/metrics"
+	"strconv"
+	"time"
+
+	"go.starlark.net/starlark"
+)
+
+const (
+	// grace is how long a run that was told to end may take for that.
+	grace = 2 * time.Second
+	// glance is how often the process's memory is looked at.
+	glance = 25 * time.Millisecond
+	// mostStack is four times what 100,000 calls of Starlark functions need, which is where the interpreter itself draws
+	// the line. More is a function of its own that follows a value down, until Go ends the process at twice as much.
+	mostStack = 1000 << 20
+)
+
+// watch ends a phase of the run that takes too much memory, and abandons one that was told to end and does not. The
+// phase ends it by calling stop.
+func (s *Session) watch(ctx context.Context, end context.CancelCauseFunc) (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticks := time.NewTicker(glance)
+		defer ticks.Stop()
+		var told time.Time
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ticks.C:
+			}
+			heap, stack := inUse()
+			most, now := s.o.MaxMemory, false
+			switch {
+			case stack > mostStack && s.o.Abandon != nil:
+				now = true
+				end(fmt.Errorf("a value is nested too deep for what the script does with it"))
+			case most > 0 && heap > most:
+				now = heap > most+most/2
+				end(fmt.Errorf("the script uses more than %d MiB of memory", most>>20))
+			}
+			if told.IsZero() && ctx.Err() != nil {
+				told = time.Now()
+			}
+			if !told.IsZero() && (now || time.Since(told) > grace) && s.o.Abandon != nil {
+				s.o.Abandon(s, &Interrupted{Cause: context.Cause(ctx), At: stackOf(s.thread.Load()), Stuck: true})
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// inUse is how many bytes the process has in use.
+func inUse() (heap, stack uint64) {
+	of := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(of)
+	return of[0].Value.Uint64(), of[1].Value.Uint64()
+}
+
+// innermost is where an error first happened: a load passes on the error of what it loaded.
+func innermost(err error) (at *starlark.EvalError) {
+	var outer starlark.CallStack
+	for e := new(starlark.EvalError); errors.As(err, &e); err = e.Unwrap() {
+		if at != nil && elsewhere(at, e) {
+			outer = append(outer, at.CallStack...)
+		}
+		at = e
+	}
+	if at != nil {
+		at = &starlark.EvalError{Msg: at.Msg, CallStack: append(outer, at.CallStack...)}
+	}
+	return at
+}
+
+// elsewhere reports whether an error happened in another thread than the one that passed it on: in a module.
+func elsewhere(outer, inner *starlark.EvalError) bool {
+	return len(outer.CallStack) > 0 && len(inner.CallStack) > 0 && outer.CallStack[0] != inner.CallStack[0]
+}
+
+// watchArgs are what a run's helper is told to watch: the run of a lab, and for how much memory to kill which process.
+func watchArgs(o Options) []string {
+	args := []string{"watch", o.Lab}
+	if o.MaxMemory > 0 {
+		args = append(args, strconv.Itoa(os.Getpid()), strconv.FormatUint(o.MaxMemory/2*3, 10))
+	}
+	return args
+}
+
+// bound kills the process that started this one, a run, when that has asked for more memory than a number of bytes and
+// does not see to it itself within a second: Go's collector stops all of a process, and waits for a step that fills a
+// huge value as long as that takes. Once it was killed, told has the reason.
+func bound(args []string) (told <-chan string, err error) {
+	if len(args) != 2 {
+		return nil, nil
+	}
+	pid, err1 := strconv.Atoi(args[0])
+	most, err2 := strconv.ParseUint(args[1], 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	run, err := os.FindProcess(pid)
+	if err != nil || os.Getppid() != pid {
+		return nil, err // it has ended already
+	}
+	killed := make(chan string, 1)
+	go func() {
+		var since time.Time
+		for range time.Tick(glance) {
+			statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+			var data uint64 // pages that it may write to, touched or not (proc_pid_statm(5))
+			if _, e := fmt.Sscan(string(statm), new(string), new(string), new(string), new(string), new(string), &data); err != nil || e != nil {
+				return // it has ended
+			}
+			switch {
+			case data*uint64(os.Getpagesize()) <= most:
+				since = time.Time{}
+			case since.IsZero():
+				since = time.Now()
+			case time.Since(since) > time.Second:
+				reason := fmt.Sprintf("had asked for more than %d MiB of memory and was killed", most>>20)
+				killed <- reason // first: who waits for the run's end looks then
+				_ = run.Kill()   // it may have ended by itself
+				return
+			}
+		}
+	}()
+	return killed, nil
+}
