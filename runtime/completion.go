@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -12,7 +13,8 @@ func (r *REPL) scope() *Scope {
 	for n, v := range r.in.globals {
 		own[n] = !same(r.s.globals[n], v)
 	}
-	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links, Files: files}
+	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links,
+		Files: func(dir string) []string { return files(filepath.Join(r.s.loader.root, dir)) }}
 }
 
 func (r *REPL) namespaces() (names []string) {

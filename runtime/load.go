@@ -195,7 +195,11 @@ func ResolveLoad(root, from, label string) (string, error) {
 	case rooted:
 		return filepath.Join(root, rel), inside(root, filepath.Join(root, rel))
 	}
-	name := filepath.Join(filepath.Dir(from), label)
+	dir := filepath.Dir(from)
+	if strings.HasPrefix(from, "<repl:") {
+		dir = root
+	}
+	name := filepath.Join(dir, label)
 	return name, inside(root, name)
 }
 

@@ -224,6 +224,7 @@ func (r *REPL) leave() {
 	for {
 		line, err := r.In.Prompt(question)
 		if err != nil {
+			r.leaving = !errors.Is(err, ErrAborted)
 			return
 		}
 		switch answer := strings.TrimSpace(line); strings.ToLower(answer) {

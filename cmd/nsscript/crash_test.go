@@ -41,10 +41,11 @@ func mine(t *testing.T, k int) bool {
 
 // A crash is one process that is killed at one of its failpoints, or, with at 0, one that ends by itself.
 type crash struct {
-	args []string
-	at   int
-	all  bool // its watcher dies with it
-	log  string
+	args  []string
+	typed string // what it reads
+	at    int
+	all   bool // its watcher dies with it
+	log   string
 	// Instead of a kill: which request fails, and how (see failpoint.Fault).
 	fault string
 }
@@ -72,6 +73,9 @@ func (c crash) end(t *testing.T) (out string, code int) {
 	}
 	var buf bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &buf, &buf
+	if c.typed != "" {
+		cmd.Stdin = strings.NewReader(c.typed)
+	}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -91,6 +92,9 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 			timed, release := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("it ran longer than %s", o.timeout))
 			return timed, func() { release(); done() }
 		}
+	}
+	if script != "" && o.root == "" {
+		o.root = filepath.Dir(script)
 	}
 	s, err := begin(o, lab, chosen, enters(o, args) && script == "", runtime.Options{Vocabulary: voc, Script: absolute(either(script, "<repl>")), Args: args,
 		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})

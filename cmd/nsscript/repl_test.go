@@ -81,6 +81,10 @@ func TestREPLStory(t *testing.T) {
 	y.enter("a", "link eth0")
 	y.keys("\x04")
 	y.expect("keep lab repl with 7 changes?")
+	y.keys("\x03")
+	y.expect(">>> ")
+	y.keys("\x04")
+	y.expect("keep lab repl with 7 changes?")
 	y.keys("\r")
 	y.expect("rolled back 7 changes; nothing left behind")
 	if code, text := y.end(); code != 0 {
@@ -338,16 +342,18 @@ func TestREPLKept(t *testing.T) {
 func TestREPLScript(t *testing.T) {
 	before := nstest.Dump(t)
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/lab.star", []byte(`a, b = veth(netns(args[0]), netns("n2"))`+"\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"lab.star": `load("lib.star", "pair")` + "\na, b = pair(args[0])\n", "lib.star": "def pair(n):\n    return veth(netns(n), netns('n2'))\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cmd := nsscript("-i", dir+"/lab.star", "n1")
-	cmd.Stdin = strings.NewReader("a.ns\nfor l in [a, b]:\n    l.set(mtu = 1400)\n\na.mtu\n:save " + dir + "/saved.star\nfail('x')\n2 + 2")
+	cmd.Stdin = strings.NewReader("load('lib.star', again = 'pair')\na.ns\nfor l in [a, b]:\n    l.set(mtu = 1400)\n\na.mtu\n:save " + dir + "/saved.star\nfail('x')\n2 + 2")
 	out, code := outcome(t, cmd)
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	contains(t, out, "namespace n1\n", "1400\n", "saved 4 inputs", "\n4\n", "rolled back 8 changes; nothing left behind")
+	contains(t, out, "namespace n1\n", "1400\n", "saved 5 inputs", "\n4\n", "rolled back 8 changes; nothing left behind")
 	if strings.Contains(out, ">>>") {
 		t.Errorf("nobody sees a prompt: %s", out)
 	}
