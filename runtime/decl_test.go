@@ -50,7 +50,6 @@ type callArgs struct {
 	H    starlark.Value   `arg:"theta?" doc:"the eighth"`
 	I    string           `arg:"iota" doc:"the ninth, which is needed"`
 	Rest []starlark.Tuple `arg:"**kappa" doc:"all others"`
-	left int              // no parameter
 }
 
 func (a *callArgs) Query(*View) (starlark.Value, error) {
