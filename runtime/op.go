@@ -153,7 +153,8 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	r.pass(changes)
 	r.again(changes)
 	held := r.vanished()
-	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // there is an event for a namespace that has gone, and none for the other ends of its links
 		r.again(changes)
 		held = r.vanished()
 	}
