@@ -439,19 +439,27 @@ func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
 	return all
 }
 
-// bridgesOf saves the bridge that a link is a port of, and the one that it joins: a bridge takes its own mac, mtu and
-// carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with its first
-// carrier.
+// bridgesOf saves the bridge that a link is a port of, and the one that it joins, with what stands on them: a bridge takes its
+// own mac, mtu and carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with
+// its first carrier.
 func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kernel.Image, err error) {
 	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
 		if index == 0 {
 			continue
 		}
-		img, err := m.Image(kernel.LinkRef{NS: l.NS, Index: index})
+		br, err := m.Read(kernel.LinkRef{NS: l.NS, Index: index})
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, img.Stake("mtu", "mac"))
+		img, err := m.Image(br.LinkRef)
+		if err != nil {
+			return nil, err
+		}
+		above, err := m.ImagesAbove(br)
+		if err != nil {
+			return nil, err
+		}
+		images = append(append(images, img.Stake("mtu", "mac")), above...)
 	}
 	return images, nil
 }

@@ -19,7 +19,8 @@ import (
 )
 
 var (
-	rounds   = flag.Int("rounds", 300, "worlds that TestProperty makes, from seed 1 on")
+	rounds   = flag.Int("rounds", 300, "worlds that TestProperty makes, one a seed")
+	first    = flag.Uint64("first", 1, "the seed that TestProperty begins with")
 	oneSeed  = flag.Uint64("seed", 0, "the one seed that TestProperty takes")
 	failures = flag.Int64("failures", 5, "failing seeds after which TestProperty stops")
 )
@@ -256,7 +257,7 @@ func TestProperty(t *testing.T) {
 			t.Errorf("op %q is not in the table of acts", op.Kind())
 		}
 	}
-	from, to := uint64(1), uint64(*rounds)
+	from, to := *first, *first+uint64(*rounds)-1
 	if *oneSeed != 0 {
 		from, to = *oneSeed, *oneSeed
 	}

@@ -144,6 +144,7 @@ var wider = []struct {
 	{"move of a port", bridged, []act{move}, false},
 	{"move of one end away from the other, and changes there", much, []act{move, settingOf("m0", "mtu", "1300"), settingOf("m0", "up", "on"), addition("m0", "10.9.0.1/24")}, false},
 	{"mtu of a macvlan with its link's", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0", []act{settingOf("m0", "mtu", "1000")}, false},
+	{"mtu of a macvlan over a bridge with that of a port", bridged + "link add v0 link b0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad", []act{settingOf("m0", "mtu", "1000")}, false},
 	{"macvlan over a link that goes down", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0; route add 10.53.0.0/16 via 10.3.0.9", []act{settingOf("m0", "up", "off")}, false},
 	{"macvlan over a link that moves", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.3.0.1/24 dev v0", []act{move}, false},
 }

@@ -76,6 +76,9 @@ func newWorld(seed uint64) *madeWorld {
 	if w.chance(6) {
 		w.in("neigh add proxy %s dev %s", w.pick("10.9.9.9", "fd09::9"), main)
 	}
+	if w.chance(6) {
+		w.above(main)
+	}
 	for range w.rand.IntN(4) {
 		w.sysctl(w.pick(append(w.links, "lo", "default")...))
 	}
@@ -92,6 +95,18 @@ func (w *madeWorld) veth() {
 		w.parts = append(w.parts, part{"away", "link set m1 up"})
 	}
 	w.links = append(w.links, "m1")
+}
+
+// above makes a link that stands on another.
+func (w *madeWorld) above(l string) {
+	w.in("link add v0 link %s type macvlan", l)
+	w.attrs("v0")
+	w.in("link set v0 %s", w.pick("up", "up", "down"))
+	w.in("addr add 10.4.0.1/24 dev v0")
+	w.in("addr add fd04::1/64 dev v0 nodad")
+	w.in("route add 10.54.0.0/16 via 10.4.0.9%s", w.maybe(2, " dev v0 onlink"))
+	w.in("-6 route add fd54::/64 via fd04::9")
+	w.links = append(w.links, "v0")
 }
 
 func (w *madeWorld) in(format string, args ...any) {
