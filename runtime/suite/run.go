@@ -206,8 +206,9 @@ func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error
 	return nil
 }
 
-// outOfMemory is what Go says at its end when it gets no more memory.
-var outOfMemory = regexp.MustCompile(`(?s)(fatal error: runtime: (cannot allocate|out of) memory|runtime: out of memory|fatal error: out of memory).*`)
+// outOfMemory is what Go says at its end when it gets no more memory, also for the stack of a thread.
+var outOfMemory = regexp.MustCompile(`(?s)(fatal error: runtime: (cannot allocate|out of) memory|runtime: out of memory|fatal error: out of memory|` +
+	`runtime/cgo: pthread_create failed|runtime: failed to create new OS thread).*`)
 
 // unreported says why a case ended without a word.
 func (o *Options) unreported(ctx, hard context.Context, code int, sig syscall.Signal, res *Result) string {
