@@ -253,25 +253,15 @@ func (r *REPL) watch(expr string) error {
 	tick := time.NewTicker(r.interval)
 	defer tick.Stop()
 	for {
-		begin := len(r.s.changes)
 		val, u, err := r.in.eval(ctx, name, expr)
-		if ctx.Err() != nil {
-			r.said(u)
-			return nil
-		}
 		var text strings.Builder
 		if err != nil {
 			r.s.Report(&text, err)
 		} else {
 			r.render(&text, val)
-			in := r.in.done[len(r.in.done)-1]
-			r.in.unbind(in)
-			r.in.done = r.in.done[:len(r.in.done)-1]
-			if len(r.s.changes) > begin {
-				u = r.s.undoFrom(begin)
-			}
+			u = r.in.drop()
 		}
-		if len(u.Left) > 0 {
+		if ctx.Err() != nil || len(u.Left) > 0 {
 			r.said(u)
 			return nil
 		}

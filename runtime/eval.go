@@ -195,6 +195,19 @@ func (in *inputs) undo(n int) (gone []*input, u Undoing) {
 	return gone, u
 }
 
+// drop takes back the last input as if it had never been, changes or not.
+func (in *inputs) drop() (u Undoing) {
+	last := in.done[len(in.done)-1]
+	if len(in.s.changes) > last.begin {
+		if u = in.s.undoFrom(last.begin); len(u.Left) > 0 {
+			return u
+		}
+	}
+	in.unbind(last)
+	in.done = in.done[:len(in.done)-1]
+	return u
+}
+
 // forgetLast forgets the last input if it has the given text and changed nothing.
 func (in *inputs) forgetLast(text string) {
 	if n := len(in.done) - 1; n >= 0 && in.done[n].text == text && in.done[n].begin == len(in.s.changes) {
