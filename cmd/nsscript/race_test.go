@@ -2,5 +2,5 @@
 
 package main
 
-// raced says whether the tests are built with the race detector.
+// raced: the race detector's own memory is more than a test may have.
 const raced = true
