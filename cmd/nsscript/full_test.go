@@ -52,7 +52,7 @@ func wants(t *testing.T, code int, says string, args ...string) {
 	}
 }
 
-const oneLink = `veth(host, netns("n1"), name = "full0", addrs = ("10.1.0.1/24", "10.1.0.2/24"))`
+const oneLink = `veth(host, netns("n1"), name = "full0", up = False, addrs = ("10.1.0.1/24", "10.1.0.2/24"))`
 
 // TestFullRun runs on a /run that has room for less and less: it is refused before anything is changed.
 func TestFullRun(t *testing.T) {
