@@ -357,6 +357,11 @@ func TestFailpointsHit(t *testing.T) {
 			hits(t, log, "down", filepath.Base(dir))
 		}
 	}
+	repl := crash{args: []string{"-i", "--lab", "first", "-c", "netns('n1')"}, typed: ":commit other\n", log: log}
+	if out, code := repl.end(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	down(t)
 	cleaned(t, before, crash{}, "")
 	text, err := os.ReadFile(log)
 	if err != nil {
