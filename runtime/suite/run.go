@@ -78,15 +78,25 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) (S
 	var wg sync.WaitGroup
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	begin, next := time.Now(), make(chan Case)
+	begin, next := time.Now(), make(chan Case, len(cases))
+	for _, c := range cases {
+		next <- c
+	}
+	close(next)
 	for range max(o.Jobs, 1) {
 		wg.Go(func() {
 			for c := range next {
 				mu.Lock()
+				enough := o.FailFast && s.Failed > 0 || ctx.Err() != nil
 				for _, r := range reporters {
-					r.Start(c)
+					if !enough {
+						r.Start(c)
+					}
 				}
 				mu.Unlock()
+				if enough {
+					return
+				}
 				res := o.one(ctx, c)
 				mu.Lock()
 				switch res.Status {
@@ -104,19 +114,6 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) (S
 			}
 		})
 	}
-	for _, c := range cases {
-		mu.Lock()
-		enough := o.FailFast && s.Failed > 0
-		mu.Unlock()
-		if enough || ctx.Err() != nil {
-			break
-		}
-		select {
-		case next <- c:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
 	wg.Wait()
 	s.Elapsed = time.Since(begin)
 	var errs []error
