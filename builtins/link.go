@@ -536,6 +536,7 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
+	o.Image.Stake("up", "master")
 	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
