@@ -33,7 +33,12 @@ func dead(t *testing.T, scenario string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := strings.ReplaceAll(string(src), `fail("at the end")`, "") + `
+	return deadOf(t, strings.ReplaceAll(string(src), `fail("at the end")`, ""))
+}
+
+func deadOf(t *testing.T, src string) []byte {
+	t.Helper()
+	code := src + `
 print("ready")
 eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
 `

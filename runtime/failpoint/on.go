@@ -56,8 +56,14 @@ func init() {
 	}
 }
 
+// At is called at every hit, when a test in this process has set it.
+var At func(name string)
+
 // Hit passes a failpoint, and dies at the one that the test has chosen.
 func Hit(name string) {
+	if At != nil {
+		At(name)
+	}
 	state.Lock()
 	defer state.Unlock()
 	state.hits++

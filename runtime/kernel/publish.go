@@ -75,32 +75,35 @@ const unmounters = 16
 // Unmount takes the namespaces off their names, which Unpublish is then to remove. The kernel sleeps in every unmount
 // until no processor can be looking at the mount any more; these sleep together. What it does not do is left to Unpublish.
 func (m *Machine) Unmount(refs []NSRef) {
-	paths := make(chan string, len(refs))
+	mounts := make(chan int, len(refs))
 	for _, ref := range refs {
 		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if err != nil {
 			continue
 		}
 		if ours, mounted, err := m.whose(fd, ref); err == nil && ours && mounted {
-			paths <- ref.Path
+			mounts <- fd
+		} else {
+			unix.Close(fd)
 		}
-		unix.Close(fd)
 	}
-	close(paths)
+	close(mounts)
 	var all sync.WaitGroup
-	for range min(unmounters, len(paths)) {
+	for range min(unmounters, len(mounts)) {
 		all.Go(func() {
-			for path := range paths {
-				_ = unmount(path) // Unpublish tries again, and says why not
+			for fd := range mounts {
+				_ = unmount(fd) // Unpublish tries again, and says why not
+				unix.Close(fd)
 			}
 		})
 	}
 	all.Wait()
 }
 
-func unmount(path string) error {
+// unmount takes away the mount that was opened, whatever stands on its path by now. EINVAL: somebody else was faster.
+func unmount(fd int) error {
 	failpoint.Hit("namespace: before a mount is taken away")
-	return failpoint.Call(func() error { return unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+	return failpoint.Call(func() error { return unix.Unmount("/proc/self/fd/"+strconv.Itoa(fd), unix.MNT_DETACH) })
 }
 
 // Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
@@ -110,29 +113,39 @@ func (m *Machine) Unpublish(ref NSRef) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "delete namespace", ref.Name, nil)
 	}
+	var last error
 	for below := false; ; below = true {
-		fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if errors.Is(err, unix.ENOENT) {
-			return nil
-		} else if err != nil {
+		again, err := m.unpublishTop(ref, below)
+		// When somebody else was faster, another look tells what is there now.
+		if !again || err != nil && (last != nil || !errors.Is(err, unix.EINVAL)) {
 			return fail(err, "delete namespace", ref.Name, nil)
 		}
-		ours, mounted, err := m.whose(fd, ref)
-		unix.Close(fd)
-		switch {
-		case err != nil:
-			return fail(err, "delete namespace", ref.Name, nil)
-		case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
-			return fail(covered(ref.Path), "delete namespace", ref.Name, nil)
-		case !mounted:
-			failpoint.Hit("namespace: before the file is removed")
-			// Removing the file also detaches the copies of the mount in other mount namespaces.
-			return fail(failpoint.Call(func() error { return unix.Unlink(ref.Path) }), "delete namespace", ref.Name, nil)
-		}
-		if err := unmount(ref.Path); err != nil {
-			return fail(err, "delete namespace", ref.Name, nil)
-		}
+		last = err
 	}
+}
+
+// unpublishTop takes away what stands uppermost under a namespace's name; below says that a mount of its own was above it.
+// again says that it was one more of these.
+func (m *Machine) unpublishTop(ref NSRef, below bool) (again bool, err error) {
+	fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	ours, mounted, err := m.whose(fd, ref)
+	switch {
+	case err != nil:
+		return false, err
+	case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
+		return false, covered(ref.Path)
+	case !mounted:
+		failpoint.Hit("namespace: before the file is removed")
+		// Removing the file also detaches the copies of the mount in other mount namespaces.
+		return false, failpoint.Call(func() error { return unix.Unlink(ref.Path) })
+	}
+	return true, unmount(fd)
 }
 
 // covered is ErrDiverged for a name that is somebody else's by now, and ErrInTheWay when theirs is only mounted on top of
