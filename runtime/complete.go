@@ -14,6 +14,7 @@ type Scope struct {
 	Vocabulary *Vocabulary
 	Names      starlark.StringDict // what names mean
 	Types      map[string]string   // the types of those whose value is not known
+	Functions  map[string]*Decl    // how those are called that are functions which were not run
 	Own        map[string]bool     // which of them are not predeclared
 	// What strings may name; each may be nil.
 	Namespaces, Links func() []string
@@ -77,6 +78,7 @@ func (sc *Scope) operands(at argument, word string, first bool) (all []string) {
 		all = append(all, "True", "False")
 	}
 	names := append(slices.Collect(maps.Keys(sc.Names)), slices.Collect(maps.Keys(sc.Types))...)
+	names = append(names, slices.Collect(maps.Keys(sc.Functions))...)
 	names = slices.DeleteFunc(names, func(n string) bool {
 		// All that is predeclared is too much to show to who has typed nothing.
 		return word == "" && !sc.Own[n] || strings.HasPrefix(n, mark)
@@ -138,10 +140,11 @@ func (sc *Scope) paths(word string) (all []string) {
 
 // An argument is where in a call a text ends.
 type argument struct {
-	load  bool    // in load(), at its path
-	decl  *Decl   // what is called; nil when that is not known
-	param *Param  // which parameter the argument is for
-	left  []Param // those that can be given here by name
+	load   bool    // in load(), at its path
+	decl   *Decl   // what is called; nil when that is not known
+	params []Param // of what is called
+	param  *Param  // which parameter the argument is for
+	left   []Param // those that can be given here by name
 }
 
 // argument finds the call that the text ends in, and what it was given already.
@@ -158,7 +161,7 @@ func (sc *Scope) argument(toks []token, open []int) (at argument) {
 	}
 	callee := sc.meaning(toks[:i])
 	params := callee.params()
-	at.decl = callee.decl
+	at.decl, at.params = callee.decl, params
 	given := map[string]bool{}
 	positional, first, depth := 0, i+1, 0
 	for j := i + 1; j <= len(toks); j++ {

@@ -14,7 +14,7 @@ func (r *REPL) scope() *Scope {
 		own[n] = !same(r.s.globals[n], v)
 	}
 	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links,
-		Files: func(dir string) []string { return files(filepath.Join(r.s.loader.root, dir)) }}
+		Files: func(dir string) []string { return Entries(filepath.Join(r.s.loader.root, dir)) }}
 }
 
 func (r *REPL) namespaces() (names []string) {
@@ -36,8 +36,8 @@ func (r *REPL) links() (names []string) {
 	return names
 }
 
-// files lists a folder; folders in it end with a slash.
-func files(dir string) (names []string) {
+// Entries lists what is in a folder and not hidden; folders in it end with a slash.
+func Entries(dir string) (names []string) {
 	if dir == "" {
 		dir = "."
 	}
@@ -98,7 +98,7 @@ func (r *REPL) completeCommand(line string) (head string, candidates []string) {
 		return head, beginning([]string{"rows ", "interval "}, arg)
 	case ":load", ":save":
 		dir := arg[:strings.LastIndex(arg, "/")+1]
-		return head + dir, beginning(files(dir), arg[len(dir):])
+		return head + dir, beginning(Entries(dir), arg[len(dir):])
 	case ":time", ":watch":
 		from, candidates := r.scope().Complete(arg)
 		return head + arg[:from], candidates

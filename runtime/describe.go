@@ -10,30 +10,49 @@ import (
 
 // Signature is how the builtin is called, as one line of Starlark.
 func (d *Decl) Signature() string {
-	params := d.Params
-	if d.isMethod() {
-		params = params[1:]
-	}
-	var parts []string
+	sig, _ := d.signature()
+	return sig
+}
+
+// signature is Signature and where in it each parameter begins and ends that a call can give.
+func (d *Decl) signature() (sig string, at [][2]int) {
+	var b strings.Builder
+	b.WriteString(d.Name + "(")
 	star := false
-	for _, p := range params {
-		if p.Keyword && !star {
-			parts, star = append(parts, "*"), true
+	part := func(text string) {
+		if !strings.HasSuffix(b.String(), "(") {
+			b.WriteString(", ")
 		}
+		b.WriteString(text)
+	}
+	for _, p := range d.given() {
+		if p.Keyword && !star {
+			part("*")
+			star = true
+		}
+		text := p.Name
 		switch {
 		case p.Rest != "":
-			parts, star = append(parts, p.Rest+p.Name), true
-		case p.Required:
-			parts = append(parts, p.Name)
-		default:
-			parts = append(parts, p.Name+"="+p.Default)
+			text, star = p.Rest+text, true
+		case !p.Required:
+			text += "=" + p.Default
 		}
+		part(text)
+		at = append(at, [2]int{b.Len() - len(text), b.Len()})
 	}
-	sig := d.Name + "(" + strings.Join(parts, ", ") + ")"
+	b.WriteString(")")
 	if d.Result != "" && d.Result != "None" {
-		sig += " -> " + d.Result
+		b.WriteString(" -> " + d.Result)
 	}
-	return sig
+	return b.String(), at
+}
+
+// given lists the parameters that a call can give: all but the receiver.
+func (d *Decl) given() []Param {
+	if d.isMethod() {
+		return d.Params[1:]
+	}
+	return d.Params
 }
 
 // isMethod: a method's first parameter is named after its type.
@@ -44,31 +63,39 @@ func (d *Decl) isMethod() bool {
 
 // Help is the builtin's whole reference as text for a terminal, or as Markdown.
 func (d *Decl) Help(markdown bool) string {
-	var b strings.Builder
 	if markdown {
-		fmt.Fprintf(&b, "### %s\n\n```\n%s\n```\n\n%s\n", d.Name, d.Signature(), d.Doc)
-	} else {
-		fmt.Fprintf(&b, "%s\n\n    %s\n", d.Signature(), strings.ReplaceAll(d.Doc, "\n", "\n    "))
+		return fmt.Sprintf("### %s\n\n```\n%s\n```\n\n%s", d.Name, d.Signature(), d.text())
 	}
-	params := d.Params
-	if d.isMethod() {
-		params = params[1:]
-	}
-	if len(params) > 0 {
-		b.WriteByte('\n')
-	}
-	for _, p := range params {
-		how := p.Type
-		if !p.Required && p.Rest == "" && p.Default != "None" {
-			how += ", default " + p.Default
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n    %s\n", d.Signature(), strings.ReplaceAll(d.Doc, "\n", "\n    "))
+	for i, p := range d.given() {
+		if i == 0 {
+			b.WriteByte('\n')
 		}
-		if markdown {
-			fmt.Fprintf(&b, "- `%s%s` (%s): %s\n", p.Rest, p.Name, how, p.Doc)
-		} else {
-			fmt.Fprintf(&b, "    %-10s %s (%s)\n", p.Rest+p.Name, p.Doc, how)
-		}
+		fmt.Fprintf(&b, "    %-10s %s (%s)\n", p.Rest+p.Name, p.Doc, p.how())
 	}
 	return b.String()
+}
+
+// text is the doc and the parameters, as Markdown.
+func (d *Decl) text() string {
+	var b strings.Builder
+	b.WriteString(d.Doc + "\n")
+	for i, p := range d.given() {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "- `%s%s` (%s): %s\n", p.Rest, p.Name, p.how(), p.Doc)
+	}
+	return b.String()
+}
+
+// how is what can be given for the parameter, and what it is when nothing is.
+func (p *Param) how() string {
+	if !p.Required && p.Rest == "" && p.Default != "None" {
+		return p.Type + ", default " + p.Default
+	}
+	return p.Type
 }
 
 // Summary is the first sentence of a doc.

@@ -115,3 +115,39 @@ func isBlock(text string) bool {
 	toks, _ := lex(text)
 	return len(toks) > 0 && toks[0].kind == tokName && (toks[0].text == "def" || toks[0].text == "if" || toks[0].text == "for")
 }
+
+// LineAt is where the line begins and ends that an offset of a text is in; one goes on while brackets are open.
+func LineAt(text string, at int) (begin, end int) {
+	toks, _ := lex(text[:at])
+	for _, t := range toks {
+		if t.kind == tokEnd {
+			begin = t.pos + 1
+		}
+	}
+	toks, _ = lex(text[begin:])
+	for _, t := range toks {
+		if end = begin + t.pos; t.kind == tokEnd && end >= at {
+			return begin, end
+		}
+	}
+	if n := strings.IndexByte(text[at:], '\n'); n >= 0 { // a bracket stays open
+		return begin, at + n
+	}
+	return begin, len(text)
+}
+
+// TokenAt is where the name, number or string begins and ends that an offset of a text is in or at the end of; where there is
+// none, the character.
+func TokenAt(text string, at int) (begin, end int) {
+	toks, _ := lex(text)
+	for _, t := range toks {
+		if end := t.pos + len(t.text); t.pos <= at && at <= end && t.kind != tokOp && t.kind != tokEnd && (at < end || t.kind == tokName) {
+			return t.pos, end
+		}
+	}
+	if at >= len(text) || text[at] == '\n' {
+		return at, at
+	}
+	_, size := utf8.DecodeRuneInString(text[at:])
+	return at, at + size
+}

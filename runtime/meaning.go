@@ -78,6 +78,9 @@ func (sc *Scope) meaning(toks []token) (m meaning) {
 }
 
 func (sc *Scope) name(name string) meaning {
+	if d := sc.Functions[name]; d != nil {
+		return meaning{decl: d}
+	}
 	switch v := sc.Names[name].(type) {
 	case nil:
 		if typ := sc.Types[name]; typ != "" {
@@ -175,10 +178,7 @@ func (m meaning) attrs(voc *Vocabulary) (names []string) {
 // params lists what can be given in a call, without the receiver.
 func (m meaning) params() (params []Param) {
 	if m.decl != nil {
-		if m.decl.isMethod() {
-			return m.decl.Params[1:]
-		}
-		return m.decl.Params
+		return m.decl.given()
 	}
 	if f, ok := m.val.(*starlark.Function); ok {
 		for i := range f.NumParams() {

@@ -43,28 +43,13 @@ type File struct {
 // that load() may not leave; empty, it is the folder of the script that nobody loads. Files that are loaded and not given
 // are read from the disk.
 func Files(voc *runtime.Vocabulary, root string, files ...File) []Finding {
-	c := &checker{voc: voc, units: map[string]*unit{}}
-	var given []*unit
-	for _, f := range files {
-		if u := c.units[filepath.Clean(f.Name)]; u == nil {
-			given = append(given, c.add(f.Name, f.Source))
-		}
-	}
-	// A script that another one loads is seen from there: its root is the other's.
-	for _, u := range given {
-		c.follow(u, rootOf(root, u), nil, map[*unit]bool{}, false)
-	}
-	done := map[*unit]bool{}
-	for _, all := range []bool{false, true} { // scripts that load each other in a circle have no first one
-		for _, u := range given {
-			if (all || !u.loaded) && !done[u] {
-				c.follow(u, rootOf(root, u), nil, done, true)
-			}
-		}
-	}
-	var found []Finding
-	for u := range done {
-		c.inspect(u)
+	return NewIndex(voc, root, files...).Findings()
+}
+
+// Findings is what is wrong with the scripts of the index.
+func (x *Index) Findings() (found []Finding) {
+	for u := range x.seen {
+		x.inspect(u)
 		found = append(found, u.meant()...)
 	}
 	slices.SortFunc(found, func(a, b Finding) int {
@@ -85,6 +70,7 @@ type unit struct {
 	file   *syntax.File    // what of it could be parsed; nil when nothing
 	gaps   map[string]bool // words in what could not be parsed
 	loaded bool            // by another file
+	root   string          // of what it loads, as it was visited last
 	found  []Finding
 }
 

@@ -19,7 +19,7 @@ func (c *checker) follow(u *unit, root string, trail []*unit, seen map[*unit]boo
 	if seen[u] {
 		return
 	}
-	seen[u] = true
+	seen[u], u.root = true, root
 	if u.file == nil {
 		return
 	}

@@ -57,11 +57,10 @@ type analysis struct {
 
 // inspect looks for all that can be found in a file alone.
 func (c *checker) inspect(u *unit) {
-	if u.file == nil {
+	a := c.analyse(u)
+	if a == nil {
 		return
 	}
-	a := &analysis{c, u, map[*syntax.Ident]*variable{}, nil, map[*syntax.Ident]bool{}, map[*syntax.Ident]bool{}, map[syntax.Node]bool{}}
-	a.collect()
 	a.silence()
 	a.unused()
 	a.flow(u.file.Stmts)

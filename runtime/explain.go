@@ -1,0 +1,112 @@
+package runtime
+
+import (
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+)
+
+// An Explanation is what is known of a word in a text.
+type Explanation struct {
+	Kind string // "builtin", "function", "attribute", "parameter", "module", "keyword" or "variable"
+	Code string // as Starlark would have it: a signature, or a name and its type
+	Doc  string // Markdown
+}
+
+// Explain tells what the word means that text ends with; rest is what stands behind it. Nothing is called.
+func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
+	toks, open := lex(text)
+	n := len(toks) - 1
+	if n < 0 || toks[n].kind != tokName || toks[n].pos+len(toks[n].text) != len(text) {
+		return e, false
+	}
+	name := toks[n].text
+	if keyword(name) {
+		return Explanation{"keyword", name, "A word of Starlark."}, true
+	}
+	if n > 0 && toks[n-1].text == "." {
+		return sc.explainAttr(toks, name)
+	}
+	if rest = strings.TrimLeft(rest, " \t"); len(open) > 0 && strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") {
+		for _, p := range sc.argument(toks[:n], open).params {
+			if p.Name == name {
+				return Explanation{"parameter", p.Name + ": " + p.how(), p.Doc}, true
+			}
+		}
+		return e, false
+	}
+	m := sc.name(name)
+	switch v := m.val.(type) {
+	case *starlarkstruct.Module:
+		return Explanation{"module", name, lines(v.AttrNames())}, true
+	case *starlark.Builtin:
+		return Explanation{"builtin", name + "(...)", "A function of [Starlark](https://github.com/bazelbuild/starlark/blob/master/spec.md#" + name + ") itself."}, true
+	}
+	if _, known := sc.Types[name]; known && m.decl == nil && m.val == nil && m.typ == "" {
+		return Explanation{"variable", name, ""}, true
+	}
+	return sc.explain(name, m)
+}
+
+// explainAttr explains the word behind a dot.
+func (sc *Scope) explainAttr(toks []token, name string) (e Explanation, ok bool) {
+	typ := sc.meaning(toks[:len(toks)-2]).typeName()
+	for _, t := range sc.Vocabulary.Types {
+		for _, a := range t.Attrs {
+			if t.Name == typ && a.Name == name {
+				return Explanation{"attribute", typ + "." + name + ": " + a.Type, a.Doc}, true
+			}
+		}
+	}
+	return sc.explain(name, sc.meaning(toks))
+}
+
+func (sc *Scope) explain(name string, m meaning) (e Explanation, ok bool) {
+	switch d := m.decl; {
+	case d != nil && sc.Functions[name] == d:
+		return Explanation{"function", d.Signature(), d.Doc}, true
+	case d != nil:
+		return Explanation{"builtin", d.Signature(), d.text()}, true
+	}
+	typ := m.typeName()
+	if typ == "" {
+		return e, false
+	}
+	e = Explanation{Kind: "variable", Code: name + ": " + typ}
+	for _, t := range sc.Vocabulary.Types {
+		if t.Name == typ {
+			e.Doc = t.Doc
+		}
+	}
+	return e, true
+}
+
+func lines(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
+
+// A Call is a call that a text ends in.
+type Call struct {
+	Signature  string
+	Doc        string   // Markdown
+	Parameters [][2]int // where in the signature each begins and ends
+	Docs       []string // theirs
+	Active     int      // which of them the text is about to give; -1 for none
+}
+
+// Call finds the call that a text ends in; false when it ends in none whose function is known.
+func (sc *Scope) Call(text string) (c Call, ok bool) {
+	toks, open := lex(text)
+	at := sc.argument(toks, open)
+	if at.decl == nil {
+		return c, false
+	}
+	c = Call{Doc: at.decl.Doc, Active: -1}
+	c.Signature, c.Parameters = at.decl.signature()
+	for i, p := range at.decl.given() {
+		c.Docs = append(c.Docs, p.Doc)
+		if at.param != nil && at.param.Name == p.Name {
+			c.Active = i
+		}
+	}
+	return c, true
+}
