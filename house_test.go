@@ -31,7 +31,10 @@ func TestImports(t *testing.T) {
 		module + "/builtins":                           "cmd/nsscript",
 		"github.com/creack/pty":                        "cmd/nsscript",
 		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
-		module + "/runtime":                            "cmd/nsscript builtins runtime/check runtime/format runtime/suite",
+		module + "/runtime":                            "cmd/nsscript builtins runtime/check runtime/format runtime/lsp runtime/suite",
+		module + "/runtime/check":                      "cmd/nsscript runtime/lsp",
+		"github.com/sourcegraph/jsonrpc2":              "runtime/lsp",
+		module + "/runtime/lsp":                        "cmd/nsscript",
 		module + "/runtime/suite":                      "cmd/nsscript",
 		module + "/runtime/nstest":                     "",
 	}

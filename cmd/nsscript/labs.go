@@ -193,16 +193,20 @@ func docCommand() *cobra.Command {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{Use: "version", Short: "Print the version", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		version := "devel"
-		if info, ok := debug.ReadBuildInfo(); ok {
-			version = info.Main.Version + " " + info.GoVersion
-			for _, s := range info.Settings {
-				if s.Key == "vcs.revision" {
-					version += " " + s.Value[:min(12, len(s.Value))]
-				}
-			}
-		}
-		_, err := fmt.Println("nsscript " + version)
+		_, err := fmt.Println("nsscript " + version())
 		return err
 	}}
+}
+
+func version() string {
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version + " " + info.GoVersion
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				version += " " + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return version
 }

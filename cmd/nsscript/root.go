@@ -153,7 +153,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 
