@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -202,10 +203,27 @@ func (n *Namespace) get(kind int, parts ...nl.NetlinkRequestData) ([]byte, error
 
 // dump asks for all objects of a kind until one answer is whole, and returns each one's message.
 func (n *Namespace) dump(kind int, header nl.NetlinkRequestData) (all [][]byte, err error) {
+	var before [][]byte
 	for range dumpTries {
-		if all, err = n.request(kind, unix.NLM_F_DUMP, header); !errors.Is(err, errInterrupted) {
+		all, err = n.request(kind, unix.NLM_F_DUMP, header)
+		switch {
+		case errors.Is(err, errInterrupted):
+		case err != nil || kind != unix.RTM_GETADDR || inOne(all) || before != nil && slices.EqualFunc(before, all, bytes.Equal):
 			return all, err
+		default:
+			before, err = all, errInterrupted
 		}
 	}
 	return nil, fmt.Errorf("%w, %d times: %w", errInterrupted, dumpTries, unix.EAGAIN)
+}
+
+// inOne reports whether a dump surely came in one message. One of addresses that did not may be wrong without being marked
+// as interrupted: the kernel makes it without a lock, and counts a change only after it (__ipv6_ifa_notify in
+// net/ipv6/addrconf.c), so a dump can step over an address, or find one twice, at just that moment. Not twice in the same way.
+func inOne(all [][]byte) bool {
+	size := 0
+	for _, m := range all {
+		size += unix.SizeofNlMsghdr + len(m)
+	}
+	return size < 3<<10 // less than the least that the kernel puts into one
 }
