@@ -99,10 +99,24 @@ func made(changes []change) map[kernel.Object]bool {
 	return all
 }
 
-// moot reports whether all that an op touches is, or is inside, something of the given.
-func moot(op Op, made map[kernel.Object]bool) bool {
+// guests lists the links that changes moved and did not make, by the identity that they had at each time. What is done to
+// one in a namespace that the changes made does not go with that: the link is brought back.
+func guests(changes []change, made map[kernel.Object]bool) map[kernel.Object]bool {
+	all := map[kernel.Object]bool{}
+	for _, c := range changes {
+		if mover, ok := c.op.(Mover); ok {
+			if from, to := mover.Moves(); !made[from.Object()] {
+				all[to.Object()] = true
+			}
+		}
+	}
+	return all
+}
+
+// moot reports whether all that an op touches was made by the changes that are undone, or is inside of that.
+func (r *rollback) moot(op Op) bool {
 	for _, o := range op.Touches() {
-		if !made[o] && !made[kernel.Object{Cookie: o.Cookie}] {
+		if !r.ours[o] && (!r.ours[kernel.Object{Cookie: o.Cookie}] || r.guests[o]) {
 			return false
 		}
 	}
@@ -145,6 +159,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		}
 	}
 	r := rollback{m: m, log: log, ours: made(changes), undone: map[int]bool{}, logged: map[int]bool{}}
+	r.guests = guests(changes, r.ours)
 	for _, c := range changes {
 		if p, ok := c.op.(Publisher); ok {
 			r.names = append(r.names, p.Publishes())
@@ -188,6 +203,7 @@ type rollback struct {
 	m      *kernel.Machine
 	log    *journal.Log
 	ours   map[kernel.Object]bool // what the changes made
+	guests map[kernel.Object]bool // what they moved
 	names  []kernel.NSRef         // the namespaces among that
 	watch  *kernel.Vanishing      // of these, from when the first loses its name
 	undone map[int]bool
@@ -312,7 +328,7 @@ func (r *rollback) unname(todo []change) int {
 	var refs []kernel.NSRef
 	for len(todo) > 0 {
 		c := todo[len(todo)-1]
-		if p, ok := c.op.(Publisher); !ok && !moot(c.op, r.ours) {
+		if p, ok := c.op.(Publisher); !ok && !r.moot(c.op) {
 			break
 		} else if ok && r.unpublishing(p.Publishes()) == nil {
 			refs = append(refs, p.Publishes())
@@ -363,7 +379,7 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 			}
 		}
 	}
-	if moot(c.op, r.ours) {
+	if r.moot(c.op) {
 		return true, nil
 	}
 	if u, ok := c.op.(Unmaker); ok && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -76,6 +77,7 @@ type Session struct {
 
 	changes []change
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
+	guests  map[kernel.Object]int // which of them moved a link there that none of them made
 	frames  []int                 // where in changes each transaction that is running began
 	entered bool                  // the lab was there before: see Enter
 	base    int                   // how many of the changes are its own
@@ -100,7 +102,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, guests: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
 		s.log, err = open(m.Host().Ref(), boot)
@@ -271,7 +273,7 @@ func (s *Session) fresh(op Op) bool {
 		return ok && at >= begin
 	}
 	for _, o := range op.Touches() {
-		if !within(o) && !within(kernel.Object{Cookie: o.Cookie}) {
+		if _, guest := s.guests[o]; !within(o) && (guest || !within(kernel.Object{Cookie: o.Cookie})) {
 			return false
 		}
 	}
@@ -291,6 +293,8 @@ func (s *Session) remember(c change) {
 		from, to := mover.Moves()
 		if born, ok := s.born[from.Object()]; ok {
 			s.born[to.Object()] = born
+		} else if _, before := s.guests[to.Object()]; !before {
+			s.guests[to.Object()] = at
 		}
 	}
 }
@@ -298,10 +302,8 @@ func (s *Session) remember(c change) {
 // forget drops the changes from one on, which were undone.
 func (s *Session) forget(begin int) {
 	s.changes = s.changes[:begin]
-	for o, at := range s.born {
-		if at >= begin {
-			delete(s.born, o)
-		}
+	for _, of := range []map[kernel.Object]int{s.born, s.guests} {
+		maps.DeleteFunc(of, func(_ kernel.Object, at int) bool { return at >= begin })
 	}
 }
 

@@ -1,0 +1,52 @@
+package builtins
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// TestGuest has a script move a link that was there into a namespace that it makes, and change all of it there. What is in the
+// namespace goes with it, but not that.
+func TestGuest(t *testing.T) {
+	nstest.IP(t, "link", "add", "guest0", "type", "veth", "peer", "name", "guest1")
+	nstest.IP(t, "link", "set", "guest0", "alias", "before")
+	nstest.IP(t, "link", "set", "guest0", "txqueuelen", "77")
+	nstest.IP(t, "addr", "add", "10.88.0.1/24", "dev", "guest0")
+	t.Cleanup(func() { nstest.IP(t, "link", "del", "guest0") })
+	before := nstest.Dump(t)
+	for _, inner := range []string{
+		`there(n)`,
+		`attempt(lambda: there(n) or fail("back"))`,
+		`there(n); there(netns("b"))`,
+		`there(n); l.set(ns = host); there(n)`,
+		`assert.false(attempt(lambda: [there(n), l.set(ns = host), l.set(ns = n), fail("back")]).ok)`,
+		`l.set(ns = n); assert.false(attempt(lambda: there(n) or fail("back")).ok); there(n)`,
+	} {
+		src := `
+n = netns("a")
+l = host.link("guest0")
+def there(n):
+    l.set(ns = n)
+    l.set(name = "other0", mtu = 1400, mac = "02:00:00:00:00:99", alias = "after", txqlen = 5, group = 7)
+    addr(l, "10.60.0.1/24")
+    sysctl(n, "net.ipv4.conf.other0.rp_filter", 2)
+    up(l)
+    l.set(name = "guest0")
+` + inner + "\n"
+		s, _, err := session(t, src)
+		if err != nil {
+			t.Errorf("%s: %v", inner, err)
+		}
+		if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+			t.Errorf("%s: %v, left %v", inner, err, u.Left)
+		}
+		nstest.Same(t, before)
+	}
+	out, err := exec.Command("ip", "-d", "link", "show", "guest0").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "qlen 77") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
