@@ -306,7 +306,7 @@ func (r *REPL) set(arg string) error {
 	value = strings.TrimSpace(value)
 	switch n, err := strconv.Atoi(value); {
 	case arg == "":
-		fmt.Fprintf(r.Out, "rows %d\ninterval %s\n", r.rows, r.interval)
+		fmt.Fprintf(r.Out, "rows %d\ninterval %s\n", r.most(), r.interval)
 	case name == "rows" && err == nil && n > 0:
 		r.rows = n
 	case name == "interval":

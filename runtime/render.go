@@ -29,7 +29,7 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 		return
 	}
 	text := brief(v)
-	if items != nil && utf8.RuneCountInString(text) > r.Width() {
+	if items != nil && utf8.RuneCountInString(text) > r.width() {
 		r.fill(w, text[:1], text[len(text)-1:], items)
 		return
 	}
@@ -46,9 +46,9 @@ func (r *REPL) fill(w io.Writer, open, shut string, items []starlark.Value) {
 	shown, line := 0, ""
 	for rows := 0; shown < len(items); shown++ {
 		text := cut(brief(items[shown]), longest) + ","
-		if line != "" && utf8.RuneCountInString(line)+utf8.RuneCountInString(text)+1 > r.Width() {
+		if line != "" && utf8.RuneCountInString(line)+utf8.RuneCountInString(text)+1 > r.width() {
 			fmt.Fprintln(w, line)
-			if line = ""; rows+1 == r.rows {
+			if line = ""; rows+1 == r.most() {
 				break
 			}
 			rows++
@@ -63,6 +63,26 @@ func (r *REPL) fill(w io.Writer, open, shut string, items []starlark.Value) {
 	}
 	r.rest(w, shown, len(items))
 	fmt.Fprintln(w, shut)
+}
+
+// width is how long a line can be.
+func (r *REPL) width() int {
+	if _, columns := r.Size(); columns > 0 {
+		return columns
+	}
+	return 80
+}
+
+// most is how many rows are shown at once: what was set, or as many as fit on the screen with what stands around them.
+func (r *REPL) most() int {
+	const around, least, unknown = 4, 5, 40 // the titles, what is said of the rest, and the prompt
+	if r.rows > 0 {
+		return r.rows
+	}
+	if lines, _ := r.Size(); lines > 0 {
+		return max(lines-around, least)
+	}
+	return unknown
 }
 
 // rest says what is not shown.
@@ -158,7 +178,7 @@ func (r *REPL) columns(items []starlark.Value) (cols []string) {
 
 // table writes a row for each value. Columns in which nothing is are left out, and the widest of those that do not fit.
 func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
-	shown := items[:min(len(items), r.rows)]
+	shown := items[:min(len(items), r.most())]
 	var cols [][]string
 	var widths []int
 	for _, name := range names {
@@ -182,7 +202,7 @@ func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
 		}
 	}
 	var hidden []string
-	for total(widths) > r.Width() && len(cols) > 1 {
+	for total(widths) > r.width() && len(cols) > 1 {
 		widest := 1
 		for i := range widths[1:] {
 			if widths[i+1] >= widths[widest] {

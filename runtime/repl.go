@@ -30,8 +30,9 @@ var ErrAborted = errors.New("aborted")
 // exported, then a session that it observes, then call Run.
 type REPL struct {
 	In       LineReader
-	Out, Err io.Writer  // what is asked for, and the rest
-	Width    func() int // of what Out is shown on
+	Out, Err io.Writer // what is asked for, and the rest
+	// Size is that of the terminal that Out is shown on; 0 is unknown.
+	Size func() (lines, columns int)
 	// Input makes the context of one input. It ends when the user interrupts that.
 	Input func() (ctx context.Context, done func())
 	// Shell starts a shell in a namespace of the lab and returns when it has ended; nil when there can be none.
@@ -47,7 +48,7 @@ type REPL struct {
 	def      string   // the input before, when it defined a function
 	more     bool     // the input goes on where that ended
 	trace    bool
-	rows     int
+	rows     int // how many of a table are shown; 0 is as many as fit
 	interval time.Duration
 	saved    string // what :save wrote last
 	leaving  bool
@@ -70,9 +71,9 @@ func (r *REPL) Observe(ev Event) {
 // Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there is
 // bound to its names.
 func (r *REPL) Start(s *Session) error {
-	r.s, r.in, r.rows, r.interval = s, s.inputs(), 40, time.Second
-	if r.Width == nil {
-		r.Width = func() int { return 80 }
+	r.s, r.in, r.interval = s, s.inputs(), time.Second
+	if r.Size == nil {
+		r.Size = func() (int, int) { return 0, 0 }
 	}
 	if !s.entered {
 		return nil

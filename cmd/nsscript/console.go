@@ -197,12 +197,12 @@ func (t *console) AppendHistory(entry string) {
 	}
 }
 
-// Width is how wide what is shown can be.
-func (t *console) Width() int {
-	if w, _, err := term.GetSize(1); err == nil && w > 0 {
-		return w
+// Size is how much can be shown at once.
+func (t *console) Size() (lines, columns int) {
+	if w, h, err := term.GetSize(1); err == nil && w > 0 && h > 0 {
+		return h, w
 	}
-	return 80
+	return 0, 0
 }
 
 // hangupPatience is how long a command may go on whose terminal is gone.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/x/vt"
 	"github.com/creack/pty"
 )
 
@@ -25,6 +26,7 @@ type tty struct {
 	text       []byte
 	seen       int
 	gone       bool
+	screen     *vt.Emulator // what a person sees
 }
 
 // onTTY starts nsscript on a terminal of its own.
@@ -37,7 +39,7 @@ func onTTY(t *testing.T, cmd *exec.Cmd, size *pty.Winsize) *tty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &tty{t: t, cmd: cmd, own: own, their: their}
+	y := &tty{t: t, cmd: cmd, own: own, their: their, screen: vt.NewEmulator(max(int(size.Cols), 1), max(int(size.Rows), 1))}
 	y.more = sync.NewCond(&y.mu)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = their, their, their
 	if cmd.SysProcAttr == nil {
@@ -53,6 +55,7 @@ func onTTY(t *testing.T, cmd *exec.Cmd, size *pty.Winsize) *tty {
 			n, err := own.Read(part)
 			y.mu.Lock()
 			y.text = append(y.text, part[:n]...)
+			_, _ = y.screen.Write(part[:n]) // it takes everything
 			y.gone = err != nil
 			y.more.Broadcast()
 			y.mu.Unlock()
@@ -61,12 +64,20 @@ func onTTY(t *testing.T, cmd *exec.Cmd, size *pty.Winsize) *tty {
 			}
 		}
 	}()
+	answers := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(own, y.screen) // what a terminal answers when it is asked
+		answers <- err
+	}()
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil { // the test has failed
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
 		their.Close()
+		if err := errors.Join(y.screen.Close(), <-answers); err != nil {
+			t.Error(err)
+		}
 	})
 	return y
 }
@@ -91,6 +102,50 @@ func (y *tty) expect(want string) {
 	}
 }
 
+// shows waits until the screen is as wanted, and returns its lines: the last one is the cursor's, up to the cursor.
+func (y *tty) shows(what string, wanted func(lines []string) bool) (lines []string) {
+	y.t.Helper()
+	alarm := time.AfterFunc(30*time.Second, func() { y.mu.Lock(); y.gone = true; y.more.Broadcast(); y.mu.Unlock() })
+	defer alarm.Stop()
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for {
+		at := y.screen.CursorPosition()
+		lines = lines[:0]
+		for row := range at.Y + 1 {
+			var line strings.Builder
+			for col := range y.screen.Width() {
+				if row == at.Y && col == at.X {
+					break
+				}
+				if cell := y.screen.CellAt(col, row); cell == nil || cell.Content == "" {
+					line.WriteByte(' ')
+				} else {
+					line.WriteString(cell.Content)
+				}
+			}
+			lines = append(lines, line.String())
+			if row < at.Y {
+				lines[row] = strings.TrimRight(lines[row], " ")
+			}
+		}
+		if wanted(lines) {
+			return lines
+		}
+		if y.gone {
+			_ = y.cmd.Process.Kill() // it may have ended
+			y.t.Fatalf("%s is not shown, but\n%s", what, strings.Join(lines, "\n"))
+		}
+		y.more.Wait()
+	}
+}
+
+// prompt waits until an empty prompt is all that is in the cursor's line.
+func (y *tty) prompt() []string {
+	y.t.Helper()
+	return y.shows("the prompt", func(lines []string) bool { return lines[len(lines)-1] == ">>> " })
+}
+
 // keys types.
 func (y *tty) keys(text string) {
 	y.t.Helper()
@@ -103,10 +158,12 @@ func (y *tty) keys(text string) {
 func (y *tty) enter(line string, shown ...string) {
 	y.t.Helper()
 	y.keys(line + "\r")
+	y.expect("\r\n") // the line has been read; the prompt before it is drawn anew with every key
 	for _, s := range shown {
 		y.expect(s)
 	}
 	y.expect(">>> ")
+	y.prompt()
 }
 
 // end waits for the end of nsscript.
