@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -16,8 +17,11 @@ import (
 func TestREPLStory(t *testing.T) {
 	before := nstest.Dump(t)
 	y := onTTY(t, replCommand(t), screen)
-	y.expect(">>> ")
+	y.enter("")
 	modes, start := y.modes(), nstest.Dump(t)
+	for !strings.Contains(modes, "-isig") {
+		modes = y.modes()
+	}
 	y.enter(`a, b = veth(netns("n1"), netns("n2"))`)
 	y.enter(`addr(a, "10.0.0.1/24")`, "address 10.0.0.1/24")
 	y.enter(`addr(b, "10.0.0.2/24")`)
@@ -75,7 +79,12 @@ func TestREPLStory(t *testing.T) {
 	y.keys("\x03")
 	y.expect("$ ")
 	y.enter("exit 3")
-	if after := y.modes(); after != modes {
+	// The line editor shows its prompt, then sets the modes.
+	after := y.modes()
+	for deadline := time.Now().Add(10 * time.Second); after != modes && time.Now().Before(deadline); {
+		after = y.modes()
+	}
+	if after != modes {
 		t.Errorf("the terminal was given back as\n%s, it was\n%s", after, modes)
 	}
 	y.enter("a", "link eth0")
@@ -284,7 +293,7 @@ func TestREPLKept(t *testing.T) {
 		y.expect("$ ")
 		y.keys("stty size; echo rea''dy\r")
 		y.expect("24 80")
-		y.expect("ready")
+		y.expect("ready\r\n$ ")
 		y.enter("exit")
 		y.keys(":commit mine\r")
 		y.expect("lab mine is up, with 8 changes")

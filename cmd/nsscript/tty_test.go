@@ -39,7 +39,7 @@ func onTTY(t *testing.T, cmd *exec.Cmd, size *pty.Winsize) *tty {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &tty{t: t, cmd: cmd, own: own, their: their, screen: vt.NewEmulator(max(int(size.Cols), 1), max(int(size.Rows), 1))}
+	y := &tty{t: t, cmd: cmd, own: own, their: their, screen: vt.NewEmulator(80, 24)} // also when it does not say so
 	y.more = sync.NewCond(&y.mu)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = their, their, their
 	if cmd.SysProcAttr == nil {
