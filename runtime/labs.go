@@ -155,7 +155,7 @@ func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
 	}
 	err = l.dir.Await(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil, l.dir.Sweep(name)
 	} else if err != nil {
 		return nil, err
 	}
@@ -165,10 +165,11 @@ func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
 	default:
 	}
 	r.Undoing, r.Err = l.undo(name, false)
-	for _, err := range []error{journal.ErrKept, os.ErrNotExist, journal.ErrLive} {
-		if errors.Is(r.Err, err) { // it ended well, or another nsscript was faster
-			return nil, nil
-		}
+	switch {
+	case errors.Is(r.Err, os.ErrNotExist):
+		return nil, l.dir.Sweep(name)
+	case errors.Is(r.Err, journal.ErrKept), errors.Is(r.Err, journal.ErrLive): // it ended well, or another nsscript was faster
+		return nil, nil
 	}
 	return r, nil
 }

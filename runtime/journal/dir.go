@@ -235,6 +235,20 @@ func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
 	return e, ok, nil
 }
 
+// Sweep removes the folder of a run whose process died when its journal was gone already.
+func (d *Dir) Sweep(name string) error {
+	unlock, err := d.lock(false)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer unlock()
+	defer d.leave()
+	d.entry(name) // looking at it is what sweeps; what cannot be removed is said to the next who looks
+	return nil
+}
+
 // entry looks at a run while the folder is locked, and sweeps it away when it never began.
 func (d *Dir) entry(name string) (Entry, bool) {
 	e := Entry{Name: name}
