@@ -3,6 +3,7 @@ package runtime
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Stdout.WriteString("ready\n")
 		os.Stdout.WriteString(<-told + "\n")
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the run has been killed: this process is to do it
 	}
 }
 
@@ -36,7 +38,8 @@ func greedy() {
 	watcher := exec.Command("/proc/self/exe")
 	watcher.Env = append(os.Environ(), role+"=watch "+strconv.Itoa(os.Getpid())+" "+strconv.Itoa(1<<30))
 	out, err := watcher.StdoutPipe()
-	if err == nil {
+	in, err2 := watcher.StdinPipe() // it ends with this process
+	if err = errors.Join(err, err2); err == nil {
 		err = watcher.Start()
 	}
 	if err != nil {
@@ -54,6 +57,7 @@ func greedy() {
 		}
 	}()
 	time.Sleep(time.Minute)
+	in.Close()
 	os.Exit(int(huge[0]))
 }
 
