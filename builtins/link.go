@@ -499,6 +499,8 @@ type moveLink struct {
 	Image  *kernel.Image   `json:"image,omitempty"`
 	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
 	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of
+
+	whole bool
 }
 
 func (o *moveLink) Kind() string { return "link set netns" }
@@ -509,6 +511,7 @@ func (o *moveLink) Claims() []runtime.Claim {
 	return append(claims(o.From, append(o.Above[:len(o.Above):len(o.Above)], o.Others...)...), runtime.ClaimLink(o.To))
 }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
+func (o *moveLink) Wholly(whole bool)                { o.whole = whole }
 
 // Touches has the namespace that the link goes to: it does not end there with the one that it was made in.
 func (o *moveLink) Touches() []kernel.Object {
@@ -536,7 +539,6 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
-	o.Image.Stake("up", "master")
 	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
@@ -562,7 +564,11 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	} else {
 		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
-	err := m.Restore(o.Image)
+	img := o.Image
+	if !o.whole {
+		img = img.Clone().Stake("up", "master") // the rest of it is nobody's doing, or somebody else's
+	}
+	err := m.Restore(img)
 	if err == nil {
 		err = m.Reopen(o.From, o.Above)
 	}

@@ -43,6 +43,9 @@ type Maker interface{ Makes() []kernel.Object }
 // A Mover is an op after which a link has another identity.
 type Mover interface {
 	Moves() (from, to kernel.LinkRef)
+	// Wholly is called before Undo. whole says that something which was done to the link since could not be undone for
+	// itself, so that the link is to be made what it was, and not only what moving it changed.
+	Wholly(whole bool)
 }
 
 // A Publisher is an op whose undoing takes a namespace's name away; rollback waits until the kernel has destroyed it.
@@ -297,6 +300,7 @@ func (f failure) leftovers() []Leftover {
 
 // pass goes once through changes, newest first.
 func (r *rollback) pass(todo []change) {
+	before := r.failed
 	r.failed = nil
 	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
@@ -305,6 +309,11 @@ func (r *rollback) pass(todo []change) {
 			named = r.unname(todo[:i+1])
 		}
 		moot, err := r.undo(c, todo[:i])
+		for _, f := range before {
+			if moot && f.seq == c.seq && f.final() {
+				err = f.err // what somebody else changed is as it was
+			}
+		}
 		if r.undone[c.seq] = err == nil; err != nil {
 			r.failed = append(r.failed, failure{c, err})
 			continue
@@ -379,8 +388,14 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 			}
 		}
 	}
-	if r.moot(c.op) {
+	if r.moot(c.op) || r.fetched(c, older) {
 		return true, nil
+	}
+	if mover, ok := c.op.(Mover); ok {
+		_, to := mover.Moves()
+		mover.Wholly(slices.ContainsFunc(r.failed, func(f failure) bool {
+			return f.seq > c.seq && !f.final() && slices.Contains(f.op.Touches(), to.Object())
+		}))
 	}
 	if u, ok := c.op.(Unmaker); ok && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
 		return false, nil
@@ -392,6 +407,18 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 	}
 	failpoint.Hit("change: before it is undone")
 	return false, c.op.Undo(r.m)
+}
+
+// fetched reports whether the link that a change was done to has been brought back since, and made what it was.
+func (r *rollback) fetched(c change, older []change) bool {
+	return slices.ContainsFunc(older, func(old change) bool {
+		mover, ok := old.op.(Mover)
+		if !ok || !r.undone[old.seq] {
+			return false
+		}
+		_, to := mover.Moves()
+		return slices.Contains(c.op.Touches(), to.Object())
+	})
 }
 
 // unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end

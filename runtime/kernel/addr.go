@@ -68,14 +68,15 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	return fail(err, op, object, n)
 }
 
-// TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place.
+// TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place. In
+// namespaces that a run made, which this process may not know to be such, addresses have no mark.
 func (m *Machine) TakeBack(a Addr) error {
 	n, index, err := m.find(a.Link)
 	if err != nil {
 		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
 	}
 	msg, err := n.findAddr(index, a)
-	if err == nil && msg != nil && n.next == 0 && keepsProto() && !bytes.Equal(attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
+	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() && !bytes.Equal(attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
 		err = ErrDiverged
 	}
 	if err != nil {

@@ -42,6 +42,13 @@ func (img *Image) Stake(attrs ...string) *Image {
 	return img
 }
 
+// Clone is an image of which less can be made.
+func (img *Image) Clone() *Image {
+	other := *img
+	other.Attrs, other.Sysctls = maps.Clone(img.Attrs), maps.Clone(img.Sysctls)
+	return &other
+}
+
 // StakeSysctls leaves in an image only those settings that a change can have changed.
 func (img *Image) StakeSysctls(keys ...string) *Image {
 	maps.DeleteFunc(img.Sysctls, func(k, _ string) bool { return !slices.Contains(keys, k) })
