@@ -150,6 +150,14 @@ func unlessGone(err error) error {
 	return err
 }
 
+// gone is the error of a delete that is content when there is nothing.
+func (n *Namespace) gone(err error, op, object string, look func() (there bool, err error)) error {
+	if err = n.reallyGone(err, op, object, look); errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
+}
+
 // reallyGone is the error of a delete. Whatever the kernel says, it is ErrGone when a look tells that there is nothing:
 // the errno can be about something else, such as the link that an address is on. It is ErrLost too when that was it, for
 // then it may be this delete that did it.

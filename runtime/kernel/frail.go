@@ -116,7 +116,11 @@ func (n *Namespace) dropDead(img *Image) error {
 			again = again && up[int(int32(binary.NativeEndian.Uint32(hop[4:])))]
 		}
 		if again {
-			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !gone(err) {
+			err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h)))
+			if err = n.gone(err, "delete route", img.Link.Name, func() (bool, error) {
+				all, err := n.routes46()
+				return slices.ContainsFunc(all, func(r []byte) bool { return sameRoute(r, h) }), err
+			}); err != nil {
 				return err
 			}
 		}

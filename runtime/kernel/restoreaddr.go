@@ -93,9 +93,9 @@ func byFamily(all [][]byte) (v4, v6 [][]byte) {
 func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 	var errs []error
 	for _, msg := range have {
-		if err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg)); err != nil && !gone(err) {
-			errs = append(errs, err)
-		}
+		a, index := addrKey(msg), int(nl.DeserializeIfAddrmsg(msg).Index)
+		err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg))
+		errs = append(errs, n.gone(err, "delete address", a.Prefix.String(), func() (bool, error) { return n.hasAddr(index, a) }))
 	}
 	for _, msg := range want {
 		again := slices.Clone(msg)
