@@ -113,7 +113,7 @@ func report(b *strings.Builder, err error, sources Sources, outer starlark.CallS
 		}
 	}
 	if eval == nil {
-		fmt.Fprintf(b, "nsscript: %s\n", printable(message(cause)))
+		fmt.Fprintf(b, "nsscript: %s\n", Printable(message(cause)))
 	} else {
 		trail(b, append(slices.Clip(outer), eval.CallStack...), message(cause), sources)
 	}
@@ -143,7 +143,7 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 		}
 	}
 	if len(frames) == 0 {
-		fmt.Fprintf(b, "nsscript: %s\n", printable(msg))
+		fmt.Fprintf(b, "nsscript: %s\n", Printable(msg))
 		return
 	}
 	at(b, frames[0].Pos, msg, sources)
@@ -163,6 +163,6 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 
 func hint(b *strings.Builder, text string) {
 	if text != "" {
-		fmt.Fprintf(b, "  hint: %s\n", printable(text))
+		fmt.Fprintf(b, "  hint: %s\n", Printable(text))
 	}
 }

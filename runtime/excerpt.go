@@ -13,7 +13,7 @@ const widest = 160
 
 // at writes a message with its position, and the line of the source with a caret below the place.
 func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
-	fmt.Fprintf(b, "%s: %s\n", printable(pos.String()), printable(msg))
+	fmt.Fprintf(b, "%s: %s\n", Printable(pos.String()), Printable(msg))
 	text := []rune(line(pos, sources))
 	if len(text) == 0 {
 		return
@@ -41,7 +41,7 @@ func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
 func line(pos syntax.Position, sources Sources) string {
 	lines := strings.Split(sources[pos.Filename()], "\n")
 	if n := int(pos.Line); n >= 1 && n <= len(lines) {
-		return printable(strings.TrimRight(lines[n-1], "\r"))
+		return Printable(strings.TrimRight(lines[n-1], "\r"))
 	}
 	return ""
 }
@@ -64,8 +64,8 @@ func cells(r rune) int {
 	return 1
 }
 
-// printable quotes what would move the cursor or change the colours of a terminal.
-func printable(s string) string {
+// Printable replaces what would move the cursor or change the colours of a terminal.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
 			return unicode.ReplacementChar

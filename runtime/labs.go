@@ -282,7 +282,8 @@ func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
 	return l.show(w, lab, append([]kernel.NSRef{m.Host().Ref()}, lab.refs...))
 }
 
-func (l *Labs) show(w io.Writer, lab Lab, refs []kernel.NSRef) error {
+func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
+	w := new(strings.Builder)
 	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
 	for _, c := range lab.Changes {
 		for _, lost := range c.Lost {
@@ -299,7 +300,8 @@ func (l *Labs) show(w io.Writer, lab Lab, refs []kernel.NSRef) error {
 			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
-	return nil
+	_, err = io.WriteString(out, Printable(w.String()))
+	return err
 }
 
 func showNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {

@@ -108,13 +108,13 @@ func brief(v starlark.Value) string {
 		}
 		return "[" + strings.Join(all, ", ") + "]"
 	case *starlarkstruct.Struct, starlark.String:
-		return printable(v.String())
+		return Printable(v.String())
 	case starlark.HasAttrs:
 		if text := v.String(); !strings.ContainsAny(text, " <[{(") {
-			return v.Type() + " " + printable(text)
+			return v.Type() + " " + Printable(text)
 		}
 	}
-	return printable(v.String())
+	return Printable(v.String())
 }
 
 func cut(s string, n int) string {
@@ -190,7 +190,7 @@ func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
 		for _, item := range shown {
 			text := ""
 			if name == itself {
-				text = cut(printable(item.String()), 2*cellMax)
+				text = cut(Printable(item.String()), 2*cellMax)
 			} else if v, err := item.(starlark.HasAttrs).Attr(name); err == nil && v != nil {
 				text = cut(cell(v), cellMax) // what it does not have, such as the peer of a bridge, is an error
 			}
@@ -239,7 +239,7 @@ func cell(v starlark.Value) string {
 	case starlark.NoneType:
 		return ""
 	case starlark.String:
-		return printable(strings.ReplaceAll(string(v), "\n", " "))
+		return Printable(strings.ReplaceAll(string(v), "\n", " "))
 	case *starlark.List:
 		var all []string
 		for e := range starlark.Elements(v) {
@@ -247,5 +247,5 @@ func cell(v starlark.Value) string {
 		}
 		return strings.Join(all, " ")
 	}
-	return printable(v.String())
+	return Printable(v.String())
 }

@@ -76,7 +76,7 @@ func aligned(to io.Writer, write func(w io.Writer)) error {
 		return err
 	}
 	for line := range strings.Lines(b.String()) {
-		fmt.Fprintln(to, strings.TrimRight(line, " \n"))
+		fmt.Fprintln(to, Printable(strings.TrimRight(line, " \n"))) // the kernel lets links have any name
 	}
 	return nil
 }

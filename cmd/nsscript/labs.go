@@ -43,7 +43,7 @@ func lsCommand() *cobra.Command {
 		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "LAB\tSTATE\tNAMESPACES\tCHANGES\tSINCE\tSCRIPT")
 		for _, l := range list {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", l.Name, l.State, len(l.Namespaces), len(l.Changes), l.Since, l.Script)
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", l.Name, l.State, len(l.Namespaces), len(l.Changes), runtime.Printable(l.Since), runtime.Printable(l.Script))
 		}
 		return w.Flush()
 	}}
@@ -84,7 +84,7 @@ func showCommand() *cobra.Command {
 			return printJSON(lab)
 		case asScript:
 			for _, c := range lab.Changes {
-				fmt.Println(c.Command)
+				fmt.Println(runtime.Printable(c.Command))
 			}
 			return nil
 		}

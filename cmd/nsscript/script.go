@@ -264,13 +264,13 @@ func (e *events) observe(ev runtime.Event) {
 		for _, lost := range ev.Lost {
 			line += "  # lost for good: " + lost
 		}
-		fmt.Fprintln(os.Stderr, line)
+		fmt.Fprintln(os.Stderr, runtime.Printable(line))
 	}
 }
 
 func (e *events) say(ev runtime.Event) {
 	if !e.o.json {
-		fmt.Fprintln(os.Stderr, ev.Text)
+		fmt.Fprintln(os.Stderr, runtime.Printable(ev.Text))
 		return
 	}
 	lines := json.NewEncoder(os.Stdout)
