@@ -39,11 +39,15 @@ func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
 
 // line is the line of the source that a position is in.
 func line(pos syntax.Position, sources Sources) string {
-	lines := strings.Split(sources[pos.Filename()], "\n")
-	if n := int(pos.Line); n >= 1 && n <= len(lines) {
-		return Printable(strings.TrimRight(lines[n-1], "\r"))
+	rest, found := sources[pos.Filename()], pos.Line >= 1
+	for n := int32(1); n < pos.Line && found; n++ {
+		_, rest, found = strings.Cut(rest, "\n")
 	}
-	return ""
+	if !found {
+		return ""
+	}
+	text, _, _ := strings.Cut(rest, "\n")
+	return Printable(strings.TrimRight(text, "\r"))
 }
 
 // wide are the characters that terminals show in two cells: those of East Asia (UAX #11), and emoji.

@@ -26,8 +26,10 @@ var std embed.FS
 
 const (
 	stdPrefix = "@std//"
-	maxSource = 1 << 20
+	MaxSource = 1 << 20 // bytes that a script may have
 	maxDepth  = 32
+	// mostFindings is more than anybody reads: a text of a megabyte can have hundreds of thousands.
+	mostFindings = 1000
 )
 
 // dialect is the Starlark that scenarios are written in.
@@ -272,9 +274,9 @@ func readSource(f *os.File) ([]byte, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", f.Name())
 	}
-	src, err := io.ReadAll(io.LimitReader(f, maxSource+1))
-	if err == nil && len(src) > maxSource {
-		err = fmt.Errorf("%s is longer than %d bytes", f.Name(), maxSource)
+	src, err := io.ReadAll(io.LimitReader(f, MaxSource+1))
+	if err == nil && len(src) > MaxSource {
+		err = fmt.Errorf("%s is longer than %d bytes", f.Name(), MaxSource)
 	}
 	return src, err
 }
@@ -289,7 +291,11 @@ func syntaxError(err error, name, text string, names map[string]bool) error {
 		one = sharpen(one, text)
 		e.List = []Finding{{one.Pos, one.Msg, syntaxHint(one, text)}}
 	case errors.As(err, &many):
-		for _, r := range many {
+		for i, r := range many {
+			if i == mostFindings {
+				e.List = append(e.List, Finding{r.Pos, fmt.Sprintf("and %d more mistakes from here on", len(many)-i), ""})
+				break
+			}
 			e.List = append(e.List, Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
 		}
 	default:

@@ -71,6 +71,7 @@ type unit struct {
 	gaps   map[string]bool // words in what could not be parsed
 	loaded bool            // by another file
 	root   string          // of what it loads, as it was visited last
+	lines  []int           // where they begin
 	found  []Finding
 }
 
@@ -132,8 +133,9 @@ var word = regexp.MustCompile(`[\pL_][\pL\pN_]*`)
 func (u *unit) parse(voc *runtime.Vocabulary) {
 	u.gaps = map[string]bool{}
 	text := u.source
-	const most = 50 // mistakes in a text that is no script at all
-	for range most {
+	const most = 50 // mistakes in a text that is no script at all, fewer when it is long
+	const work = 16 << 20
+	for i := 0; i < most && i*len(text) <= work; i++ {
 		f, err := runtime.ParseFile(u.name, []byte(text))
 		if err == nil {
 			u.file = f

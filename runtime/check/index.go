@@ -83,7 +83,7 @@ func (x *Index) Symbols(file string) (all []Symbol) {
 		}
 		at := a.u.place(v.first)
 		s := Symbol{Name: v.first.Name, Detail: a.identType(v.first), Whole: at, At: at}
-		if def := a.function(v); def != nil {
+		if def := v.function(); def != nil {
 			s.Function, s.Detail, s.Whole = true, a.u.declare(def).Signature(), a.u.place(def)
 		}
 		all = append(all, s)
@@ -92,17 +92,11 @@ func (x *Index) Symbols(file string) (all []Symbol) {
 }
 
 // function is the def statement that a variable has its only value from; nil when it is no function, or not always the same.
-func (a *analysis) function(v *variable) (def *syntax.DefStmt) {
-	if len(v.bindings) != 1 || v.bindings[0].way != defined {
+func (v *variable) function() *syntax.DefStmt {
+	if len(v.bindings) != 1 {
 		return nil
 	}
-	syntax.Walk(a.u.file, func(n syntax.Node) bool {
-		if d, ok := n.(*syntax.DefStmt); ok && d.Name == v.first {
-			def = d
-		}
-		return def == nil
-	})
-	return def
+	return v.def
 }
 
 // declare declares a script's own function as builtins are.
@@ -125,7 +119,7 @@ func (u *unit) declare(def *syntax.DefStmt) *runtime.Decl {
 		case *syntax.BinaryExpr:
 			param.Name, param.Required = nameOf(p.X), false
 			begin, end := p.Y.Span()
-			param.Default = strings.Join(strings.Fields(u.source[offset(u.source, begin):offset(u.source, end)]), " ")
+			param.Default = strings.Join(strings.Fields(u.source[u.offset(begin):u.offset(end)]), " ")
 		case *syntax.UnaryExpr:
 			keyword = true
 			if p.X == nil {
@@ -145,22 +139,26 @@ func nameOf(e syntax.Expr) string {
 	return ""
 }
 
-// offset is where in a text a position is; the end when it is behind that.
-func offset(text string, pos syntax.Position) int {
-	at := 0
-	for range pos.Line - 1 {
-		i := strings.IndexByte(text[at:], '\n')
-		if i < 0 {
-			return len(text)
+// offset is where in the text a position is; the end when it is behind that.
+func (u *unit) offset(pos syntax.Position) int {
+	if u.lines == nil {
+		u.lines = []int{0}
+		for i := range len(u.source) {
+			if u.source[i] == '\n' {
+				u.lines = append(u.lines, i+1)
+			}
 		}
-		at += i + 1
 	}
-	for i := range text[at:] {
+	if int(pos.Line) > len(u.lines) {
+		return len(u.source)
+	}
+	at := u.lines[max(pos.Line, 1)-1]
+	for i := range u.source[at:] {
 		if pos.Col--; pos.Col < 1 {
 			return at + i
 		}
 	}
-	return len(text)
+	return len(u.source)
 }
 
 // Definition finds where the name at an offset of a file gets its meaning, or the file that a load statement names. A file
@@ -172,7 +170,7 @@ func (x *Index) Definition(file string, at int) (p Place, ok bool) {
 	}
 	covers := func(n syntax.Node) bool {
 		begin, end := n.Span()
-		return offset(a.u.source, begin) <= at && at <= offset(a.u.source, end)
+		return a.u.offset(begin) <= at && at <= a.u.offset(end)
 	}
 	syntax.Walk(a.u.file, func(n syntax.Node) bool {
 		switch n := n.(type) {

@@ -45,7 +45,7 @@ func (x *Index) Scope(file string, at int) *runtime.Scope {
 		case nil:
 			return true
 		}
-		if begin, end := n.Span(); locals != nil && offset(trial.source, begin) <= at && at <= offset(trial.source, end) {
+		if begin, end := n.Span(); locals != nil && trial.offset(begin) <= at && at <= trial.offset(end) {
 			for _, b := range locals {
 				visible[a.vars[b.First]] = true
 			}
@@ -87,14 +87,14 @@ func (a *analysis) declaredAs(v *variable) *runtime.Decl {
 		}
 		for _, v := range b.order {
 			if v.scope == resolve.Global && v.first.Name == name {
-				if def := b.function(v); def != nil {
+				if def := v.function(); def != nil {
 					return from.declare(def)
 				}
 			}
 		}
 		return nil
 	}
-	if def := a.function(v); def != nil {
+	if def := v.function(); def != nil {
 		return a.u.declare(def)
 	}
 	return nil

@@ -37,7 +37,8 @@ type variable struct {
 	scope    resolve.Scope
 	bindings []binding
 	uses     int
-	grows    bool // elements are added to it in place
+	grows    bool            // elements are added to it in place
+	def      *syntax.DefStmt // the last that defines it
 
 	typed, valued bool           // whether the following have been found out, or are being
 	typ           string         // "" when it is not known
@@ -105,6 +106,9 @@ func (a *analysis) collect() {
 			a.bind(n.Vars, looped, n.X, nil)
 		case *syntax.DefStmt:
 			a.bind(n.Name, defined, nil, nil)
+			if v := a.variable(n.Name); v != nil {
+				v.def = n
+			}
 			for _, p := range n.Params {
 				a.param(p)
 			}

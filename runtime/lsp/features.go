@@ -11,13 +11,21 @@ import (
 	"github.com/nsscript/nsscript/runtime/format"
 )
 
+// mostFindings is how many are shown of a text.
+const mostFindings = 200
+
 // diagnose shows what check says of a text.
 func (d *document) diagnose(found []check.Finding) diagnostics {
 	all := diagnostics{URI: d.uri, Version: d.version, Diagnostics: []diagnostic{}}
-	for _, f := range found {
-		at := d.at(f.Line, f.Col)
-		_, end := runtime.TokenAt(d.text, at)
-		g := diagnostic{Range: d.span(at, end), Severity: severityError, Code: f.Rule, Source: "nsscript", Message: f.Message}
+	for _, f := range found[:min(len(found), mostFindings)] {
+		line, from := d.line(f.Line), 0
+		for range f.Col - 1 {
+			_, size := utf8.DecodeRuneInString(line[from:])
+			from += size
+		}
+		_, end := runtime.TokenAt(line, from)
+		begin, end := units(line[:from]), units(line[:end])
+		g := diagnostic{Range: span{position{f.Line - 1, begin}, position{f.Line - 1, end}}, Severity: severityError, Code: f.Rule, Source: "nsscript", Message: f.Message}
 		if f.Hint != "" {
 			g.Message += "\nhint: " + f.Hint
 		}
@@ -81,8 +89,7 @@ func (s *server) signatureHelp(d *document, p position) (any, error) {
 	}
 	sig := signature{Label: c.Signature, Documentation: markup{"markdown", c.Doc}, Parameters: []parameter{}}
 	for i, at := range c.Parameters {
-		units := func(n int) int { return (&document{text: c.Signature}).position(n).Character }
-		sig.Parameters = append(sig.Parameters, parameter{[2]int{units(at[0]), units(at[1])}, markup{"markdown", c.Docs[i]}})
+		sig.Parameters = append(sig.Parameters, parameter{[2]int{units(c.Signature[:at[0]]), units(c.Signature[:at[1]])}, markup{"markdown", c.Docs[i]}})
 	}
 	help := signatureHelp{Signatures: []signature{sig}}
 	if c.Active >= 0 {

@@ -143,7 +143,7 @@ func (s *server) did(ctx context.Context, conn *jsonrpc2.Conn, method string, p 
 	uri := p.TextDocument.URI
 	switch method {
 	case "textDocument/didOpen":
-		s.docs[uri] = &document{uri, path(uri), p.TextDocument.Version, p.TextDocument.Text}
+		s.docs[uri] = &document{uri: uri, name: path(uri), version: p.TextDocument.Version, text: p.TextDocument.Text}
 	case "textDocument/didChange":
 		d := s.docs[uri]
 		if d == nil {
@@ -151,12 +151,11 @@ func (s *server) did(ctx context.Context, conn *jsonrpc2.Conn, method string, p 
 		}
 		d.version = p.TextDocument.Version
 		for _, c := range p.ContentChanges {
-			if c.Range == nil {
-				d.text = c.Text
-				continue
+			begin, end := 0, len(d.text)
+			if c.Range != nil {
+				begin, end = d.offset(c.Range.Start), d.offset(c.Range.End)
 			}
-			begin, end := d.offset(c.Range.Start), d.offset(c.Range.End)
-			d.text = d.text[:begin] + c.Text + d.text[max(begin, end):]
+			d.text, d.starts = d.text[:begin]+c.Text+d.text[max(begin, end):], nil
 		}
 	case "textDocument/didClose":
 		delete(s.docs, uri)
@@ -190,7 +189,9 @@ func (s *server) sorted() (all []*document) {
 func (s *server) files() (all []check.File) {
 	seen := map[string]bool{}
 	for _, d := range s.sorted() {
-		seen[d.name] = true
+		if seen[d.name] = true; len(d.text) > runtime.MaxSource {
+			continue // none that can be run
+		}
 		all = append(all, check.File{Name: d.name, Source: []byte(d.text)})
 	}
 	for _, d := range s.sorted() {

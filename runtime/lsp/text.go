@@ -3,6 +3,7 @@ package lsp
 import (
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -16,18 +17,28 @@ type document struct {
 	name    string // as load() and findings name it
 	version int
 	text    string
+	starts  []int // where the lines of the text begin
+}
+
+// start is where a line begins; they count from 0. One behind the last is at the end.
+func (d *document) start(line int) int {
+	if d.starts == nil {
+		d.starts = []int{0}
+		for i := range len(d.text) {
+			if d.text[i] == '\n' {
+				d.starts = append(d.starts, i+1)
+			}
+		}
+	}
+	if line >= len(d.starts) {
+		return len(d.text)
+	}
+	return d.starts[max(line, 0)]
 }
 
 // offset is where a position is in the text, which may have changed since: one that is outside is moved into it.
 func (d *document) offset(p position) int {
-	at := 0
-	for range p.Line {
-		i := strings.IndexByte(d.text[at:], '\n')
-		if i < 0 {
-			return len(d.text)
-		}
-		at += i + 1
-	}
+	at := d.start(p.Line)
 	for units := 0; at < len(d.text) && d.text[at] != '\n'; {
 		r, size := utf8.DecodeRuneInString(d.text[at:])
 		if units += utf16.RuneLen(r); units > p.Character {
@@ -40,19 +51,31 @@ func (d *document) offset(p position) int {
 
 // position is the other way round.
 func (d *document) position(at int) position {
-	before := d.text[:min(at, len(d.text))]
-	p := position{Line: strings.Count(before, "\n")}
-	for _, r := range before[strings.LastIndexByte(before, '\n')+1:] {
-		p.Character += utf16.RuneLen(r)
+	at = min(at, len(d.text))
+	d.start(0)
+	line, _ := slices.BinarySearch(d.starts, at+1) // the last that does not begin behind it is the one before
+	return position{line - 1, units(d.text[d.starts[line-1]:at])}
+}
+
+// units is how long a text is in UTF-16.
+func units(text string) (n int) {
+	for _, r := range text {
+		n += utf16.RuneLen(r)
 	}
-	return p
+	return n
+}
+
+// line is a line's text; they count from 1.
+func (d *document) line(n int) string {
+	line, _, _ := strings.Cut(d.text[d.start(n-1):], "\n")
+	return line
 }
 
 func (d *document) span(begin, end int) span { return span{d.position(begin), d.position(end)} }
 
 // at is the offset of a line and a column that count from 1, the column in characters.
 func (d *document) at(line, col int) int {
-	at := d.offset(position{Line: line - 1})
+	at := d.start(line - 1)
 	for range col - 1 {
 		if at == len(d.text) || d.text[at] == '\n' {
 			break
