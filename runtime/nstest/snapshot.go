@@ -150,6 +150,8 @@ func (tab table) line(ns string, msg []byte) string {
 			settings(&more, prefix, a.value)
 		case tab.name == "link" && a.typ == 18: // IFLA_LINKINFO
 			linkInfo(&more, prefix, a.value)
+		case tab.name == "link" && a.typ == 30 && head[8]&1 == 0:
+			// IFLA_PROMISCUITY of a link that is down: what macvlans above it want is counted only while it is up
 		case tab.name == "link" && a.typ == 16 && a.value[0] == 3:
 			b.WriteString(" operstate=02") // lower layer down: whether the peer had its carrier when this was last looked at
 		case tab.name == "link" && a.typ == 6 && text(a.value) == "noop":
