@@ -123,6 +123,9 @@ func (m *Machine) Republish(ref NSRef) error {
 		}
 	} else if err := m.publish(n, ref); errors.Is(err, unix.EEXIST) {
 		// The deletion got as far as unmounting: the file below is there still.
+		if _, e := os.Lstat(ref.Path); errors.Is(e, os.ErrNotExist) {
+			return err // what was in the way has gone, or never was
+		}
 		if !bare(ref) {
 			return fail(ErrDiverged, "restore namespace", ref.Name, nil)
 		}
