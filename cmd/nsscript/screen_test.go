@@ -55,7 +55,7 @@ func TestREPLScreen(t *testing.T) {
 	y.keys("\x03")
 	y.prompt()
 	y.keys("a.m\t\t")
-	lines = y.shows("the candidates", func(l []string) bool {
+	y.shows("the candidates", func(l []string) bool {
 		return l[len(l)-1] == ">>> a.m" && strings.Join(strings.Fields(l[len(l)-2]), " ") == "mac master mtu"
 	})
 	y.keys("t\t\r")

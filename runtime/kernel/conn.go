@@ -211,7 +211,7 @@ func (n *Namespace) dump(kind int, header nl.NetlinkRequestData) (all [][]byte, 
 		case err != nil || kind != unix.RTM_GETADDR || inOne(all) || before != nil && slices.EqualFunc(before, all, bytes.Equal):
 			return all, err
 		default:
-			before, err = all, errInterrupted
+			before = all
 		}
 	}
 	return nil, fmt.Errorf("%w, %d times: %w", errInterrupted, dumpTries, unix.EAGAIN)
