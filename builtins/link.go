@@ -479,6 +479,9 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
+	if o.Attr == "mac" && o.Old == "" && l.Attr(o.Attr) != o.Value {
+		return nil // a bridge that had no port, and so none; what it has now is of a port that it has again
+	}
 	if now := l.Attr(o.Attr); now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}

@@ -136,6 +136,7 @@ var wider = []struct {
 	{"setting of default, with links that differ", pair + "net/ipv4/conf/m1/rp_filter=2", []act{writing("net.ipv4.conf.default.rp_filter", "1")}, false},
 	{"port with a smaller mac", "link add b0 type bridge; link set b0 addrgenmode none up; link add p0 address 02:00:00:00:00:99 type veth peer name p1; link set p0 master b0; link add m0 address 02:00:00:00:00:11 type veth peer name m1", []act{settingOf("m0", "master", "b0")}, false},
 	{"last port", bridged, []act{settingOf("m0", "master", "0")}, false},
+	{"mac of a bridge without ports", "link add b0 type bridge; link set b0 addrgenmode none; " + pair + "link set m0 master b0; ", []act{settingOf("m0", "master", "0"), settingOf("b0", "mac", "02:00:00:00:02:01")}, false},
 	{"last port of a bridge that takes its mac from it", "link add b0 type bridge; link set b0 addrgenmode none up; " + pair + "link set m0 master b0", []act{settingOf("m0", "master", "0")}, false},
 	{"deleted port", bridged, []act{deletion("m0")}, false},
 	{"from one bridge to another", bridged + "link add b1 type bridge; link set b1 addrgenmode none up; link add n0 type veth peer name n1; link set n0 master b1; link set n0 up; link set n1 up", []act{settingOf("m0", "master", "b1")}, false},
