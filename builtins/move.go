@@ -1,0 +1,94 @@
+package builtins
+
+import (
+	"errors"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// moveLink moves a link to another namespace.
+type moveLink struct {
+	From   kernel.LinkRef  `json:"from"`
+	To     kernel.LinkRef  `json:"to"`
+	Image  *kernel.Image   `json:"image,omitempty"`
+	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
+	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of
+
+	whole bool
+}
+
+func (o *moveLink) Kind() string { return "link set netns" }
+func (o *moveLink) Command() string {
+	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
+}
+func (o *moveLink) Claims() []runtime.Claim {
+	return append(claims(o.From, append(o.Above[:len(o.Above):len(o.Above)], o.Others...)...), runtime.ClaimLink(o.To))
+}
+func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
+func (o *moveLink) Wholly(whole bool)                { o.whole = whole }
+
+// Touches has the namespace that the link goes to: it does not end there with the one that it was made in.
+func (o *moveLink) Touches() []kernel.Object {
+	return []kernel.Object{o.From.Object(), o.To.NS.Object()}
+}
+
+func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
+	l, err := m.Read(o.From)
+	if err != nil {
+		return err
+	}
+	dst, err := m.Namespace(o.To.NS)
+	if err != nil {
+		return err
+	}
+	o.To.Name, o.To.Index = o.From.Name, o.From.Index
+	if o.From.NS.Cookie != o.To.NS.Cookie && !dst.IndexFree(o.To.Index) {
+		if o.To.Index, err = dst.FreeIndex(); err != nil {
+			return err
+		}
+	}
+	if fresh {
+		return nil
+	}
+	if o.Image, err = m.Image(o.From); err != nil {
+		return err
+	}
+	if o.Others, err = bridgesOf(m, l, ""); err != nil {
+		return err
+	}
+	if o.Above, err = m.ImagesAbove(l); err != nil {
+		return err
+	}
+	return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+}
+
+func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
+
+func (o *moveLink) Undo(m *kernel.Machine) error {
+	if o.Image == nil {
+		return nil
+	}
+	if err := m.Strayed(o.From, o.To); err != nil {
+		return err
+	}
+	if m.At(o.To) {
+		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
+			return err
+		}
+	} else {
+		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
+	}
+	img := o.Image
+	if !o.whole {
+		img = img.Clone().Stake("up", "master") // the rest of it is nobody's doing, or somebody else's
+	}
+	err := m.Restore(img)
+	if err == nil {
+		err = m.Reopen(o.From, o.Above)
+	}
+	if errors.Is(err, kernel.ErrGone) {
+		err = nil
+	}
+	return errors.Join(err, restoreAll(m, append(o.Above, o.Others...)))
+}

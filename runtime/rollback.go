@@ -1,0 +1,310 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
+// blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
+func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, open []change) {
+	for i, c := range changes {
+		if mover, ok := c.op.(Mover); ok {
+			// Only the last change of a journal can be one that was not made. At also opens the namespace it went to.
+			if from, to := mover.Moves(); m.At(to) || i < len(changes)-1 {
+				m.Moved(from.Object(), to.Object())
+			}
+		}
+	}
+	r := rollback{m: m, log: log, ours: made(changes), undone: map[int]bool{}, logged: map[int]bool{}}
+	r.guests = guests(changes, r.ours)
+	for _, c := range changes {
+		if p, ok := c.op.(Publisher); ok {
+			r.names = append(r.names, p.Publishes())
+		}
+	}
+	r.pass(changes)
+	r.again(changes)
+	held := r.vanished()
+	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // there is an event for a namespace that has gone, and none for the other ends of its links
+		r.again(changes)
+		held = r.vanished()
+	}
+	u = Undoing{Undone: len(changes), Unwritten: r.write}
+	for _, f := range r.failed {
+		if !r.covered(f.change, changes) {
+			u.Undone--
+			u.Left = append(u.Left, f.leftovers()...)
+		}
+	}
+	if r.watch != nil {
+		r.watch.Close()
+	}
+	for _, c := range changes {
+		if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
+			u.Undone--
+			u.Left = append(u.Left, Leftover{Seq: c.seq, Command: c.op.Command(), Pos: c.pos, Reason: "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+		}
+		if !r.logged[c.seq] {
+			open = append(open, c)
+		}
+	}
+	return u, open
+}
+
+// lostTries bounds how often a change is undone whose requests' answers are lost again and again.
+const lostTries = 3
+
+// A rollback is an undoing under way.
+type rollback struct {
+	m      *kernel.Machine
+	log    *journal.Log
+	ours   map[kernel.Object]bool // what the changes made
+	guests map[kernel.Object]bool // what they moved
+	names  []kernel.NSRef         // the namespaces among that
+	watch  *kernel.Vanishing      // of these, from when the first loses its name
+	undone map[int]bool
+	logged map[int]bool // what the journal knows to be undone
+	tell   []int        // of these, what the journal is still to be told of
+	failed []failure    // in the last pass
+	write  error        // of the journal, the first
+}
+
+// moot reports whether all that an op touches was made by the changes that are undone, or is inside of that.
+func (r *rollback) moot(op Op) bool {
+	for _, o := range op.Touches() {
+		if !r.ours[o] && (!r.ours[kernel.Object{Cookie: o.Cookie}] || r.guests[o]) {
+			return false
+		}
+	}
+	return len(op.Touches()) > 0
+}
+
+// again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
+// they had been made.
+func (r *rollback) again(changes []change) {
+	if len(r.failed) > 0 {
+		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
+		r.pass(changes[:newest+1])
+	}
+}
+
+// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
+// a moment after that has gone, and with them their other ends.
+func (r *rollback) going(held map[uint64]string) bool {
+	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
+		return !f.final() && slices.ContainsFunc(f.op.Touches(), func(o kernel.Object) bool {
+			_, is := held[o.Cookie]
+			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
+		})
+	})
+}
+
+// left reports whether a namespace's making or deletion is among what could not be undone.
+func (r *rollback) left(ref kernel.NSRef) bool {
+	return slices.ContainsFunc(r.failed, func(f failure) bool {
+		p, makes := f.op.(Publisher)
+		u, deletes := f.op.(Unpublisher)
+		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
+	})
+}
+
+// covered reports whether nothing is left of a change that could not be undone: one before it was undone after it, and made
+// all that it had changed what that was before both.
+func (r *rollback) covered(c change, changes []change) bool {
+	mine := c.changed()
+	return len(mine) > 0 && slices.ContainsFunc(changes, func(old change) bool {
+		theirs := old.changed()
+		return old.seq < c.seq && r.undone[old.seq] && !slices.ContainsFunc(mine, func(m Claim) bool {
+			return !slices.ContainsFunc(theirs, m.same) || m.Index > 0 && !r.m.At(kernel.LinkRef{NS: kernel.NSRef{Cookie: m.Cookie}, Index: m.Index})
+		})
+	})
+}
+
+// vanished waits for the namespaces that lost their names. It says of those that do not go who holds them.
+func (r *rollback) vanished() map[uint64]string {
+	if r.watch == nil {
+		return nil
+	}
+	stay := map[uint64]bool{}
+	for _, ref := range r.names {
+		stay[ref.Cookie] = r.left(ref)
+	}
+	return r.watch.Wait(context.Background(), patience, stay)
+}
+
+// A failure is a change that could not be undone, or not whole.
+type failure struct {
+	change
+	err error
+}
+
+// final reports whether it was undone but for what cannot be brought back, or what somebody else has changed.
+func (f failure) final() bool {
+	_, more := kernel.Losses(f.err)
+	return !more
+}
+
+func (f failure) leftovers() []Leftover {
+	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: kernel.Cause(f.err)}
+	lost, more := kernel.Losses(f.err)
+	if more {
+		return []Leftover{l}
+	}
+	var all []Leftover
+	if l.Final = true; errors.Is(f.err, kernel.ErrDiverged) {
+		all = append(all, l)
+	}
+	for _, loss := range lost {
+		l.Reason = loss.Error()
+		all = append(all, l)
+	}
+	return all
+}
+
+// pass goes once through changes, newest first.
+func (r *rollback) pass(todo []change) {
+	before := r.failed
+	r.failed = nil
+	named := len(todo) // from here on no namespace has a name any more
+	for i := len(todo) - 1; i >= 0; i-- {
+		c := todo[i]
+		if _, ok := c.op.(Publisher); ok && i < named {
+			named = r.unname(todo[:i+1])
+		}
+		moot, err := r.undo(c, todo[:i])
+		for _, f := range before {
+			if moot && f.seq == c.seq && f.final() {
+				err = f.err // what somebody else changed is as it was
+			}
+		}
+		if r.undone[c.seq] = err == nil; err != nil {
+			r.failed = append(r.failed, failure{c, err})
+			continue
+		}
+		// What is older than a failure is to be undone once more after that, by this process or by the next.
+		if len(r.failed) > 0 || r.logged[c.seq] {
+			continue
+		}
+		r.logged[c.seq] = true
+		failpoint.Hit("change: after it was undone")
+		if r.tell = append(r.tell, c.seq); !moot {
+			r.note()
+		}
+	}
+	r.note()
+}
+
+// unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and returns
+// how many changes are older than these.
+func (r *rollback) unname(todo []change) int {
+	var refs []kernel.NSRef
+	for len(todo) > 0 {
+		c := todo[len(todo)-1]
+		if p, ok := c.op.(Publisher); !ok && !r.moot(c.op) {
+			break
+		} else if ok && r.unpublishing(p.Publishes()) == nil {
+			refs = append(refs, p.Publishes())
+		}
+		todo = todo[:len(todo)-1]
+	}
+	if len(refs) > 1 {
+		r.m.Unmount(refs)
+	}
+	return len(todo)
+}
+
+// note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what
+// they are inside of is undone, which is older: so they need no write of their own.
+func (r *rollback) note() {
+	if len(r.tell) > 0 {
+		if err := r.log.Undone(r.tell...); r.write == nil {
+			r.write = blamed(err)
+		}
+		r.tell = r.tell[:0]
+	}
+}
+
+// undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
+// and does that.
+func (r *rollback) undo(c change, older []change) (isMoot bool, err error) {
+	for range lostTries {
+		if isMoot, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
+			break
+		}
+	}
+	return isMoot, err
+}
+
+func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
+	if p, ok := c.op.(Publisher); ok {
+		if r.left(p.Publishes()) {
+			return false, errors.New("its deletion is not undone")
+		}
+		if err := r.unpublishing(p.Publishes()); err != nil {
+			return false, err
+		}
+	}
+	if u, ok := c.op.(Unpublisher); ok {
+		for _, f := range r.failed {
+			if p, ok := f.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+				return false, errors.New("its name is another namespace's still")
+			}
+		}
+	}
+	if r.moot(c.op) || r.fetched(c, older) {
+		return true, nil
+	}
+	if mover, ok := c.op.(Mover); ok {
+		_, to := mover.Moves()
+		mover.Wholly(slices.ContainsFunc(r.failed, func(f failure) bool {
+			return f.seq > c.seq && !f.final() && slices.Contains(f.op.Touches(), to.Object())
+		}))
+	}
+	if u, ok := c.op.(Unmaker); ok && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
+		return false, nil
+	}
+	if l, ok := c.op.(Layered); ok {
+		for _, c := range older {
+			l.Over(c.op)
+		}
+	}
+	failpoint.Hit("change: before it is undone")
+	return false, c.op.Undo(r.m)
+}
+
+// fetched reports whether the link that a change was done to has been brought back since, and made what it was.
+func (r *rollback) fetched(c change, older []change) bool {
+	return slices.ContainsFunc(older, func(old change) bool {
+		mover, ok := old.op.(Mover)
+		if !ok || !r.undone[old.seq] {
+			return false
+		}
+		_, to := mover.Moves()
+		return slices.Contains(c.op.Touches(), to.Object())
+	})
+}
+
+// unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
+// with it.
+func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
+	for _, f := range r.failed {
+		if mover, ok := f.op.(Mover); ok && !f.final() {
+			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie {
+				return fmt.Errorf("link %s is still in it", from.Name)
+			}
+		}
+	}
+	if r.watch == nil {
+		r.watch, err = r.m.Watch(r.names)
+	}
+	return err
+}
