@@ -135,6 +135,7 @@ var wider = []struct {
 	{"setting of all, with links that differ", pair + "net/ipv6/conf/lo/forwarding=1; net/ipv6/conf/default/forwarding=1", []act{writing("net.ipv6.conf.all.forwarding", "1")}, false},
 	{"setting of default, with links that differ", pair + "net/ipv4/conf/m1/rp_filter=2", []act{writing("net.ipv4.conf.default.rp_filter", "1")}, false},
 	{"port with a smaller mac", "link add b0 type bridge; link set b0 addrgenmode none up; link add p0 address 02:00:00:00:00:99 type veth peer name p1; link set p0 master b0; link add m0 address 02:00:00:00:00:11 type veth peer name m1", []act{settingOf("m0", "master", "b0")}, false},
+	{"proxy on a link without a carrier", "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none; neigh add proxy fd09::9 dev m0", []act{settingOf("m0", "alias", "x"), move}, false},
 	{"last port", bridged, []act{settingOf("m0", "master", "0")}, false},
 	{"mac of a bridge without ports", "link add b0 type bridge; link set b0 addrgenmode none; " + pair + "link set m0 master b0; ", []act{settingOf("m0", "master", "0"), settingOf("b0", "mac", "02:00:00:00:02:01")}, false},
 	{"last port of a bridge that takes its mac from it", "link add b0 type bridge; link set b0 addrgenmode none up; " + pair + "link set m0 master b0", []act{settingOf("m0", "master", "0")}, false},

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -41,6 +42,11 @@ func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
 			continue
 		}
 		msg = withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
+		if msg[10]&netlink.NTF_PROXY != 0 {
+			// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others when the
+			// link changes while it has no carrier.
+			binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
+		}
 		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
 	}
 	return errors.Join(errs...)
