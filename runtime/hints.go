@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -88,7 +89,7 @@ const (
 // syntaxHints knows what people who come from Python, a shell or C write: a pattern of the parser's message, one of the
 // line before the error and one of the line from it on, and what to write instead. The first that fits holds.
 var syntaxHints = []struct {
-	msg, before, after *regexp.Regexp
+	msg, before, after pattern
 	hint               string
 }{
 	{re("^got try|^got except|^got finally"), nil, nil, "there is no try: attempt(fn) is the language's try/except, on_exit(fn) its finally"},
@@ -136,7 +137,12 @@ var syntaxHints = []struct {
 	{re("got [a-z ]+, want ','"), nil, nil, "is a comma missing before it, or a closing bracket?"},
 }
 
-func re(pattern string) *regexp.Regexp { return regexp.MustCompile(pattern) }
+// A pattern is a regular expression that is compiled when it is first needed: most runs need none.
+type pattern func() *regexp.Regexp
+
+func re(expr string) pattern {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // syntaxHint says what to write instead of what the parser did not understand.
 func syntaxHint(err syntax.Error, source string) string {
@@ -144,7 +150,7 @@ func syntaxHint(err syntax.Error, source string) string {
 	col := min(max(int(err.Pos.Col)-1, 0), len(text))
 	before, after := string(text[:col]), string(text[col:])
 	for _, h := range syntaxHints {
-		if !h.msg.MatchString(err.Msg) || h.before != nil && !h.before.MatchString(before) || h.after != nil && !h.after.MatchString(after) {
+		if !h.msg().MatchString(err.Msg) || h.before != nil && !h.before().MatchString(before) || h.after != nil && !h.after().MatchString(after) {
 			continue
 		}
 		if strings.HasPrefix(after, "from") && strings.Contains(h.hint, "name an argument") {
@@ -156,10 +162,10 @@ func syntaxHint(err syntax.Error, source string) string {
 }
 
 // got is what the parser read instead of what it wanted.
-var got = regexp.MustCompile(`^got (string literal|identifier|int literal|float literal|newline|'[^']+'|[a-z]+), want `)
+var got = re(`^got (string literal|identifier|int literal|float literal|newline|'[^']+'|[a-z]+), want `)
 
 // tokens are the texts of what the parser names by its kind, as they stand at the end of a line.
-var tokens = map[string]*regexp.Regexp{
+var tokens = map[string]pattern{
 	"string literal": re(`[a-zA-Z]{0,2}("(\\.|[^"\\])*"|'(\\.|[^'\\])*')$`),
 	"identifier":     re(`[A-Za-z_]\w*$`),
 	"int literal":    re(`\w+$`),
@@ -171,7 +177,7 @@ var comment = re(`#[^"']*$`)
 
 // sharpen moves an error to where the token begins that it is about: the parser often says where it had come to.
 func sharpen(err syntax.Error, source string) syntax.Error {
-	m := got.FindStringSubmatch(err.Msg)
+	m := got().FindStringSubmatch(err.Msg)
 	if m == nil {
 		return err
 	}
@@ -186,7 +192,7 @@ func sharpen(err syntax.Error, source string) syntax.Error {
 	}
 	if m[1] == "newline" {
 		if err.Pos.Col == 1 && n > 1 {
-			return at(n-1, len([]rune(strings.TrimRight(comment.ReplaceAllString(lines[n-2], ""), " \t\r")))+1)
+			return at(n-1, len([]rune(strings.TrimRight(comment().ReplaceAllString(lines[n-2], ""), " \t\r")))+1)
 		}
 		return err
 	}
@@ -194,7 +200,7 @@ func sharpen(err syntax.Error, source string) syntax.Error {
 	before := string(text[:min(max(int(err.Pos.Col)-1, 0), len(text))])
 	token := strings.Trim(m[1], "'")
 	if kind := tokens[m[1]]; kind != nil {
-		token = kind.FindString(before)
+		token = kind().FindString(before)
 	}
 	if token == "" || !strings.HasSuffix(before, token) || strings.HasPrefix(string(text[len([]rune(before)):]), token) {
 		return err

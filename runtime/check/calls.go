@@ -245,5 +245,5 @@ func (a *analysis) values(d *runtime.Decl, p runtime.Param, list []syntax.Expr) 
 
 // accepts reports whether a parameter's type, as it is said to people, names another.
 func accepts(p runtime.Param, typ string) bool {
-	return slices.Contains(word.FindAllString(p.Type, -1), typ)
+	return slices.Contains(word().FindAllString(p.Type, -1), typ)
 }

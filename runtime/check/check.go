@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.starlark.net/syntax"
 
@@ -125,8 +126,8 @@ func (u *unit) meant() []Finding {
 	return slices.DeleteFunc(u.found, func(f Finding) bool { return fails.MatchString(f.Message) })
 }
 
-// word is anything that could be a name.
-var word = regexp.MustCompile(`[\pL_][\pL\pN_]*`)
+// word is anything that could be a name; who checks nothing needs none.
+var word = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL_][\pL\pN_]*`) })
 
 // parse parses the text. A top-level statement that is no Starlark is left out when it alone is wrong, so that the others
 // can be checked.
@@ -159,7 +160,7 @@ func (u *unit) parse(voc *runtime.Vocabulary) {
 			}
 			begin, _ = statement(text[:begin], strings.Count(text[:begin], "\n"))
 		}
-		for _, w := range word.FindAllString(text[begin:end], -1) {
+		for _, w := range word().FindAllString(text[begin:end], -1) {
 			u.gaps[w] = true
 		}
 		text = text[:begin] + string(blank(text[begin:end])) + text[end:]
