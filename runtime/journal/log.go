@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,11 +28,7 @@ func (l *Log) Path() string { return filepath.Join(l.dir.path, l.name) }
 // Intent writes that a change is about to be made, and gives it its number. When it fails, the change must not be
 // made. lost is what its undoing would not bring back.
 func (l *Log) Intent(kind string, data any, pos string, lost ...string) (seq int, err error) {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return 0, fmt.Errorf("write journal: %w", err)
-	}
-	if err := l.begin(Record{State: Intent, Seq: l.seq + 1, Kind: kind, Data: raw, Pos: pos, Lost: lost}); err != nil {
+	if err := l.begin(intent{State: Intent, Seq: l.seq + 1, Kind: kind, Data: data, Pos: pos, Lost: lost}); err != nil {
 		return 0, err
 	}
 	l.seq++

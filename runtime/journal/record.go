@@ -58,6 +58,16 @@ type Record struct {
 	Lost []string `json:"lost,omitempty"`
 }
 
+// An intent is a Record whose data is not encoded yet: with the record around it, that is done in one go.
+type intent struct {
+	State State    `json:"state"`
+	Seq   int      `json:"seq"`
+	Kind  string   `json:"kind"`
+	Data  any      `json:"data"`
+	Pos   string   `json:"pos,omitempty"`
+	Lost  []string `json:"lost,omitempty"`
+}
+
 // A DamageError says where a journal is not what was written. Nothing of such a journal is acted on.
 type DamageError struct {
 	File   string
