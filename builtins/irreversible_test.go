@@ -205,10 +205,10 @@ assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
 		err       string // of the run
 		left      int
 	}{
-		{"caught by none", `attempt(attempt, lambda: [host.link("ifb0").delete(irreversible = True), fail("x")])`, "1 changes of the attempt could not be undone", 1},
+		{"caught by none", `attempt(attempt, lambda: [host.link("ifb0").delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 1},
 		{"of what is there still", `assert.eq(attempt(lambda: [down(host.link("ifb0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
 		{"route of the run's own", route + `r.delete(irreversible = True)`, "", 0},
-		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`, "1 changes of the attempt could not be undone", 0},
+		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 0},
 		{"in a namespace of the run's own", `a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

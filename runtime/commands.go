@@ -135,7 +135,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func (r *REPL) log(string) error {
 	if r.s.base > 0 {
-		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, count(r.s.base, "change"))
+		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, Count(r.s.base, "change"))
 	}
 	for i, in := range r.in.done {
 		if in.name == bindingsName {

@@ -284,7 +284,7 @@ func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
 
 func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 	w := new(strings.Builder)
-	fmt.Fprintf(w, "lab %s: %s, %d namespaces, %d changes, since %s, by %s\n", lab.Name, lab.State, len(lab.Namespaces), len(lab.Changes), lab.Since, lab.Script)
+	fmt.Fprintf(w, "lab %s: %s, %s, %s, since %s, by %s\n", lab.Name, lab.State, Count(len(lab.Namespaces), "namespace"), Count(len(lab.Changes), "change"), lab.Since, lab.Script)
 	for _, c := range lab.Changes {
 		for _, lost := range c.Lost {
 			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)

@@ -87,7 +87,7 @@ func (r *REPL) Start(s *Session) error {
 
 // Lab says in a line what the lab is.
 func (r *REPL) Lab() string {
-	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, count(len(r.s.changes), "change"))
+	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, Count(len(r.s.changes), "change"))
 }
 
 const (
@@ -194,21 +194,14 @@ func (r *REPL) said(u Undoing) {
 		fmt.Fprintf(r.Err, "%v; the changes are undone without it\n", u.Unwritten)
 	}
 	if len(u.Left) > 0 {
-		fmt.Fprintf(r.Err, "undid %d changes, %d are left:\n", u.Undone, len(u.Left))
+		fmt.Fprintf(r.Err, "undid %s, %d are left:\n", Count(u.Undone, "change"), len(u.Left))
 		for _, l := range u.Left {
 			fmt.Fprintf(r.Err, "  %s: %s\n", l.Command, l.Reason)
 		}
 		fmt.Fprintln(r.Err, "  hint: :undo tries again")
 	} else if u.Undone > 0 {
-		fmt.Fprintf(r.Err, "undid %s\n", count(u.Undone, "change"))
+		fmt.Fprintf(r.Err, "undid %s\n", Count(u.Undone, "change"))
 	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // leave ends the REPL. What is there is kept only when the user says so.
@@ -218,9 +211,9 @@ func (r *REPL) leave() {
 	if n == 0 {
 		return
 	}
-	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, count(n, "change"))
+	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, Count(n, "change"))
 	if r.s.entered {
-		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", count(n, "change"), r.s.o.Lab)
+		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", Count(n, "change"), r.s.o.Lab)
 	}
 	for {
 		line, err := r.In.Prompt(question)

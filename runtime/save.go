@@ -21,9 +21,9 @@ func (r *REPL) save(file string) error {
 		return err
 	}
 	r.saved = file
-	fmt.Fprintf(r.Err, "saved %s; `nsscript %s` runs it\n", count(len(r.in.done)-left, "input"), file)
+	fmt.Fprintf(r.Err, "saved %s; `nsscript %s` runs it\n", Count(len(r.in.done)-left, "input"), file)
 	if left > 0 {
-		fmt.Fprintf(r.Err, "%s cannot run in it and stand there as comments\n", count(left, "input"))
+		fmt.Fprintf(r.Err, "%s cannot run in it and stand there as comments\n", Count(left, "input"))
 	}
 	return nil
 }

@@ -131,3 +131,11 @@ func (m *measure) add(v starlark.Value, depth int, path []starlark.Value) error 
 	}
 	return nil
 }
+
+// Count says how many there are: "1 change", "2 changes".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

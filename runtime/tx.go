@@ -125,7 +125,7 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 		err, stop = errors.Join(err, u.Unwritten), true
 	}
 	if len(u.Left) > 0 {
-		err, stop = errors.Join(err, fmt.Errorf("%d changes of the attempt could not be undone", len(u.Left))), true
+		err, stop = errors.Join(err, fmt.Errorf("%s of the attempt could not be undone", Count(len(u.Left), "change"))), true
 	}
 	return nil, err, stop
 }

@@ -156,7 +156,7 @@ func recoverCommand() *cobra.Command {
 		}
 		lab, err := labs.Forget(forget)
 		if err == nil {
-			fmt.Fprintf(os.Stderr, "lab %s is forgotten, with %d changes that were not undone\n", lab.Name, len(lab.Changes))
+			fmt.Fprintf(os.Stderr, "lab %s is forgotten, with %s not undone\n", lab.Name, runtime.Count(len(lab.Changes), "change"))
 		}
 		return err
 	}}

@@ -109,7 +109,7 @@ func keepLab(o options, s *runtime.Session) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %d changes; `nsscript down %s` takes it down", s.Lab(), s.Changes(), s.Lab())})
+		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), runtime.Count(s.Changes(), "change"), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
@@ -145,13 +145,14 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 	if u.Unwritten != nil {
 		events.say(runtime.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
 	}
+	undone := "rolled back " + runtime.Count(u.Undone, "change")
 	if err != nil || len(u.Left) > 0 {
-		summary := fmt.Sprintf("rolled back %d changes, %d are left:", u.Undone, len(u.Left))
+		summary := fmt.Sprintf("%s, %d are left:", undone, len(u.Left))
 		if len(u.Left) == 0 {
-			summary = fmt.Sprintf("rolled back %d changes, but not all went well:", u.Undone)
+			summary = undone + ", but not all went well:"
 		}
 		if err == nil && u.Over() {
-			summary = fmt.Sprintf("rolled back %d changes; what cannot be brought back:", u.Undone)
+			summary = undone + "; what cannot be brought back:"
 		}
 		events.say(runtime.Event{Event: "leftover", Text: prefix + summary})
 		for _, l := range u.Left {
@@ -166,7 +167,7 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 		return exitError(exitLeftover)
 	}
 	if !events.o.quiet {
-		events.say(runtime.Event{Event: "undone", Text: fmt.Sprintf("%srolled back %d changes; nothing left behind", prefix, u.Undone)})
+		events.say(runtime.Event{Event: "undone", Text: prefix + undone + "; nothing left behind"})
 	}
 	return nil
 }
