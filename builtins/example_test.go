@@ -42,5 +42,5 @@ print(greet("blue"), ping(a.ns, b.ip, count = 1).received)
 	fmt.Println(err, undoing.Undone, len(undoing.Left), e)
 	// Output:
 	// hello blue 1
-	// <nil> 8 0 <nil>
+	// <nil> 6 0 <nil>
 }

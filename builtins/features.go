@@ -63,7 +63,7 @@ func features() []*runtime.Feature {
 // inside makes a probe of what is to be done in a namespace that nobody else sees.
 func inside(try func(m *kernel.Machine, ns kernel.NSRef) error) func(*kernel.Machine) error {
 	return func(m *kernel.Machine) error {
-		n, err := m.Make("probe")
+		n, err := m.Make("probe", false)
 		if err != nil {
 			return err
 		}

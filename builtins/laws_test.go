@@ -54,7 +54,7 @@ func laws() []law {
 		}}
 	}
 	return []law{
-		{"netns add", func(*testing.T, *kernel.Machine) runtime.Op { return &addNetns{Name: "lawful"} }},
+		{"netns add", func(*testing.T, *kernel.Machine) runtime.Op { return &addNetns{Name: "lawful", Lo: true} }},
 		{"netns del", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {

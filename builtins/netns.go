@@ -103,7 +103,7 @@ func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			a.Name = netnsName(name)
 		}
 	}
-	add := &addNetns{Name: string(a.Name)}
+	add := &addNetns{Name: string(a.Name), Lo: a.Lo}
 	if err := tx.Apply(add); err != nil {
 		for _, ref := range tx.Namespaces() {
 			// The script's own fault, not the machine's.
@@ -113,27 +113,29 @@ func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 		return nil, err
 	}
-	if a.Lo {
-		lo := kernel.LinkRef{NS: add.NS, Index: 1, Name: "lo"}
-		if err := tx.Apply(&setLink{Link: lo, Attr: "up", Value: "on"}); err != nil {
-			return nil, err
-		}
-	}
 	return &nsValue{tx.View, add.NS}, nil
 }
 
 // addNetns makes a namespace and gives it its name.
 type addNetns struct {
 	Name string       `json:"name"`
+	Lo   bool         `json:"lo,omitempty"` // its loopback link is up
 	NS   kernel.NSRef `json:"ns"`
 }
 
 func (o *addNetns) Kind() string             { return "netns add" }
-func (o *addNetns) Command() string          { return "ip netns add " + o.Name }
 func (o *addNetns) Touches() []kernel.Object { return nil }
 func (o *addNetns) Claims() []runtime.Claim  { return nil }
 func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
 func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
+
+func (o *addNetns) Command() string {
+	cmd := "ip netns add " + o.Name
+	if o.Lo {
+		cmd += "; ip -n " + o.Name + " link set lo up"
+	}
+	return cmd
+}
 
 func (o *addNetns) Valid() error {
 	if o.NS.Name != o.Name {
@@ -148,7 +150,7 @@ func (o *addNetns) Check(m *kernel.Machine, _ bool) error {
 	if err := m.NameFree(o.Name); err != nil {
 		return err
 	}
-	n, err := m.Make(o.Name)
+	n, err := m.Make(o.Name, o.Lo)
 	if err == nil {
 		o.NS = n.Ref()
 	}

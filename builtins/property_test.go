@@ -83,7 +83,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 	var refs []kernel.NSRef
 	var made []*kernel.Namespace
 	for _, s := range spaces {
-		n, err := god.Make(s)
+		n, err := god.Make(s, false)
 		must(err)
 		must(god.Publish(n))
 		refs, made = append(refs, n.Ref()), append(made, n)

@@ -177,7 +177,7 @@ func TestREPLFailure(t *testing.T) {
 	}
 	built := dump()
 	do(`addr(a, "10.7.0.1/24"); b.set(mtu = 1300); netns("n3"); fail("here")`)
-	if !strings.Contains(ty.seen.String(), "undid 4 changes") {
+	if !strings.Contains(ty.seen.String(), "undid 3 changes") {
 		t.Errorf("it said %s", &ty.seen)
 	}
 	same(built)

@@ -36,7 +36,7 @@ func TestREPLStory(t *testing.T) {
 	y.keys("for i in range(1 << 62):\r    if i == 0: netns('n9'); print('lo' + 'op')\r\r")
 	y.expect("loop\r\n")
 	y.keys("\x03")
-	y.expect("undid 2 changes")
+	y.expect("undid 1 change")
 	y.expect(">>> ")
 	y.keys("def half():\r")
 	y.expect("... ")
@@ -89,13 +89,13 @@ func TestREPLStory(t *testing.T) {
 	}
 	y.enter("a", "link eth0")
 	y.keys("\x04")
-	y.expect("keep lab repl with 7 changes?")
+	y.expect("keep lab repl with 5 changes?")
 	y.keys("\x03")
 	y.expect(">>> ")
 	y.keys("\x04")
-	y.expect("keep lab repl with 7 changes?")
+	y.expect("keep lab repl with 5 changes?")
 	y.keys("\r")
-	y.expect("rolled back 7 changes; nothing left behind")
+	y.expect("rolled back 5 changes; nothing left behind")
 	if code, text := y.end(); code != 0 {
 		t.Errorf("exit code %d: %s", code, text)
 	}
@@ -296,14 +296,14 @@ func TestREPLKept(t *testing.T) {
 		y.expect("ready\r\n$ ")
 		y.enter("exit")
 		y.keys(":commit mine\r")
-		y.expect("lab mine is up, with 8 changes")
+		y.expect("lab mine is up, with 6 changes")
 		if code, text := y.end(); code != 0 {
 			t.Fatalf("%v: exit code %d: %s", flags, code, text)
 		}
 		modes := y.modes()
 		contains(t, modes, " icanon", " echo ")
 		out, _ := outcome(t, nsscript("ls"))
-		contains(t, out, "mine  up     2           8")
+		contains(t, out, "mine  up     2           6")
 
 		// What is done in it is kept or undone by itself.
 		for _, keep := range []string{"n", "y"} {
@@ -320,7 +320,7 @@ func TestREPLKept(t *testing.T) {
 				t.Errorf("exit code %d: %s", code, text)
 			}
 			out, _ := outcome(t, nsscript("ls"))
-			contains(t, out, "mine  up     2           "+map[string]string{"n": "8", "y": "9"}[keep])
+			contains(t, out, "mine  up     2           "+map[string]string{"n": "6", "y": "7"}[keep])
 		}
 		// A process that dies in it takes with it what it had not kept.
 		cmd := replCommand(t, "-i", "--lab", "mine")
@@ -335,7 +335,7 @@ func TestREPLKept(t *testing.T) {
 			orphans(t)
 		}
 		out, _ = outcome(t, nsscript("show", "mine"))
-		contains(t, out, "9 changes")
+		contains(t, out, "7 changes")
 		if strings.Contains(out, "10.9.0.1") {
 			t.Errorf("what was not kept is there: %s", out)
 		}
@@ -362,7 +362,7 @@ func TestREPLScript(t *testing.T) {
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	contains(t, out, "namespace n1\n", "1400\n", "saved 5 inputs", "\n4\n", "rolled back 8 changes; nothing left behind")
+	contains(t, out, "namespace n1\n", "1400\n", "saved 5 inputs", "\n4\n", "rolled back 6 changes; nothing left behind")
 	if strings.Contains(out, ">>>") {
 		t.Errorf("nobody sees a prompt: %s", out)
 	}
@@ -427,7 +427,7 @@ func TestREPLOrdinaryUser(t *testing.T) {
 	y.expect(">>> ")
 	nstest.Same(t, before)
 	y.keys(":quit\r")
-	y.expect("keep lab repl with 8 changes?")
+	y.expect("keep lab repl with 6 changes?")
 	y.keys("\r")
 	y.expect("nothing left behind")
 	if code, text := y.end(); code != 0 {

@@ -125,7 +125,7 @@ func TestStuck(t *testing.T) {
 			}
 			nstest.Same(t, before)
 			orphans(t)
-			for _, want := range []string{"interrupted, and this does not stop: " + c.want, "the run of lab stuck had died: rolled back 4 changes; nothing left behind"} {
+			for _, want := range []string{"interrupted, and this does not stop: " + c.want, "the run of lab stuck had died: rolled back 3 changes; nothing left behind"} {
 				if !strings.Contains(said.String(), want) {
 					t.Errorf("want %q:\n%s", want, &said)
 				}

@@ -34,17 +34,23 @@ func deviations() (paths [][2]string, err error) {
 	return paths, nil
 }
 
-// level gives the new namespace that the calling thread is in the baseline. All new ones deviate in the same way.
-func (m *Machine) level() (err error) {
+// deviate is the deviations of the new namespace that the calling thread is in. All new ones deviate in the same way, until
+// what they inherit is changed.
+func (m *Machine) deviate() ([][2]string, error) {
 	if m.deviating == nil {
 		found, err := deviations()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		m.deviating = &found
 	}
-	for _, d := range *m.deviating {
-		if err := writeSysctl(d[0], d[1]); err != nil {
+	return *m.deviating, nil
+}
+
+// level writes the settings in the namespace that the calling thread is in.
+func level(settings [][2]string) error {
+	for _, s := range settings {
+		if err := putSysctl(s[0], s[1]); err != nil {
 			return err
 		}
 	}
@@ -55,9 +61,6 @@ func (m *Machine) level() (err error) {
 func (m *Machine) Level() error {
 	return fail(m.host.Do(func() error {
 		found, err := deviations()
-		for _, d := range found {
-			err = errors.Join(err, writeSysctl(d[0], d[1]))
-		}
-		return err
+		return errors.Join(err, level(found))
 	}), "set sysctls", "of a new namespace", m.host)
 }

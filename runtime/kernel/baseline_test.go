@@ -9,7 +9,7 @@ func TestLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	n, err := m.Make("level")
+	n, err := m.Make("level", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,11 @@ func TestLevel(t *testing.T) {
 			}
 		}
 		m.deviating = nil
-		if err := m.level(); err != nil {
+		settings, err := m.deviate()
+		if err == nil {
+			err = level(settings)
+		}
+		if err != nil {
 			return err
 		}
 		found, err := deviations()

@@ -22,7 +22,7 @@ const (
 // same namespace. The kernel tells of some dumps that they are not whole; none of these is ever returned.
 func TestDumpsUnderChurn(t *testing.T) {
 	m := open(t)
-	n, err := m.Make("churn")
+	n, err := m.Make("churn", false)
 	if err != nil {
 		t.Fatal(err)
 	}

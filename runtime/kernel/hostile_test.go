@@ -51,7 +51,7 @@ func TestOpenSysctl(t *testing.T) {
 // TestLongAttribute sends attributes that are longer than their length can say, and would be read as others.
 func TestLongAttribute(t *testing.T) {
 	m := open(t)
-	n, err := m.Make("long")
+	n, err := m.Make("long", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestOpenPath(t *testing.T) {
 	if _, err := unix.Read(watch, buf); err != nil {
 		t.Error(err)
 	}
-	n, err := m.Make("relative")
+	n, err := m.Make("relative", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestOpenPath(t *testing.T) {
 func TestRepublish(t *testing.T) {
 	m := open(t)
 	for file, ours := range map[string]bool{"": true, "nsscript tok\n": true, "nsscript other\n": false, "somebody's": false} {
-		n, err := m.Make("back")
+		n, err := m.Make("back", false)
 		if err != nil {
 			t.Fatal(err)
 		}

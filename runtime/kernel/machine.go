@@ -30,6 +30,8 @@ type Machine struct {
 	Helper    []string
 	herds     map[string][]*initHerd // by the name of their pen
 	deviating *[][2]string           // what new namespaces have other than the baseline; nil before it is known
+	makes     int                    // how many namespaces were made
+	ahead     *ahead                 // makes the next ones, nil when nobody does
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroupHome *string
 	shared     bool // whether the netns folder is known to be a shared mount point
@@ -66,6 +68,7 @@ func (m *Machine) Host() *Namespace { return m.host }
 // Close releases every descriptor; the namespaces live on if something else holds them. What commands left running in PID
 // namespaces ends.
 func (m *Machine) Close() {
+	m.renew()
 	for name := range m.herds {
 		_ = m.KillPIDs(name) // those that cannot be killed end with this process
 	}

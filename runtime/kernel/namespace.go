@@ -7,10 +7,14 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
 // An NSRef is what a journal writes of a namespace: its identity, and the path it can be opened by.
@@ -37,9 +41,10 @@ type Namespace struct {
 	m      *Machine
 	ref    NSRef
 	fd     netns.NsHandle
-	base   bool // the host: every thread is in it already
-	next   int  // in a namespace made by this process: the next interface index to give out
-	alone  bool // so far nobody else can have made a link in it
+	base   bool      // the host: every thread is in it already
+	next   int       // in a namespace made by this process: the next interface index to give out
+	alone  bool      // so far nobody else can have made a link in it
+	born   time.Time // when it was made ahead
 	conn   *conn
 	routes *netlink.Handle
 }
@@ -53,36 +58,47 @@ func (n *Namespace) Ref() NSRef { return n.ref }
 // IsHost reports whether this is the namespace nsscript started in.
 func (n *Namespace) IsHost() bool { return n.base }
 
-// Make makes a namespace that nothing but this process holds: unshare(2), CLONE_NEWNET. It dies with the process
+// Make makes a namespace that nothing but this process holds, with its loopback link up or not. It dies with the process
 // unless it is published. Its cookie is known before anybody can see it.
-func (m *Machine) Make(name string) (*Namespace, error) {
-	n := &Namespace{m: m, next: 2, alone: true, fd: -1}
-	err := m.within(m.host.fd, func() (err error) {
-		if n.fd, err = netns.New(); err != nil {
-			return err
-		}
-		if n.conn, err = dial(); err != nil {
-			return err
-		}
-		if n.ref.Cookie, err = socketCookie(n.conn.fd); err != nil {
-			return err
-		}
-		// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
-		if err = writeSysctl("net/ipv6/conf/default/accept_dad", "0"); errors.Is(err, unix.ENOENT) {
-			err = nil
-		}
-		if err == nil {
-			err = m.level()
-		}
+func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
+	err = failpoint.Call(func() error {
+		n, err = m.take(lo)
 		return err
 	})
 	if err != nil {
-		n.release()
 		return nil, fail(err, "add namespace", name, nil)
 	}
 	n.ref.Name, n.ref.Path, n.ref.Token = name, netnsDir+"/"+name, m.token
 	m.open[n.ref.Cookie] = n
 	return n, nil
+}
+
+// setUp makes the namespace, unshare(2) with CLONE_NEWNET, and leaves the calling thread in it.
+func (n *Namespace) setUp(buf []byte, deviating func() ([][2]string, error), lo bool) (err error) {
+	if n.fd, err = netns.New(); err != nil {
+		return err
+	}
+	if n.conn, err = dial(); err != nil {
+		return err
+	}
+	if n.ref.Cookie, err = socketCookie(n.conn.fd); err != nil {
+		return err
+	}
+	// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
+	if err := putSysctl("net/ipv6/conf/default/accept_dad", "0"); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	settings, err := deviating()
+	if err == nil {
+		err = level(settings)
+	}
+	if err != nil || !lo {
+		return err
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index, msg.Change, msg.Flags = loopback, unix.IFF_UP, unix.IFF_UP
+	_, err = n.conn.execute(buf, unix.RTM_NEWLINK, unix.NLM_F_ACK, msg)
+	return err
 }
 
 // OpenPath opens the namespace at a path: /run/netns/NAME, /proc/PID/ns/net or any other nsfs file.

@@ -18,6 +18,7 @@ import (
 // about how it ended.
 func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, pen Pen) (unix.WaitStatus, error) {
 	n.alone = false
+	n.m.renew() // it may change anything
 	h, err := n.m.herd(pen)
 	if err != nil {
 		return 0, err

@@ -18,7 +18,7 @@ func TestSettleAddrs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	n, err := m.Make("n")
+	n, err := m.Make("n", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,9 @@ func (n *Namespace) SetSysctl(key, value string) error {
 	if err != nil {
 		return err
 	}
+	if !n.alone {
+		n.m.renew()
+	}
 	return n.sysctlError(n.Do(func() error { return writeSysctl(path, value) }), "set sysctl", key)
 }
 
@@ -72,7 +75,7 @@ func (m *Machine) SysctlBecomes(key, value string) (string, error) {
 		parts[3] = "lo"
 		path = strings.Join(parts, "/")
 	}
-	n, err := m.Make("sysctl")
+	n, err := m.Make("sysctl", false)
 	if err != nil {
 		return "", err
 	}
@@ -115,17 +118,20 @@ func readSysctl(path string) (string, error) {
 }
 
 func writeSysctl(path, value string) error {
+	failpoint.Hit("sysctl: before it is written")
+	err := failpoint.Call(func() error { return putSysctl(path, value) })
+	failpoint.Hit("sysctl: after it was written")
+	return err
+}
+
+// putSysctl writes a key where nobody but this process can see it.
+func putSysctl(path, value string) error {
 	fd, err := openSysctl(path, unix.O_WRONLY)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	failpoint.Hit("sysctl: before it is written")
-	err = failpoint.Call(func() error {
-		_, err := unix.Write(fd, []byte(value+"\n"))
-		return err
-	})
-	failpoint.Hit("sysctl: after it was written")
+	_, err = unix.Write(fd, []byte(value+"\n"))
 	return err
 }
 

@@ -1,0 +1,109 @@
+package kernel
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAhead has namespaces made ahead, and given up: what was asked for is what one gets, and no descriptor stays open.
+func TestAhead(t *testing.T) {
+	before := openNamespaces(t)
+	m, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	defer func(d time.Duration) { aheadFor = d }(aheadFor)
+	aheadFor = time.Minute
+	seen := map[uint64]bool{}
+	make1 := func(lo, wantAhead bool) {
+		t.Helper()
+		n, err := m.Make("n"+strconv.Itoa(len(seen)), lo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := n.linkByIndex(loopback)
+		if err != nil || l.Up != lo {
+			t.Errorf("lo is up: %v, %v", l.Up, err)
+		}
+		if seen[n.ref.Cookie] {
+			t.Error("one namespace was given twice")
+		}
+		seen[n.ref.Cookie] = true
+		if ahead := !n.born.IsZero(); ahead != wantAhead {
+			t.Errorf("made ahead: %v", ahead)
+		}
+		err = n.Do(func() error {
+			if found, err := deviations(); err != nil || len(found) > 0 {
+				t.Errorf("it deviates: %v, %v", found, err)
+			}
+			cookie, err := ownCookie()
+			if cookie != n.ref.Cookie {
+				t.Errorf("its cookie is %d, not %d", cookie, n.ref.Cookie)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready := func() {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); m.ahead == nil || len(m.ahead.made) == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("no namespace was made ahead")
+			}
+		}
+	}
+	// The one that others are begun to be made with may be one of them already.
+	begin := func() {
+		t.Helper()
+		if _, err := m.Make("begin", true); err != nil {
+			t.Fatal(err)
+		}
+		ready()
+	}
+	for range aheadFrom - 1 {
+		make1(true, false)
+	}
+	begin()
+	for range 3 {
+		ready()
+		make1(true, true)
+	}
+	ready()
+	make1(false, false) // those ahead have their lo up
+
+	if err := m.Host().SetSysctl("net.ipv4.ip_default_ttl", "70"); err != nil {
+		t.Fatal(err)
+	}
+	if m.ahead != nil {
+		t.Error("namespaces that were made before a setting of the machine are used after it")
+	}
+	make1(true, false)
+	begin()
+	aheadFor = 0 // all are too old
+	make1(true, false)
+	m.Close()
+	if after := openNamespaces(t); after != before {
+		t.Errorf("%d namespaces are open, %d were before", after, before)
+	}
+}
+
+// openNamespaces counts the descriptors of network namespaces.
+func openNamespaces(t *testing.T) (n int) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "net:") {
+			n++
+		}
+	}
+	return n
+}
