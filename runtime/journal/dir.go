@@ -245,8 +245,8 @@ func (d *Dir) Sweep(name string) error {
 	}
 	defer unlock()
 	defer d.leave()
-	d.entry(name) // looking at it is what sweeps; what cannot be removed is said to the next who looks
-	return nil
+	e, _ := d.entry(name) // looking at it is what sweeps
+	return e.Err
 }
 
 // entry looks at a run while the folder is locked, and sweeps it away when it never began.

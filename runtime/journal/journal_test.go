@@ -263,3 +263,27 @@ func TestPending(t *testing.T) {
 		}
 	}
 }
+
+// TestSweep removes what a run left that died while it removed its journal, and says when that cannot be.
+func TestSweep(t *testing.T) {
+	d := OpenDir(filepath.Join(t.TempDir(), "runs"))
+	if err := os.MkdirAll(filepath.Join(d.path, "dead"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	foreign := filepath.Join(d.path, "full", "foreign")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(foreign), 0o700), os.WriteFile(foreign, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Sweep("dead"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(filepath.Join(d.path, "dead")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its folder is there: %v", err)
+	}
+	if err := d.Sweep("full"); err == nil {
+		t.Error("a folder that cannot be removed was not said")
+	}
+	if _, err := os.Lstat(foreign); err != nil {
+		t.Errorf("what is not the run's was removed: %v", err)
+	}
+}
