@@ -34,6 +34,10 @@ func (d *document) diagnose(found []check.Finding) diagnostics {
 		}
 		all.Diagnostics = append(all.Diagnostics, g)
 	}
+	if more := len(found) - mostFindings; more > 0 {
+		last := &all.Diagnostics[mostFindings-1]
+		last.Message += fmt.Sprintf("\nand %d more, which are not shown", more)
+	}
 	return all
 }
 

@@ -181,6 +181,9 @@ func TestSession(t *testing.T) {
 	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 3},
 		"contentChanges": []any{map[string]any{"text": "print(y)\n", "range": map[string]any{"start": map[string]any{"line": 1, "character": 4}, "end": map[string]any{"line": 9}}}}})
 	expect(t, c.diagnosed("wrong.star"), `undefined: y`)
+	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 4},
+		"contentChanges": []any{map[string]any{"text": strings.Repeat("pign()\n", 207)}}})
+	expect(t, c.diagnosed("wrong.star"), `and 7 more, which are not shown`)
 	c.notify("textDocument/didClose", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star")}})
 	expect(t, c.diagnosed("wrong.star"), `"diagnostics":\[\]`)
 
