@@ -10,12 +10,13 @@ import (
 // aheadFrom is the namespace from which on the next ones are made ahead: who makes so many makes more.
 const aheadFrom = 3
 
-// aheadFor is how long a namespace that was made ahead waits to be asked for. What new ones inherit from the machine can
-// change at any time, and one that was made when it was asked for would have it a moment later.
+// aheadFor is how old a namespace that was made ahead may be when it is asked for: what new ones inherit from the machine
+// can change at any time. An older one is not given away.
 var aheadFor = 20 * time.Millisecond
 
 // An ahead makes namespaces before they are asked for, on a thread of its own: to make one takes the kernel as long as all
-// else that a script does with it. They have no name, no journal knows them, and they end with the process.
+// else that a script does with it. They have no name, no journal knows them, and the two at most that are never asked for end
+// with the process.
 type ahead struct {
 	made  chan *Namespace // closed when there are no more
 	leave chan struct{}
@@ -24,7 +25,7 @@ type ahead struct {
 // newAhead starts to make namespaces that are set up as these are.
 func (m *Machine) newAhead() *ahead {
 	a := &ahead{make(chan *Namespace, 1), make(chan struct{})}
-	host, deviating, patience := m.host.fd, *m.deviating, aheadFor
+	host, deviating := m.host.fd, *m.deviating
 	go func() {
 		// It is never unlocked: the thread, which is in the last of them, ends with the goroutine.
 		runtime.LockOSThread()
@@ -40,13 +41,8 @@ func (m *Machine) newAhead() *ahead {
 				n.release() // whoever asks makes one for itself, and sees what is wrong
 				return
 			}
-			late := time.NewTimer(patience)
 			select {
 			case a.made <- n:
-				late.Stop()
-			case <-late.C:
-				n.release()
-				return
 			case <-a.leave:
 				n.release()
 				return
