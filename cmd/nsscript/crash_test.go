@@ -376,7 +376,7 @@ func TestFailpointsHit(t *testing.T) {
 		hit[name] = true
 	}
 	for _, name := range failpoints(t) {
-		if !hit[name] {
+		if !hit[name] && (nstest.Cgroups() || !strings.HasPrefix(name, "cgroup: ")) {
 			t.Errorf("failpoint %q is never hit", name)
 		}
 	}

@@ -125,7 +125,13 @@ eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
 // start starts nsscript and waits until its script is ready.
 func start(t *testing.T) *exec.Cmd {
 	t.Helper()
-	cmd := nsscript("--lab", "busy", "-c", busy)
+	return started(t, "--lab", "busy", "-c", busy)
+}
+
+// started starts nsscript and waits until its script says that it is ready.
+func started(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := nsscript(args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -326,8 +332,11 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "down", "command")
 		}},
 		{"killed", func() {
-			cmd := nsscript("-c", `host.link("ifb0").delete(irreversible = True); run(host, ["sh", "-c", "kill -9 -1"])`)
-			_ = cmd.Run() // it is killed with all that there is
+			cmd := started(t, "-c", `host.link("ifb0").delete(irreversible = True); print("ready"); eventually(lambda: fail("no"), timeout = "60s")`)
+			if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // it was killed
 			orphans(t)
 			expect(exitLeftover, lost, "recover")
 		}},
