@@ -22,7 +22,7 @@ const maxOutput = 16 << 20
 
 var runDecl = runtime.Change("run", "result",
 	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
-		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, the command runs in a PID namespace of its own (pid_namespaces(7)), and what it leaves running ends with nsscript at the latest, also when the lab is kept.",
+		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, the command runs in a PID namespace of its own (pid_namespaces(7)): what it leaves running ends with nsscript at the latest, also when the lab is kept, and what it mounts is gone with it, such as what `ip netns add` mounts on a name.",
 	&runArgs{Check: true}).Needing("run")
 
 type runArgs struct {

@@ -298,7 +298,12 @@ func TestDiverged(t *testing.T) {
 	nstest.IP(t, "link", "del", "pre0")
 
 	nstest.IP(t, "netns", "add", "pre")
-	expect(t, exitLeftover, "its name is another one's", "-c", `netns_at(name = "pre").delete(); run(host, ["ip", "netns", "add", "pre"]); fail("x")`)
+	cmd := started(t, "-c", `netns_at(name = "pre").delete(); print("ready"); eventually(lambda: netns_at(name = "pre"), timeout = "60s"); fail("x")`)
+	nstest.IP(t, "netns", "add", "pre")
+	_ = cmd.Wait() // it fails
+	if said := cmd.Stderr.(*bytes.Buffer).String(); cmd.ProcessState.ExitCode() != exitLeftover || !strings.Contains(said, "its name is another one's") {
+		t.Errorf("exit code %d: %s", cmd.ProcessState.ExitCode(), said)
+	}
 	expect(t, exitLeftover, "hint: `nsscript recover` tries again", "recover")
 	nstest.IP(t, "netns", "del", "pre")
 	expect(t, 0, "nothing left behind", "recover")
