@@ -9,7 +9,8 @@ import (
 )
 
 // Settle makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue later
-// and drops packets until then (net/core/link_watch.c, up to a second); asking for a single link makes it do so at once.
+// and drops packets until then (net/core/link_watch.c, up to a second); asking for a single link makes it do so at once,
+// since Linux 6.8, and tells an older one's state, which is waited for.
 // A link that is set up can give its peer a carrier, and a port its bridge, so these are asked for after it.
 func (m *Machine) Settle() error {
 	for _, ref := range m.restless {
@@ -116,7 +117,11 @@ func (n *Namespace) settle(index int) error {
 	return nil
 }
 
-// around asks for one link and returns where its peer and its master are, index 0 when it has none.
+// carrierPatience is more than the time that the kernel takes to act on a new carrier.
+const carrierPatience = 2 * time.Second
+
+// around waits until the kernel has acted on a link's carrier, and returns where its peer and its master are, index 0 when
+// it has none.
 func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(at.index)
@@ -125,6 +130,10 @@ func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
 	}
 	raw, err := n.get(unix.RTM_GETLINK, parts...)
+	for deadline := time.Now().Add(carrierPatience); err == nil && lagging(raw) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // the event goes only to sockets that were there before, one more for each namespace
+		raw, err = n.get(unix.RTM_GETLINK, parts...)
+	}
 	if err != nil {
 		return peer, master, err
 	}
@@ -133,4 +142,17 @@ func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 		peer.nsid = attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
 	}
 	return peer, neighbour{at.nsid, attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
+}
+
+// Operational states of RFC 2863, as linux/if.h numbers them.
+const (
+	operDown           = 2
+	operLowerLayerDown = 3
+)
+
+// lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
+func lagging(raw []byte) bool {
+	carrier, state := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER), attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	return nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP != 0 && len(carrier) == 1 && carrier[0] == 1 &&
+		len(state) == 1 && (state[0] == operDown || state[0] == operLowerLayerDown)
 }

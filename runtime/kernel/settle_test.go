@@ -1,9 +1,13 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -52,6 +56,50 @@ func TestSettleAddrs(t *testing.T) {
 	for _, ip := range addrs {
 		if !local[ip] {
 			t.Errorf("%s is not in use yet", ip)
+		}
+	}
+}
+
+// TestSettleCarrier sets many pairs up at once: after Settle the kernel has acted on the carrier of every end.
+func TestSettleCarrier(t *testing.T) {
+	const many = 100
+	m, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var ends [2]*Namespace
+	for i := range ends {
+		if ends[i], err = m.Make(fmt.Sprintf("n%d", i), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range many {
+		var specs [2]LinkSpec
+		for j, n := range ends {
+			index, err := n.FreeIndex()
+			if err != nil {
+				t.Fatal(err)
+			}
+			specs[j] = LinkSpec{LinkRef: LinkRef{NS: n.Ref(), Index: index, Name: fmt.Sprintf("v%d", i)}}
+		}
+		specs[0].Up = true
+		if err := errors.Join(m.AddVeth(specs[0], specs[1]), m.SetLink(specs[1].LinkRef, "up", "on")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range ends {
+		all, err := n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+		if err != nil || len(all) < many {
+			t.Fatalf("%d links: %v", len(all), err)
+		}
+		for _, raw := range all {
+			if lagging(raw) {
+				t.Errorf("link %d in %s does not carry anything yet", nl.DeserializeIfInfomsg(raw).Index, n.Name())
+			}
 		}
 	}
 }
