@@ -146,6 +146,7 @@ func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 
 // Operational states of RFC 2863, as linux/if.h numbers them.
 const (
+	operUnknown        = 0
 	operDown           = 2
 	operLowerLayerDown = 3
 )
@@ -153,6 +154,16 @@ const (
 // lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
 func lagging(raw []byte) bool {
 	carrier, state := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER), attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
-	return nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP != 0 && len(carrier) == 1 && carrier[0] == 1 &&
-		len(state) == 1 && (state[0] == operDown || state[0] == operLowerLayerDown)
+	if nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || len(carrier) != 1 || carrier[0] == 0 || len(state) != 1 {
+		return false
+	}
+	switch state[0] {
+	case operDown, operLowerLayerDown:
+		return true
+	case operUnknown:
+		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are unknown still.
+		kind := unix.ByteSliceToString(attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, unix.IFLA_INFO_KIND))
+		return kind == "veth" || kind == "bridge"
+	}
+	return false
 }
