@@ -91,11 +91,17 @@ func (m *Machine) take(lo bool) (*Namespace, error) {
 	}
 	n := &Namespace{m: m, next: 2, alone: true, fd: -1}
 	err := m.within(m.host.fd, func() error { return n.setUp(m.buf, m.deviate, lo) })
-	if err != nil {
-		n.release()
-		return nil, err
+	if err == nil {
+		return n, nil
 	}
-	return n, nil
+	n.release()
+	if lo && m.ahead != nil {
+		// The one that is being made ahead may have taken what this one lacked, such as the last that the user may have.
+		if n, more := <-m.ahead.made; more {
+			return n, nil
+		}
+	}
+	return nil, err
 }
 
 // renew is called before what new namespaces inherit may change: those that were made ahead have not got that.

@@ -1,11 +1,14 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestAhead has namespaces made ahead, and given up: what was asked for is what one gets, and no descriptor stays open.
@@ -90,6 +93,42 @@ func TestAhead(t *testing.T) {
 	m.Close()
 	if after := openNamespaces(t); after != before {
 		t.Errorf("%d namespaces are open, %d were before", after, before)
+	}
+}
+
+// TestAheadLimit makes as many namespaces as the user may have: none of them is one that was made ahead for nobody.
+func TestAheadLimit(t *testing.T) {
+	const limit = "/proc/sys/user/max_net_namespaces"
+	if ids, err := os.ReadFile("/proc/self/uid_map"); err != nil || strings.Fields(string(ids))[2] == "4294967295" {
+		t.Skip("the limit of the whole machine is not for tests to set: ", err)
+	}
+	before, err := os.ReadFile(limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile(limit, before, 0)
+	if err := os.WriteFile(limit, []byte("20"), 0); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i := range 21 {
+		if _, err = m.Make("n"+strconv.Itoa(i), true); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("21 namespaces of 20: %v", err)
+	}
+	if m.ahead == nil {
+		return // who made them has ended
+	}
+	if n, more := <-m.ahead.made; more {
+		n.release()
+		t.Error("a namespace was there that nobody got")
 	}
 }
 
