@@ -1,0 +1,275 @@
+package builtins
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+var setDecl = runtime.Change("link.set", "link",
+	"Changes the link, in the words of `ip link set`, in this order: down, ns, name, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
+
+type setArgs struct {
+	Link   linkArg      `arg:"link" doc:"the link"`
+	_      struct{}     `arg:"*"`
+	Name   *linkNameArg `arg:"name?" doc:"new name"`
+	MTU    *mtuArg      `arg:"mtu?" doc:"MTU in bytes"`
+	MAC    *macArg      `arg:"mac?" doc:"link-layer address"`
+	NS     *nsArg       `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
+	Up     *bool        `arg:"up?" doc:"whether it is up"`
+	Alias  *string      `arg:"alias?" doc:"a text for people, up to 255 bytes"`
+	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
+	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
+	Master *masterArg   `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	runtime.Irreversible
+}
+
+// masterArg is a bridge, or none.
+type masterArg struct{ kernel.LinkRef }
+
+func (masterArg) ArgType() string { return "link or False" }
+
+func (a *masterArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
+	if br, ok := val.(*linkValue); ok {
+		a.LinkRef = br.current()
+	} else if val != starlark.False {
+		return want("link or False", val)
+	}
+	return nil
+}
+
+func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	link := &linkValue{tx.View, a.Link.LinkRef}
+	if a.NS != nil {
+		if err := tx.Apply(&moveLink{From: link.current(), To: kernel.LinkRef{NS: a.NS.NSRef}}); err != nil {
+			return nil, err
+		}
+	}
+	var sets [][2]string
+	add := func(given bool, attr string, value func() string) {
+		if given {
+			sets = append(sets, [2]string{attr, value()})
+		}
+	}
+	add(a.Up != nil && !*a.Up, "up", func() string { return "off" })
+	add(a.Name != nil, "name", func() string { return string(*a.Name) })
+	add(a.MAC != nil, "mac", func() string { return string(*a.MAC) })
+	add(a.MTU != nil, "mtu", func() string { return itoa(int(*a.MTU)) })
+	add(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
+	add(a.Alias != nil, "alias", func() string { return *a.Alias })
+	add(a.Group != nil, "group", func() string { return itoa(*a.Group) })
+	master := ""
+	if a.Master != nil {
+		master = a.Master.Name
+		sets = append(sets, [2]string{"master", itoa(a.Master.Index)})
+	}
+	add(a.Up != nil && *a.Up, "up", func() string { return "on" })
+	for _, s := range sets {
+		if err := tx.Apply(&setLink{Link: link.current(), Attr: s[0], Value: s[1], Master: master}); err != nil {
+			return nil, err
+		}
+	}
+	return link, nil
+}
+
+// setLink sets one attribute of a link.
+type setLink struct {
+	Link  kernel.LinkRef `json:"link"`
+	Attr  string         `json:"attr"`
+	Value string         `json:"value"`
+	// The name of the bridge whose index is the value of master: for people.
+	Master string        `json:"master,omitempty"`
+	Old    string        `json:"old"`
+	Alone  bool          `json:"alone,omitempty"` // nothing else changes with it
+	Image  *kernel.Image `json:"image,omitempty"` // of the link as it was
+	// What changes with it; see saveOthers.
+	Others []*kernel.Image `json:"others,omitempty"`
+
+	under []string // what older changes of the run found it to be
+}
+
+func (o *setLink) Kind() string { return "link set" }
+func (o *setLink) Valid() error { return kernel.ValidAttr(o.Attr, o.Value) }
+
+// Touches has the bridge that the link joins: it takes its mac and carrier from its ports, and does not get its own back
+// when they are deleted.
+func (o *setLink) Touches() []kernel.Object {
+	all := []kernel.Object{o.Link.Object()}
+	if index := atoi(o.Value); o.Attr == "master" && index > 0 {
+		all = append(all, kernel.LinkRef{NS: o.Link.NS, Index: index}.Object())
+	}
+	return all
+}
+
+func (o *setLink) Claims() []runtime.Claim { return claims(o.Link, o.Others...) }
+
+func (o *setLink) Command() string {
+	ip := in(o.Link.NS) + "link set " + o.Link.Name + " "
+	switch o.Attr {
+	case "up":
+		return ip + map[string]string{"on": "up", "off": "down"}[o.Value]
+	case "mac":
+		return ip + "address " + o.Value
+	case "master":
+		if o.Value == "0" {
+			return ip + "nomaster"
+		}
+		return ip + "master " + o.Master
+	}
+	return ip + o.Attr + " " + quoted(o.Value)
+}
+
+func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
+	if fresh {
+		return nil
+	}
+	l, err := m.Read(o.Link)
+	if err != nil {
+		return err
+	}
+	o.Old = l.Attr(o.Attr)
+	switch o.Attr {
+	case "alias", "group", "txqlen":
+		o.Alone = true
+		return nil
+	}
+	if o.Image, err = m.Image(o.Link); err == nil {
+		err = o.saveOthers(m, l)
+	}
+	if err != nil {
+		return err
+	}
+	o.Image.Stake(o.Attr)
+	switch {
+	case o.Attr == "name", o.Attr == "mac":
+		o.Image.StakeSysctls()
+	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= minIPv6:
+		o.Image.StakeSysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
+	}
+	switch {
+	case o.Attr == "up" && o.Value == "off":
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+	case o.Attr == "mtu" && atoi(o.Value) < minIPv6:
+		lost := []error{o.Image.Whole()}
+		for _, img := range o.Others {
+			lost = append(lost, img.Whole())
+		}
+		return errors.Join(lost...)
+	case o.Attr == "master":
+		return m.Carrier(o.Others...)
+	}
+	return nil
+}
+
+// minIPv6 is the smallest mtu with which a link has IPv6 (RFC 8200).
+const minIPv6 = 1280
+
+// saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
+// gets and loses its carrier with it, and its bridge; and the links above it.
+func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
+	if o.Attr == "name" {
+		return nil
+	}
+	master := ""
+	if o.Attr == "master" {
+		master = o.Value
+	}
+	var err error
+	if o.Others, err = bridgesOf(m, l, master); err != nil || o.Attr != "up" && o.Attr != "mtu" {
+		return err
+	}
+	above, err := m.ImagesAbove(l)
+	if o.Others = append(o.Others, above...); err != nil || o.Attr != "up" {
+		return err
+	}
+	ref, err := m.Peer(l)
+	if err != nil {
+		return nil // it has none, or in a namespace that this run knows nothing of
+	}
+	peer, err := m.Read(ref)
+	if err != nil {
+		return err
+	}
+	img, err := m.Image(ref)
+	if err != nil {
+		return err
+	}
+	more, err := bridgesOf(m, peer, "")
+	o.Others = append(append(o.Others, img.Stake()), more...)
+	for _, img := range o.Others {
+		img.StakeSysctls(kernel.MTU6)
+	}
+	return err
+}
+
+// claims are a link and others that it takes along.
+func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
+	all := []runtime.Claim{runtime.ClaimLink(l)}
+	for _, img := range others {
+		if img != nil {
+			all = append(all, runtime.ClaimLink(img.Link))
+		}
+	}
+	return all
+}
+
+// bridgesOf saves the bridge that a link is a port of, and the one that it joins, with what stands on them: a bridge takes its
+// own mac, mtu and carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with
+// its first carrier.
+func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kernel.Image, err error) {
+	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
+		if index == 0 {
+			continue
+		}
+		br, err := m.Read(kernel.LinkRef{NS: l.NS, Index: index})
+		if err != nil {
+			return nil, err
+		}
+		img, err := m.Image(br.LinkRef)
+		if err != nil {
+			return nil, err
+		}
+		above, err := m.ImagesAbove(br)
+		if err != nil {
+			return nil, err
+		}
+		images = append(append(images, img.Stake("mtu", "mac")), above...)
+	}
+	return images, nil
+}
+
+func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
+
+func (o *setLink) Over(older runtime.Op) {
+	if s, ok := older.(*setLink); ok && s.Attr == o.Attr && s.Link.Object() == o.Link.Object() {
+		o.under = append(o.under, s.Old)
+	}
+}
+
+func (o *setLink) Undo(m *kernel.Machine) error {
+	l, err := m.Read(o.Link)
+	if errors.Is(err, kernel.ErrGone) || o.Image == nil && !o.Alone {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if o.Attr == "mac" && o.Old == "" && l.Attr(o.Attr) != o.Value {
+		return nil // a bridge that had no port, and so none; what it has now is of a port that it has again
+	}
+	if now := l.Attr(o.Attr); now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
+		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
+			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
+	}
+	if o.Alone {
+		if l.Attr(o.Attr) == o.Old {
+			return nil
+		}
+		return m.SetLink(o.Link, o.Attr, o.Old)
+	}
+	return errors.Join(m.Restore(o.Image), restoreAll(m, o.Others))
+}
