@@ -124,7 +124,7 @@ func writeSysctl(path, value string) error {
 	return err
 }
 
-// putSysctl writes a key where nobody but this process can see it.
+// putSysctl is writeSysctl without its failpoints, for namespaces that nobody else can see: nothing of them is left to undo.
 func putSysctl(path, value string) error {
 	fd, err := openSysctl(path, unix.O_WRONLY)
 	if err != nil {
