@@ -278,7 +278,20 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 		}
 	}
 	failpoint.Hit("change: before it is undone")
-	return false, c.op.Undo(r.m)
+	err = c.op.Undo(r.m)
+	if p, ok := c.op.(Publisher); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Publishes().Path, older) {
+		return false, nil
+	}
+	return false, err
+}
+
+// givenBack reports whether a namespace that older changes took a name from has it again. What was done since they did was
+// undone before that, in an earlier pass or by an earlier process, which could not undo something newer.
+func (r *rollback) givenBack(path string, older []change) bool {
+	return slices.ContainsFunc(older, func(c change) bool {
+		u, ok := c.op.(Unpublisher)
+		return ok && u.Unpublishes().Path == path && r.m.Leads(u.Unpublishes())
+	})
 }
 
 // fetched reports whether the link that a change was done to has been brought back since, and made what it was.

@@ -155,6 +155,73 @@ func TestKeptFaults(t *testing.T) {
 	}
 }
 
+// TestUndoneTwice lets the newest change of every scenario fail to be undone once: all the older ones are then undone, and once
+// more after it, by this process or, when that dies in between, by the next.
+func TestUndoneTwice(t *testing.T) {
+	for _, file := range scenarios(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Cleanup(func() { wipe(t) })
+			before := makeWorld(t)
+			if filepath.Base(file) == "14_pids.star" {
+				nstest.NoCgroups(t)
+				before = nstest.Dump(t)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const fails = "fail(\"at the end\")\n"
+			script, failing := strings.CutSuffix(string(text), fails)
+			script += "netns(\"the-last\")\n"
+			if failing {
+				script += fails
+			}
+			file := filepath.Join(t.TempDir(), "last.star")
+			if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			whole := crash{args: []string{"--rm", file}, log: filepath.Join(t.TempDir(), "whole")}
+			out, base := whole.end(t)
+			if base > exitFailed {
+				t.Fatalf("without a fault: exit code %d: %s", base, out)
+			}
+			cleaned(t, before, whole, out)
+
+			// The first file that the undoing removes is the last namespace's name.
+			const removal = "namespace: before the file is removed\n"
+			log, err := os.ReadFile(whole.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := strings.LastIndex(string(log), "change: after it was made")
+			until := begin + max(0, strings.Index(string(log[begin:]), removal)) + len(removal)
+			acts := strings.Count(string(log[:until]), failpoint.AnAct)
+			twice := crash{args: whole.args, fault: fmt.Sprintf("%d once %d", acts+1, syscall.EBUSY), log: whole.log + "2"}
+			out, code := twice.end(t)
+			if code != base {
+				t.Errorf("exit code %d, want %d: %s", code, base, out)
+			}
+			cleaned(t, before, twice, out)
+
+			again, err := os.ReadFile(twice.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want, got := 1+strings.Count(string(log), removal), strings.Count(string(again), removal); got != want {
+				t.Errorf("%d files were removed or tried to be, want %d: %s", got, want, out)
+			}
+			dies := twice
+			dies.at, dies.all, dies.log = passed(string(again[:strings.LastIndex(string(again), removal)]))+1, true, whole.log+"3"
+			if out, killed := dies.run(t); !killed {
+				t.Errorf("failpoint %d was not reached: %s", dies.at, out)
+			}
+			recovering(t)
+			orphans(t)
+			cleaned(t, before, dies, out)
+		})
+	}
+}
+
 // wipe takes away what a failed test has left in the sandbox, as far as it can.
 func wipe(t *testing.T) {
 	t.Helper()

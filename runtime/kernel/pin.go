@@ -115,10 +115,8 @@ func (m *Machine) Republish(ref NSRef) error {
 	if n == nil {
 		return removePin(ref)
 	}
-	if fd, err := openNS(ref.Path); err == nil {
-		cookie, err := m.cookie(fd)
-		fd.Close()
-		if err == nil && cookie != ref.Cookie {
+	if cookie, err := m.cookieAt(ref.Path); err == nil {
+		if cookie != ref.Cookie {
 			return fail(ErrInTheWay, "restore namespace", ref.Name, nil)
 		}
 	} else if err := m.publish(n, ref); errors.Is(err, unix.EEXIST) {
@@ -138,6 +136,22 @@ func (m *Machine) Republish(ref NSRef) error {
 	failpoint.Hit("pin: name given back")
 	_, err := m.Unpin(ref)
 	return err
+}
+
+// Leads reports whether a namespace's name leads to it.
+func (m *Machine) Leads(ref NSRef) bool {
+	cookie, err := m.cookieAt(ref.Path)
+	return err == nil && cookie == ref.Cookie
+}
+
+// cookieAt is the cookie of the namespace that is mounted on a path.
+func (m *Machine) cookieAt(path string) (uint64, error) {
+	fd, err := openNS(path)
+	if err != nil {
+		return 0, err
+	}
+	defer fd.Close()
+	return m.cookie(fd)
 }
 
 // bare reports whether a name's file is one that a namespace was mounted on: empty, or with its token.
