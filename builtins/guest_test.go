@@ -50,3 +50,33 @@ def there(n):
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+// TestGuestGone has links leave a namespace of the run's, in which the next ones are made then: these are not taken for those,
+// which have the lowest indexes where they came from.
+func TestGuestGone(t *testing.T) {
+	nstest.IP(t, "netns", "add", "pre")
+	t.Cleanup(func() { nstest.IP(t, "netns", "del", "pre") })
+	nstest.IP(t, "-n", "pre", "link", "add", "guest1", "type", "veth", "peer", "name", "guest0") // the peer is number 2
+	before := nstest.Dump(t)
+	for _, leave := range []string{`assert.false(attempt(lambda: [l.set(ns = n), fail("back")]).ok)`, `l.set(ns = n); l.set(ns = pre)`} {
+		for _, next := range []string{
+			`veth(n, netns("b"), name = "own0", addrs = ("10.60.0.1/24", "10.60.0.2/24"))`,
+			`bridge(n, name = "own0", addrs = ["10.60.0.1/24"])`,
+			`x, _ = veth(netns("b"), name = "own0"); x.set(ns = n, mtu = 1400); addr(x, "10.60.0.1/24")`,
+			`x, _ = veth(n, name = "own0"); x.delete(); l.set(ns = n); l.set(alias = "again")`,
+		} {
+			src := `
+n, pre = netns("a"), netns_at(name = "pre")
+l = pre.link("guest0")
+` + leave + "\nwas = (l.mtu, l.up, l.addrs)\n" + next + "\nassert.eq((l.mtu, l.up, l.addrs), was)\n"
+			s, _, err := session(t, src)
+			if err != nil {
+				t.Errorf("%s, %s: %v", leave, next, err)
+			}
+			if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+				t.Errorf("%s, %s: %v, left %v", leave, next, err, u.Left)
+			}
+			nstest.Same(t, before)
+		}
+	}
+}

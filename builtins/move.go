@@ -43,8 +43,8 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	o.To.Name, o.To.Index = o.From.Name, o.From.Index
-	if o.From.NS.Cookie != o.To.NS.Cookie && !dst.IndexFree(o.To.Index) {
-		if o.To.Index, err = dst.FreeIndex(); err != nil {
+	if o.From.NS.Cookie != o.To.NS.Cookie {
+		if o.To.Index, err = dst.KeepIndex(o.To.Index); err != nil {
 			return err
 		}
 	}
@@ -76,9 +76,8 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
 			return err
 		}
-	} else {
-		m.Moved(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	}
+	m.Returned(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	img := o.Image
 	if !o.whole {
 		img = img.Clone().Stake("up", "master") // the rest of it is nobody's doing, or somebody else's

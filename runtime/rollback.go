@@ -17,8 +17,11 @@ import (
 func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, open []change) {
 	for i, c := range changes {
 		if mover, ok := c.op.(Mover); ok {
-			// Only the last change of a journal can be one that was not made. At also opens the namespace it went to.
-			if from, to := mover.Moves(); m.At(to) || i < len(changes)-1 {
+			from, to := mover.Moves()
+			switch there := m.At(to); { // which also opens the namespace it went to
+			case !there && (m.At(from) || m.Home(from.Object())):
+				m.Returned(to.Object(), from.Object()) // an earlier process has undone this, and could not say so
+			case there || i < len(changes)-1: // only the last change of a journal can be one that was not made
 				m.Moved(from.Object(), to.Object())
 			}
 		}
@@ -298,11 +301,11 @@ func (r *rollback) givenBack(path string, older []change) bool {
 func (r *rollback) fetched(c change, older []change) bool {
 	return slices.ContainsFunc(older, func(old change) bool {
 		mover, ok := old.op.(Mover)
-		if !ok || !r.undone[old.seq] {
+		if !ok {
 			return false
 		}
 		_, to := mover.Moves()
-		return slices.Contains(c.op.Touches(), to.Object())
+		return (r.undone[old.seq] || r.m.Home(to.Object())) && slices.Contains(c.op.Touches(), to.Object())
 	})
 }
 

@@ -74,6 +74,7 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.used[l.Object()] = true
 	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
@@ -97,10 +98,14 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 }
 
 // Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their
-// order, state, neighbours, routes. The link must be in the namespace and under the index of the image.
+// order, state, neighbours, routes. The link must be in the namespace and under the index of the image; when it was brought
+// back from there, nothing is done.
 func (m *Machine) Restore(img *Image) error {
 	if img == nil {
 		return errNoImage
+	}
+	if m.home[img.Link.Object()] {
+		return nil
 	}
 	n, index, err := m.find(img.Link)
 	if err != nil {

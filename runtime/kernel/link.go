@@ -47,7 +47,9 @@ func (n *Namespace) FreeIndex() (int, error) {
 		} else {
 			index = lowIndex + rand.IntN(1<<30-lowIndex)
 		}
-		if n.alone {
+		if o := (Object{n.ref.Cookie, index}); n.m.used[o] {
+			continue
+		} else if n.m.used[o] = true; n.alone {
 			return index, nil
 		}
 		switch _, err := n.linkByIndex(index); {
@@ -57,6 +59,14 @@ func (n *Namespace) FreeIndex() (int, error) {
 			return 0, fail(err, "choose index of link", "", n)
 		}
 	}
+}
+
+// KeepIndex is the index itself, when no link of the namespace has it or had it in this run, and another one otherwise.
+func (n *Namespace) KeepIndex(index int) (int, error) {
+	if !n.m.used[Object{n.ref.Cookie, index}] && n.IndexFree(index) {
+		return index, nil
+	}
+	return n.FreeIndex()
 }
 
 // FreeName is the first of prefix0, prefix1 ... that no link in the namespace has and that is not the other one.

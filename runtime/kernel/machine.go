@@ -19,6 +19,8 @@ type Machine struct {
 	open      map[uint64]*Namespace
 	closed    map[uint64]NSRef  // namespaces that were forgotten, to be found again by links that went there
 	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
+	home      map[Object]bool   // what links were until they were brought back
+	used      map[Object]bool   // what no other link is to be, for a reference would mean both
 	renamed   map[Object]bool   // links whose name is another than their references say
 	lost      map[Object]bool   // links that were deleted and cannot be made again
 	restless  []LinkRef         // links that may have got a carrier since the last Settle
@@ -51,7 +53,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -121,9 +123,22 @@ func (m *Machine) Moved(from, to Object) {
 	if from == to {
 		return
 	}
+	m.used[from], m.used[to] = true, true
 	m.moved[from] = to
-	delete(m.moved, to)
+	if !m.home[to] {
+		delete(m.moved, to)
+	}
 }
+
+// Returned notes that a link that had been moved is back. What it was where it had been is undone with that: Restore makes it
+// that no more.
+func (m *Machine) Returned(from, to Object) {
+	m.Moved(from, to)
+	m.home[from] = from != to
+}
+
+// Home reports whether a link was brought back that had been this.
+func (m *Machine) Home(o Object) bool { return m.home[o] }
 
 // Namespace finds the namespace that a reference means: by its path, or by the pin that holds a deleted one. The error is
 // ErrGone when there is none with that cookie.
