@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -122,7 +123,12 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			}
 			var all [][]byte
 			for _, r := range img.Routes[i:] {
-				if placeOf(r) == where {
+				if placeOf(r) != where {
+					continue
+				}
+				left, err := n.deserted(r, index)
+				errs = append(errs, err)
+				if err == nil && !left {
 					all = append(all, r)
 				}
 			}
@@ -138,6 +144,21 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			return errors.Join(append(errs, n.dropKernels(index, have, img))...)
 		}
 	}
+}
+
+// deserted reports whether a route in the image of a link was the kernel's for an address of another one, and that address is
+// not there: somebody has deleted it, or an older change that made it is undone already.
+func (n *Namespace) deserted(raw []byte, index int) (bool, error) {
+	over := attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF)
+	if nl.DeserializeRtMsg(raw).Protocol != unix.RTPROT_KERNEL || over == index {
+		return false, nil
+	}
+	addrs, err := n.linkAddrs(over)
+	dst, _ := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
+	return !slices.ContainsFunc(addrs, func(msg []byte) bool {
+		a := addrKey(msg)
+		return netip.PrefixFrom(dst, int(raw[1])) == cmp.Or(a.Peer, a.Prefix).Masked()
+	}), err
 }
 
 // allMulticast is the prefix of all IPv6 multicast addresses.
