@@ -93,7 +93,7 @@ func (img *Image) String() string { return img.Link.Name + " in " + img.Link.NS.
 
 // NoPeer is the Loss of a pair of which this machine has only one end open.
 func (img *Image) NoPeer() *Loss {
-	loss := img.gone("its other end is in a namespace that this run does not know, and goes with it")
+	loss := img.gone("its other end is in a namespace that has no name and that this run does not know, and goes with it")
 	loss.Hint = "netns_at() makes the namespace known"
 	return loss
 }

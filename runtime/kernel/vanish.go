@@ -109,12 +109,12 @@ func (n *Namespace) identify(other *Namespace) (id int, err error) {
 		if err == nil && len(bodies) == 1 {
 			id = nsid(bodies[0])
 		} else if err == nil {
-			id, err = n.idOf(other)
+			id, err = n.idOf(other.fd)
 		}
 		return err
 	})
 	if errors.Is(err, unix.EEXIST) {
-		id, err = n.idOf(other)
+		id, err = n.idOf(other.fd)
 	}
 	if err == nil && id < 0 {
 		err = ErrGone
@@ -123,8 +123,8 @@ func (n *Namespace) identify(other *Namespace) (id int, err error) {
 }
 
 // idOf is the id that a namespace knows another by, -1 when it has none.
-func (n *Namespace) idOf(other *Namespace) (int, error) {
-	raw, err := n.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))))
+func (n *Namespace) idOf(other netns.NsHandle) (int, error) {
+	raw, err := n.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other))))
 	if err != nil {
 		return 0, err
 	}
