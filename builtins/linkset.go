@@ -246,8 +246,15 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kerne
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
 
 func (o *setLink) Over(older runtime.Op) {
-	if s, ok := older.(*setLink); ok && s.Attr == o.Attr && s.Link.Object() == o.Link.Object() {
-		o.under = append(o.under, s.Old)
+	switch older := older.(type) {
+	case *setLink:
+		if older.Attr == o.Attr && older.Link.Object() == o.Link.Object() {
+			o.under = append(o.under, older.Old)
+		}
+	case *delLink: // of the bridge whose port it was
+		if o.Attr == "master" && older.Image != nil && slices.ContainsFunc(older.Image.Ports, func(p kernel.Port) bool { return p.Object() == o.Link.Object() }) {
+			o.under = append(o.under, itoa(older.Link.Index))
+		}
 	}
 }
 
