@@ -187,24 +187,34 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
 	if o.Others = append(o.Others, above...); err != nil || o.Attr != "up" {
 		return err
 	}
-	ref, err := m.Peer(l)
-	if err != nil {
-		return nil // it has none, or in a namespace that this run knows nothing of
-	}
-	peer, err := m.Read(ref)
-	if err != nil {
-		return err
-	}
-	img, err := m.Image(ref)
-	if err != nil {
-		return err
-	}
-	more, err := bridgesOf(m, peer, "")
-	o.Others = append(append(o.Others, img.Stake()), more...)
 	for _, img := range o.Others {
 		img.StakeSysctls(kernel.MTU6)
 	}
+	carried, err := otherEnd(m, l)
+	o.Others = append(o.Others, carried...)
 	return err
+}
+
+// otherEnd saves the other end of a pair, which gets and loses its carrier with this one, and its bridge.
+func otherEnd(m *kernel.Machine, l *kernel.Link) (images []*kernel.Image, err error) {
+	ref, err := m.Peer(l)
+	if err != nil {
+		return nil, nil // it has none, or in a namespace that this run knows nothing of
+	}
+	peer, err := m.Read(ref)
+	if err != nil {
+		return nil, err
+	}
+	img, err := m.Image(ref)
+	if err != nil {
+		return nil, err
+	}
+	bridges, err := bridgesOf(m, peer, "")
+	images = append([]*kernel.Image{img.Stake()}, bridges...)
+	for _, img := range images {
+		img.StakeSysctls(kernel.MTU6)
+	}
+	return images, err
 }
 
 // claims are a link and others that it takes along.
@@ -278,5 +288,7 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 		}
 		return m.SetLink(o.Link, o.Attr, o.Old)
 	}
-	return errors.Join(m.Restore(o.Image), restoreAll(m, o.Others))
+	return errors.Join(m.Restore(o.Image), o.UndoOthers(m))
 }
+
+func (o *setLink) UndoOthers(m *kernel.Machine) error { return restoreAll(m, o.Others) }

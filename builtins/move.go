@@ -13,7 +13,7 @@ type moveLink struct {
 	To     kernel.LinkRef  `json:"to"`
 	Image  *kernel.Image   `json:"image,omitempty"`
 	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
-	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of
+	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of, and the other end
 
 	whole bool
 }
@@ -54,9 +54,14 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
+	carried, err := otherEnd(m, l)
+	if err != nil {
+		return err
+	}
 	if o.Others, err = bridgesOf(m, l, ""); err != nil {
 		return err
 	}
+	o.Others = append(o.Others, carried...)
 	if o.Above, err = m.ImagesAbove(l); err != nil {
 		return err
 	}

@@ -60,6 +60,12 @@ type Unmaker interface{ Unmakes(older Op) bool }
 // undone already, and what they found is then nobody else's doing.
 type Layered interface{ Over(older Op) }
 
+// An Attended op changes other links with the one that it is done to. They are restored also when that was brought back from
+// another namespace, and all of it undone with that.
+type Attended interface {
+	UndoOthers(m *kernel.Machine) error
+}
+
 // A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Passing interface {
 	Idle(m *kernel.Machine) (bool, error)

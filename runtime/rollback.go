@@ -263,8 +263,14 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 			}
 		}
 	}
-	if r.moot(c.op) || r.fetched(c, older) {
+	if r.moot(c.op) {
 		return true, nil
+	}
+	if slices.ContainsFunc(c.op.Touches(), r.m.Home) { // the link was brought back since, and made what it was
+		if a, ok := c.op.(Attended); ok {
+			err = a.UndoOthers(r.m)
+		}
+		return true, err
 	}
 	if mover, ok := c.op.(Mover); ok {
 		_, to := mover.Moves()
@@ -294,18 +300,6 @@ func (r *rollback) givenBack(path string, older []change) bool {
 	return slices.ContainsFunc(older, func(c change) bool {
 		u, ok := c.op.(Unpublisher)
 		return ok && u.Unpublishes().Path == path && r.m.Leads(u.Unpublishes())
-	})
-}
-
-// fetched reports whether the link that a change was done to has been brought back since, and made what it was.
-func (r *rollback) fetched(c change, older []change) bool {
-	return slices.ContainsFunc(older, func(old change) bool {
-		mover, ok := old.op.(Mover)
-		if !ok {
-			return false
-		}
-		_, to := mover.Moves()
-		return (r.undone[old.seq] || r.m.Home(to.Object())) && slices.Contains(c.op.Touches(), to.Object())
 	})
 }
 
