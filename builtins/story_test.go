@@ -60,12 +60,13 @@ func newStory(seed uint64) *story {
 
 // statement draws an expression that changes something. The namespaces IN and AWAY were there, ONE and TWO were not.
 func (w *madeWorld) statement() string {
-	space := w.pick(`"IN"`, `"IN"`, `"IN"`, `"AWAY"`, `"ONE"`, `"TWO"`)
+	at := func(names ...string) string { return fmt.Sprintf("netns_at(name = %q)", w.pick(names...)) }
+	space := at("IN", "IN", "IN", "AWAY", "ONE", "TWO")
 	name := w.pick("x0", "x1", "b0", "m1")
-	if space == `"IN"` {
+	if strings.Contains(space, "IN") {
 		name = w.pick(append([]string{"x0"}, w.links...)...)
 	}
-	link := fmt.Sprintf("netns_at(name = %s).link(%q)", space, name)
+	link := fmt.Sprintf("%s.link(%q)", space, name)
 	if w.chance(3) {
 		link = fmt.Sprintf("old[%d %% len(old)]", w.rand.IntN(4)) // wherever it is now
 	}
@@ -82,18 +83,18 @@ func (w *madeWorld) statement() string {
 	case 0, 1:
 		return fmt.Sprintf("netns(%s)", w.pick(`"ONE"`, `"TWO"`, `"ONE"`, `"TWO"`, `"AWAY"`, `"IN"`))
 	case 2:
-		return fmt.Sprintf("netns_at(name = %s).delete()", w.pick(`"ONE"`, `"TWO"`, `"AWAY"`, `"IN"`))
+		return at("ONE", "TWO", "AWAY", "IN") + ".delete()"
 	case 3, 4:
-		return fmt.Sprintf("veth(%s, %s, name = %q, peer = %q%s)", space, w.pick(`"IN"`, `"AWAY"`, `"ONE"`, `"TWO"`), w.pick("x0", "x0", name), w.pick("x1", "x1", "eth0"),
+		return fmt.Sprintf("veth(%s, %s, name = %q, peer = %q%s)", space, at("IN", "AWAY", "ONE", "TWO"), w.pick("x0", "x0", name), w.pick("x1", "x1", "eth0"),
 			w.maybe(2, `, addrs = ("10.1.0.11/24", "10.1.0.12/24")`))
 	case 5:
 		return fmt.Sprintf("bridge(%s, name = %q%s)", space, w.pick("b0", "x0"), w.maybe(2, ", ports = ["+link+"]"))
 	case 6:
 		return link + ".delete()"
 	case 7:
-		return fmt.Sprintf("%s.set(ns = %s)", link, w.pick(`"IN"`, `"AWAY"`, `"ONE"`, `"TWO"`))
+		return fmt.Sprintf("%s.set(ns = %s)", link, at("IN", "AWAY", "ONE", "TWO"))
 	case 8:
-		return fmt.Sprintf("%s.set(master = %s)", link, w.pick("False", fmt.Sprintf(`netns_at(name = %s).link("b0")`, space)))
+		return fmt.Sprintf("%s.set(master = %s)", link, w.pick("False", space+`.link("b0")`))
 	case 9, 10:
 		return fmt.Sprintf("%s.set(%s)", link, w.pick("mtu = 1000", "mtu = 1400", `mac = "02:00:00:00:00:42"`, `name = "renamed"`, `name = "x1"`, `alias = "an alias"`,
 			"txqlen = 17", "group = 5", "up = False", "up = True", `mtu = 1280, name = "x0", alias = ""`))
@@ -106,7 +107,7 @@ func (w *madeWorld) statement() string {
 	case 14:
 		return route + ".delete()"
 	case 15, 16:
-		return fmt.Sprintf("%s.set(ns = %s, %s)", link, w.pick(`"IN"`, `"IN"`, `"ONE"`, `"TWO"`), w.pick("up = True", `name = "x0"`, "mtu = 1400"))
+		return fmt.Sprintf("%s.set(ns = %s, %s)", link, at("IN", "IN", "ONE", "TWO"), w.pick("up = True", `name = "x0"`, "mtu = 1400"))
 	}
 	s := w.setting(w.pick(name, "all", "default"))
 	return fmt.Sprintf("sysctl(%s, %q, %q)", space, s[0], s[1])
@@ -286,4 +287,62 @@ func TestStories(t *testing.T) {
 		}
 	})
 	t.Logf("%d scripts, %d changes done and undone, %d differ, in %v", to-from+1, done.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
+}
+
+// found are stories that differed once.
+var found = []struct {
+	name, world string
+	lines       []string
+}{
+	{"an index is another link's", "link add m0 type veth peer name m1", []string{
+		`netns("ONE")`, `netns("TWO")`,
+		`attempt(lambda: [netns_at(name = "IN").link("m1").set(ns = "ONE"), fail("back")])`,
+		`veth("TWO", "ONE", name = "x1", peer = "x1", addrs = ("10.1.0.11/24", "10.1.0.12/24"))`}},
+	{"a carrier for a namespace that is not mentioned", "link add m0 type veth peer name m1 netns AWAY; -n AWAY link set m1 up", []string{
+		`up(netns_at(name = "IN").link("m0"))`}},
+	{"two links have routes to one place", "link add m0 type veth peer name m1; link set m0 up; link add s0 type veth peer name s1; link set s0 addrgenmode none up; addr add 10.1.0.3/24 dev m0", []string{
+		`addr(netns_at(name = "IN").link("s0"), "10.1.0.8/24")`,
+		`addr(netns_at(name = "IN").link("m0"), "10.1.0.7/24")`}},
+	{"two links have one address", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0; link add s0 type veth peer name s1; link set s0 addrgenmode none up; addr add 10.1.0.6/31 dev b0", []string{
+		`addr(netns_at(name = "IN").link("s0"), "10.1.0.6/31")`,
+		`netns_at(name = "IN").link("p0").set(master = False)`}},
+	{"a link is renamed where it was moved to, and its other end deleted", "link add m0 type veth peer name m1", []string{
+		`netns("ONE")`,
+		`netns_at(name = "IN").link("m1").set(ns = "ONE", name = "x0")`,
+		`netns_at(name = "IN").delete()`}},
+	{"a link goes up where it was moved to, and its other end is deleted", "link add m0 type veth peer name m1; link set m1 up", []string{
+		`m = netns_at(name = "IN").link("m1")`, `netns("ONE")`,
+		`netns_at(name = "IN").link("m0").set(ns = "ONE", up = True)`,
+		`m.delete()`}},
+	{"a link that is made again gets its carrier by another's return", "link add m0 type veth peer name m1; link set m0 up; link set m1 up; sysctl net/ipv6/conf/m0/mtu=1300", []string{
+		`netns("ONE")`,
+		`netns_at(name = "IN").link("m1").set(ns = "ONE")`,
+		`netns_at(name = "IN").delete()`}},
+	{"a port is taken out of a bridge that is not there", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
+		`p = netns_at(name = "IN").link("p0")`,
+		`netns_at(name = "IN").link("b0").delete()`,
+		`p.set(master = False)`}},
+}
+
+func TestStoriesFound(t *testing.T) {
+	for _, f := range found {
+		t.Run(f.name, func(t *testing.T) {
+			var w madeWorld
+			for _, line := range strings.Split(f.world, "; ") {
+				where := "in"
+				for begin, place := range map[string]string{"-n AWAY ": "away", "sysctl ": "sysctl"} {
+					if rest, found := strings.CutPrefix(line, begin); found {
+						where, line = place, rest
+					}
+				}
+				w.parts = append(w.parts, part{where, line})
+			}
+			for _, dies := range []bool{false, true} {
+				s := story{world: &w, lines: f.lines, dies: dies}
+				if differs, n := s.run(t, "w0", 5*time.Second); differs != "" || n == 0 {
+					t.Errorf("dies: %v: %d changes, %s", dies, n, differs)
+				}
+			}
+		})
+	}
 }
