@@ -45,7 +45,7 @@ func (a *masterArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
 
 func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	link := &linkValue{tx.View, a.Link.LinkRef}
-	if a.NS != nil {
+	if a.NS != nil && a.NS.Cookie != link.current().NS.Cookie {
 		if err := tx.Apply(&moveLink{From: link.current(), To: kernel.LinkRef{NS: a.NS.NSRef}}); err != nil {
 			return nil, err
 		}
@@ -148,13 +148,13 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	switch {
 	case o.Attr == "name", o.Attr == "mac":
 		o.Image.StakeSysctls()
-	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= minIPv6:
+	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= kernel.MinIPv6:
 		o.Image.StakeSysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
 		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
-	case o.Attr == "mtu" && atoi(o.Value) < minIPv6:
+	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {
 			lost = append(lost, img.Whole())
@@ -165,9 +165,6 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	return nil
 }
-
-// minIPv6 is the smallest mtu with which a link has IPv6 (RFC 8200).
-const minIPv6 = 1280
 
 // saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
 // gets and loses its carrier with it, and its bridge; and the links above it.
@@ -195,7 +192,7 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
 	return err
 }
 
-// otherEnd saves the other end of a pair, which gets and loses its carrier with this one, and its bridge.
+// otherEnd saves the other end of a pair, which gets and loses its carrier with this one, what stands on it, and its bridge.
 func otherEnd(m *kernel.Machine, l *kernel.Link) (images []*kernel.Image, err error) {
 	ref, err := m.Peer(l)
 	if err != nil {
@@ -209,8 +206,16 @@ func otherEnd(m *kernel.Machine, l *kernel.Link) (images []*kernel.Image, err er
 	if err != nil {
 		return nil, err
 	}
+	above, err := m.ImagesAbove(peer)
+	if err != nil {
+		return nil, err
+	}
+	images = append(images, img.Stake())
+	for _, img := range above {
+		images = append(images, img.Stake())
+	}
 	bridges, err := bridgesOf(m, peer, "")
-	images = append([]*kernel.Image{img.Stake()}, bridges...)
+	images = append(images, bridges...)
 	for _, img := range images {
 		img.StakeSysctls(kernel.MTU6)
 	}
@@ -278,7 +283,11 @@ func (o *setLink) Undo(m *kernel.Machine) error {
 	if o.Attr == "mac" && o.Old == "" && l.Attr(o.Attr) != o.Value {
 		return nil // a bridge that had no port, and so none; what it has now is of a port that it has again
 	}
-	if now := l.Attr(o.Attr); now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
+	now := l.Attr(o.Attr)
+	if o.Attr == "master" && now == "0" && !m.At(kernel.LinkRef{NS: o.Link.NS, Index: atoi(o.Value)}) {
+		now = o.Value // its bridge was deleted, and that took it out
+	}
+	if now != o.Value && now != o.Old && !slices.Contains(o.under, now) {
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, o.Old, o.Value, kernel.ErrDiverged)}
 	}

@@ -13,7 +13,7 @@ type moveLink struct {
 	To     kernel.LinkRef  `json:"to"`
 	Image  *kernel.Image   `json:"image,omitempty"`
 	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
-	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of, and the other end
+	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of, and what changes with its other end
 
 	whole bool
 }

@@ -318,6 +318,20 @@ var found = []struct {
 		`netns("ONE")`,
 		`netns_at(name = "IN").link("m1").set(ns = "ONE")`,
 		`netns_at(name = "IN").delete()`}},
+	{"a carrier for what stands on the other end", "link add m0 type veth peer name m1; link set m0 up; link add v0 link m0 type macvlan; link set v0 up", []string{
+		`up(netns_at(name = "IN").link("m1"))`}},
+	{"a port's new bridge is deleted", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
+		`bridge(netns_at(name = "IN"), name = "x0", ports = [netns_at(name = "IN").link("p0")])`,
+		`netns_at(name = "IN").link("x0").delete()`}},
+	{"a port leaves a bridge that is undone first", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
+		`bridge(netns_at(name = "IN"), name = "x0", ports = [netns_at(name = "IN").link("p0")])`,
+		`netns_at(name = "IN").link("p0").set(ns = netns_at(name = "AWAY"))`}},
+	{"a link is where it is moved to already", "", []string{
+		`netns("ONE")`,
+		`veth(netns_at(name = "ONE"), netns_at(name = "IN"), name = "x0", peer = "x1")`,
+		`x = netns_at(name = "ONE").link("x0")`,
+		`x.set(ns = netns_at(name = "AWAY"))`,
+		`x.set(ns = netns_at(name = "AWAY"), mtu = 1400)`}},
 	{"a port is taken out of a bridge that is not there", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
 		`p = netns_at(name = "IN").link("p0")`,
 		`netns_at(name = "IN").link("b0").delete()`,

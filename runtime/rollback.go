@@ -27,6 +27,9 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		}
 	}
 	r := rollback{m: m, log: log, ours: made(changes), undone: map[int]bool{}, logged: map[int]bool{}}
+	for o := range r.ours {
+		m.Own(o)
+	}
 	r.guests = guests(changes, r.ours)
 	for _, c := range changes {
 		if p, ok := c.op.(Publisher); ok {
@@ -308,7 +311,7 @@ func (r *rollback) givenBack(path string, older []change) bool {
 func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
 	for _, f := range r.failed {
 		if mover, ok := f.op.(Mover); ok && !f.final() {
-			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie {
+			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Home(to.Object()) {
 				return fmt.Errorf("link %s is still in it", from.Name)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,8 @@ type Image struct {
 	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
 
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
+
+	grounded bool // the link is down, by somebody else's doing or an older change's undoing
 }
 
 // errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is saved.
@@ -57,6 +60,18 @@ func (img *Image) StakeSysctls(keys ...string) *Image {
 	}
 	return img
 }
+
+// without6 is the image without what is IPv6's.
+func (img *Image) without6() *Image {
+	img = img.Clone()
+	for _, all := range []*[][]byte{&img.Addrs, &img.Routes, &img.Neighs} {
+		*all = slices.DeleteFunc(slices.Clone(*all), func(raw []byte) bool { return len(raw) > 0 && raw[0] == unix.AF_INET6 })
+	}
+	return img
+}
+
+// MinIPv6 is the smallest mtu with which a link has IPv6 (RFC 8200).
+const MinIPv6 = 1280
 
 // MTU6 is the mtu of IPv6 among an image's settings: the kernel makes it the link's when that is changed or set up.
 const MTU6 = "net/ipv6/conf//mtu"
@@ -119,6 +134,15 @@ func (m *Machine) Restore(img *Image) error {
 		return fail(fmt.Errorf("it is a %s, was a %s: %w", cur.Kind, img.Kind, ErrDiverged), "restore link", cur.Name, n)
 	}
 	var errs []error
+	if master, err := strconv.Atoi(img.Attrs["master"]); err == nil && master > 0 && n.IndexFree(master) {
+		img = img.Clone()
+		if img.Port = nil; m.own[Object{n.ref.Cookie, master}] {
+			img.Attrs["master"] = "0"
+		} else {
+			errs = append(errs, fmt.Errorf("the bridge that it was a port of has gone: %w", ErrDiverged))
+			delete(img.Attrs, "master")
+		}
+	}
 	for _, a := range attrOrder {
 		// A bridge takes its mac and mtu from its ports unless it is given them: so it gets its ports first.
 		if want, ok := img.Attrs[a]; ok && cur.Attr(a) != want && (img.Kind != "bridge" || a != "mac" && a != "mtu") {
@@ -140,6 +164,10 @@ func (m *Machine) Restore(img *Image) error {
 		errs = append(errs, n.settle(index))
 	}
 	errs = append(errs, n.restoreAddrs(cur, img, cur.Up && up == "off"), n.restoreNeighs(index, img.Neighs))
+	if _, ok := img.Attrs["mtu"]; !ok && cur.MTU < MinIPv6 {
+		img = img.without6() // with its mtu it has lost that
+	}
+	img.grounded = !ok && !cur.Up
 	err = n.restoreRoutes(index, img)
 	if errors.Is(err, unix.EACCES) {
 		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6.

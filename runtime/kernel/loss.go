@@ -126,8 +126,8 @@ func (m *Machine) Replaced(ref LinkRef) error {
 
 // Strayed is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
 func (m *Machine) Strayed(from, to LinkRef) error {
-	if m.where(to.Object()) != to.Object() {
-		return nil // the run itself has moved it on, and that ends with where it went
+	if m.where(to.Object()) != to.Object() || m.own[to.Object()] {
+		return nil // the run itself has moved it on, and that ends with where it went; or had made it
 	}
 	if _, err := m.Namespace(to.NS); err != nil || m.At(to) || m.At(from) || m.lost[to.Object()] {
 		return unlessGone(err)

@@ -20,6 +20,7 @@ type Machine struct {
 	closed    map[uint64]NSRef  // namespaces that were forgotten, to be found again by links that went there
 	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
 	home      map[Object]bool   // what links were until they were brought back
+	own       map[Object]bool   // what the changes made that are being undone
 	used      map[Object]bool   // what no other link is to be, for a reference would mean both
 	renamed   map[Object]bool   // links whose name is another than their references say
 	lost      map[Object]bool   // links that were deleted and cannot be made again
@@ -53,7 +54,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -136,6 +137,9 @@ func (m *Machine) Returned(from, to Object) {
 	m.Moved(from, to)
 	m.home[from] = from != to
 }
+
+// Own notes that a change made something which is being undone: nobody misses it who had to do with it.
+func (m *Machine) Own(o Object) { m.own[o] = true }
 
 // Home reports whether a link was brought back that had been this.
 func (m *Machine) Home(o Object) bool { return m.home[o] }

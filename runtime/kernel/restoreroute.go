@@ -240,9 +240,10 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 		if loss := img.frail(w); loss != nil && Refused(err) {
 			err = loss
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			there++
-		} else {
+		case !img.grounded || !errors.Is(err, unix.ENETDOWN): // who has set it down has taken its routes
 			errs = append(errs, err)
 		}
 	}
