@@ -79,10 +79,27 @@ func (m *Machine) TakeBack(a Addr) error {
 	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() && !bytes.Equal(attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
 		err = ErrDiverged
 	}
+	if err == nil && msg != nil && a.Prefix.Addr().Is6() && addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
+		m.joined(a, n)
+	}
 	if err != nil {
 		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
 	}
 	return m.DelAddr(a)
+}
+
+// joined waits until a router's link has joined the anycast address of an address's subnet, which it does in the work that
+// Settle waits for. When the address goes, the kernel leaves that once, joined or not, and takes it from the link's other
+// addresses in the subnet (addrconf_leave_anycast in net/ipv6/addrconf.c).
+func (m *Machine) joined(a Addr, n *Namespace) {
+	l, err := m.Read(a.Link)
+	if err != nil {
+		return // the deletion will say so
+	}
+	if router, err := n.Sysctl("net/ipv6/conf/" + l.Name + "/forwarding"); err == nil && router != "0" {
+		m.unused = append(m.unused, a)
+		_ = m.settleAddrs() // when that takes too long, the address goes all the same
+	}
 }
 
 // keepsProto reports whether the kernel keeps ifaProto.

@@ -73,9 +73,9 @@ func (m *Machine) unroutedYet(a Addr, routed map[*Namespace]map[netip.Addr]bool)
 	return n, there, err
 }
 
-// localAddrs are the IPv6 addresses that the namespace takes packets for.
+// localAddrs are the IPv6 addresses that the namespace takes packets for. Those of a VRF's links are in a table of its own.
 func (n *Namespace) localAddrs() (map[netip.Addr]bool, error) {
-	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}})
+	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_LOCAL}})
 	local := map[netip.Addr]bool{}
 	for _, raw := range all {
 		if a, ok := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {

@@ -103,3 +103,53 @@ func TestSettleCarrier(t *testing.T) {
 		}
 	}
 }
+
+// TestTakeBackAnycast adds addresses to a router's link and takes them back at once: the kernel keeps the anycast address of their
+// subnet, which another address of the link has too.
+func TestTakeBackAnycast(t *testing.T) {
+	m, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	n, err := m.Make("n", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := LinkRef{NS: n.Ref(), Index: loopback, Name: "lo"}
+	add := func(ip string) Addr {
+		t.Helper()
+		a := Addr{Link: link, Prefix: netip.MustParsePrefix(ip)}
+		if err := m.AddAddr(a); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	anycast := func() (found bool) {
+		t.Helper()
+		all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_ANYCAST}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, raw := range all {
+			dst, _ := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
+			found = found || nl.DeserializeRtMsg(raw).Type == unix.RTN_ANYCAST && dst == netip.MustParseAddr("fd01::")
+		}
+		return found
+	}
+	add("fd01::2/64")
+	if err := errors.Join(m.Settle(), n.SetSysctl("net/ipv6/conf/lo/forwarding", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if !anycast() {
+		t.Fatal("a router has no anycast address")
+	}
+	for i := range 300 {
+		if err := m.TakeBack(add("fd01::7/64")); err != nil {
+			t.Fatal(err)
+		}
+		if !anycast() {
+			t.Fatalf("it is gone after %d addresses", i+1)
+		}
+	}
+}
