@@ -49,6 +49,10 @@ var found = []struct {
 		`x = netns_at(name = "ONE").link("x0")`,
 		`x.set(ns = netns_at(name = "AWAY"))`,
 		`x.set(ns = netns_at(name = "AWAY"), mtu = 1400)`}},
+	{"a link has no IPv6 with the mtu that it has again", "link add b0 address 02:00:00:00:00:b0 type bridge; link add m0 type veth peer name m1; link set m0 mtu 1000; link set m0 up; link set m1 up; link set m0 master b0", []string{
+		`netns("ONE")`,
+		`netns_at(name = "IN").link("m0").set(mtu = 1280, name = "x0")`,
+		`netns_at(name = "IN").link("x0").set(ns = netns_at(name = "ONE"))`}},
 	{"a port is taken out of a bridge that is not there", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
 		`p = netns_at(name = "IN").link("p0")`,
 		`netns_at(name = "IN").link("b0").delete()`,

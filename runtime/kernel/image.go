@@ -163,10 +163,10 @@ func (m *Machine) Restore(img *Image) error {
 		// A carrier that became known later would have the kernel write some of the settings below once more.
 		errs = append(errs, n.settle(index))
 	}
-	errs = append(errs, n.restoreAddrs(cur, img, cur.Up && up == "off"), n.restoreNeighs(index, img.Neighs))
 	if _, ok := img.Attrs["mtu"]; !ok && cur.MTU < MinIPv6 {
 		img = img.without6() // with its mtu it has lost that
 	}
+	errs = append(errs, n.restoreAddrs(cur, img, cur.Up && up == "off"), n.restoreNeighs(index, img.Neighs))
 	img.grounded = !ok && !cur.Up
 	err = n.restoreRoutes(index, img)
 	if errors.Is(err, unix.EACCES) {
