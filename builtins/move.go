@@ -77,12 +77,17 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if err := m.Strayed(o.From, o.To); err != nil {
 		return err
 	}
-	if m.At(o.To) {
+	switch {
+	case m.At(o.To):
 		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
 			return err
 		}
+		fallthrough
+	case m.At(o.From): // an answer that was lost may have left it back already
+		m.Returned(o.To.Object(), o.From.Object())
+	case m.Elsewhere(o.To):
+		return &kernel.Error{Op: "move link", Object: o.From.Name + " back from " + o.To.NS.String(), Err: errors.New("it was moved on, and has not come back")}
 	}
-	m.Returned(o.To.Object(), o.From.Object()) // an answer that was lost may have left it back already
 	img := o.Image
 	if !o.whole {
 		img = img.Clone().Stake("up", "master") // the rest of it is nobody's doing, or somebody else's

@@ -138,6 +138,12 @@ func (m *Machine) Returned(from, to Object) {
 	m.home[from] = from != to
 }
 
+// Elsewhere reports whether a link was moved on from where the reference puts it, and not brought back from there.
+func (m *Machine) Elsewhere(ref LinkRef) bool {
+	n, index, err := m.find(ref)
+	return err == nil && Object{n.ref.Cookie, index} != ref.Object() && !m.home[ref.Object()] && !n.IndexFree(index)
+}
+
 // Own notes that a change made something which is being undone: nobody misses it who had to do with it.
 func (m *Machine) Own(o Object) { m.own[o] = true }
 
