@@ -53,6 +53,11 @@ var found = []struct {
 		`netns("ONE")`,
 		`netns_at(name = "IN").link("m0").set(mtu = 1280, name = "x0")`,
 		`netns_at(name = "IN").link("x0").set(ns = netns_at(name = "ONE"))`}},
+	{"another link has the name of one that comes back", "link add m0 type veth peer name m1", []string{
+		`netns("ONE")`,
+		`netns_at(name = "IN").link("m1").set(ns = netns_at(name = "ONE"), name = "x0")`,
+		`netns_at(name = "IN").delete()`,
+		`veth(netns_at(name = "ONE"), netns_at(name = "ONE"), name = "x0", peer = "x1")`}},
 	{"a port is taken out of a bridge that is not there", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
 		`p = netns_at(name = "IN").link("p0")`,
 		`netns_at(name = "IN").link("b0").delete()`,

@@ -94,6 +94,19 @@ func (r *rollback) moot(op Op) bool {
 	return len(op.Touches()) > 0
 }
 
+// inTheWay reports whether an op made a link where another one may come back that was moved there: it may have its name.
+func (r *rollback) inTheWay(op Op) bool {
+	maker, ok := op.(Maker)
+	return ok && slices.ContainsFunc(maker.Makes(), func(o kernel.Object) bool {
+		for guest := range r.guests {
+			if o.Index > 0 && guest.Cookie == o.Cookie {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
 // they had been made.
 func (r *rollback) again(changes []change) {
@@ -266,7 +279,7 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 			}
 		}
 	}
-	if r.moot(c.op) {
+	if r.moot(c.op) && !r.inTheWay(c.op) {
 		return true, nil
 	}
 	if slices.ContainsFunc(c.op.Touches(), r.m.Home) { // the link was brought back since, and made what it was
