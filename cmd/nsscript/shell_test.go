@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,10 @@ type step struct{ after, typed string }
 // terminal runs nsscript on a terminal, and returns what was shown and the exit code.
 func terminal(t *testing.T, steps []step, args ...string) (shown string, code int) {
 	t.Helper()
+	// Who runs the tests in the background may have them ignore interrupts, and what they start with them.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
 	cmd := nsscript(args...)
 	cmd.Env = append(cmd.Env, "SHELL=/bin/sh", "PS1=$ ", "ENV=")
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
