@@ -20,9 +20,9 @@ import (
 
 var (
 	rounds   = flag.Int("rounds", 300, "worlds that TestProperty makes, one a seed")
-	first    = flag.Uint64("first", 1, "the seed that TestProperty begins with")
-	oneSeed  = flag.Uint64("seed", 0, "the one seed that TestProperty takes")
-	failures = flag.Int64("failures", 5, "failing seeds after which TestProperty stops")
+	first    = flag.Uint64("first", 1, "the seed that TestProperty and TestStories begin with")
+	oneSeed  = flag.Uint64("seed", 0, "the one seed that TestProperty or TestStories takes")
+	failures = flag.Int64("failures", 5, "failing seeds after which these stop")
 )
 
 // workers is how many worlds are tried at once: most of a round is waiting for the kernel to delete links.
@@ -66,8 +66,6 @@ type finding struct {
 
 // run makes the world, does the acts as a run would, undoes them newest first as another process would that has only
 // their records, and compares. name makes the names of namespaces this run's own.
-//
-// What differs at first may be what the kernel does later, which on a busy machine can be much later.
 func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Machine) error, patience time.Duration) (f *finding, done int) {
 	t.Helper()
 	must := func(err error) {
@@ -118,20 +116,26 @@ func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Ma
 		f.text += err.Error() + "\n"
 		return f, len(records)
 	}
-	var after string
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		nstest.Quiet(t, spaces...)
-		if after = nstest.Snapshot(t, spaces...); after == before || time.Now().After(deadline) {
-			break
-		}
-	}
-	if after != before {
-		f.text += nstest.Diff(before, after)
-	}
+	f.text += differing(t, before, patience, spaces)
 	if f.text == "" {
 		return nil, len(records)
 	}
 	return f, len(records)
+}
+
+// differing is how namespaces differ from a state before. What the kernel does later, on a busy machine much later, and without
+// an event for all of it, is waited for.
+func differing(t *testing.T, before string, patience time.Duration, spaces []string) string {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		nstest.Quiet(t, spaces...)
+		after := nstest.Snapshot(t, spaces...)
+		if after == before {
+			return ""
+		} else if time.Now().After(deadline) {
+			return nstest.Diff(before, after)
+		}
+	}
 }
 
 // do applies the acts as a run does, and returns the records of those that were not refused.
@@ -249,6 +253,38 @@ func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
 	return f
 }
 
+// eachSeed tries one thing a seed, several at once, each under names of its own. try says how many changes were done and undone,
+// and what differs, if something does: that is asked once the seed has been told.
+func eachSeed(t *testing.T, many int, try func(t *testing.T, name string, seed uint64) (done int, differs func() string)) {
+	from, to := *first, *first+uint64(many)-1
+	if *oneSeed != 0 {
+		from, to = *oneSeed, *oneSeed
+	}
+	var next, changes, failed atomic.Int64
+	next.Store(int64(from) - 1)
+	start := time.Now()
+	t.Run("seeds", func(t *testing.T) {
+		for i := range workers {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				for seed := next.Add(1); uint64(seed) <= to && failed.Load() < *failures; seed = next.Add(1) {
+					done, differs := try(t, fmt.Sprintf("w%d", i), uint64(seed))
+					changes.Add(int64(done))
+					if differs != nil {
+						failed.Add(1)
+						fmt.Fprintf(os.Stderr, "seed %d differs\n", seed) // at once: the run can be a long one
+						t.Errorf("-seed %d\n%s", seed, differs())
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%d seeds, %d changes done and undone, %d differ, in %v", to-from+1, changes.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
+	if changes.Load() == 0 {
+		t.Error("nothing was done")
+	}
+}
+
 // TestProperty makes links that were there before a run, with all that a link can have, does to them what ops do, and
 // holds the state after the undoing against the state before.
 func TestProperty(t *testing.T) {
@@ -257,34 +293,17 @@ func TestProperty(t *testing.T) {
 			t.Errorf("op %q is not in the table of acts", op.Kind())
 		}
 	}
-	from, to := *first, *first+uint64(*rounds)-1
-	if *oneSeed != 0 {
-		from, to = *oneSeed, *oneSeed
-	}
-	var next, done, failed atomic.Int64
-	next.Store(int64(from) - 1)
-	start := time.Now()
-	t.Run("worlds", func(t *testing.T) {
-		for i := range workers {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				for seed := next.Add(1); uint64(seed) <= to && failed.Load() < *failures; seed = next.Add(1) {
-					name := fmt.Sprintf("w%d", i)
-					tr := newTrial(uint64(seed), "")
-					f, n := tr.run(t, name, honest, 5*time.Second)
-					done.Add(int64(n))
-					if f != nil {
-						failed.Add(1)
-						fmt.Fprintf(os.Stderr, "seed %d differs\n", seed) // at once: the run can be a long one
-						f = tr.shrink(t, name, f)
-						t.Errorf("go test ./builtins -run TestProperty -seed %d\nthe world:\n%sthe ops:\n  %s\nthe difference:\n%s",
-							seed, tr.world, strings.Join(f.commands, "\n  "), f.text)
-					}
-				}
-			})
+	eachSeed(t, *rounds, func(t *testing.T, name string, seed uint64) (done int, differs func() string) {
+		tr := newTrial(seed, "")
+		f, done := tr.run(t, name, honest, 5*time.Second)
+		if f == nil {
+			return done, nil
+		}
+		return done, func() string {
+			f = tr.shrink(t, name, f)
+			return fmt.Sprintf("the world:\n%sthe ops:\n  %s\nthe difference:\n%s", tr.world, strings.Join(f.commands, "\n  "), f.text)
 		}
 	})
-	t.Logf("%d worlds, %d ops done and undone, %d differ, in %v", to-from+1, done.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
 	if _, err := os.Lstat("/run/nsscript"); err == nil {
 		t.Error("/run/nsscript is there still")
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,17 +166,11 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 				return false
 			}
 		}
-		var after string
-		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			nstest.Quiet(t, spaces...)
-			if after = nstest.Snapshot(t, spaces...); after == before || time.Now().After(deadline) {
-				break
-			}
+		if diff := differing(t, before, patience, spaces); diff != "" {
+			differs = how + ":\n" + diff
+			return false
 		}
-		if after != before {
-			differs = how + ":\n" + nstest.Diff(before, after)
-		}
-		return after == before
+		return true
 	}
 	undone := func(how string, u runtime.Undoing, err error) bool {
 		if err != nil || len(u.Left) > 0 {
@@ -259,32 +252,15 @@ func (s *story) shrink(t *testing.T, name, differs string) string {
 // TestStories runs scripts that nobody would write, by the whole of the runtime, and holds the state after each undoing against
 // the state before.
 func TestStories(t *testing.T) {
-	from, to := *first, *first+uint64(*stories)-1
-	if *oneSeed != 0 {
-		from, to = *oneSeed, *oneSeed
-	}
-	var next, done, failed atomic.Int64
-	next.Store(int64(from) - 1)
-	start := time.Now()
-	t.Run("stories", func(t *testing.T) {
-		for i := range workers {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				for seed := next.Add(1); uint64(seed) <= to && failed.Load() < *failures; seed = next.Add(1) {
-					name := fmt.Sprintf("w%d", i)
-					s := newStory(uint64(seed))
-					differs, n := s.run(t, name, 5*time.Second)
-					done.Add(int64(n))
-					if differs != "" {
-						failed.Add(1)
-						fmt.Fprintf(os.Stderr, "seed %d differs: %s", seed, differs)
-						differs = s.shrink(t, name, differs)
-						t.Errorf("go test ./builtins -run TestStories -seed %d\nthe world:\n%sthe script (it dies: %v):\n%sthe difference: %s",
-							seed, s.world, s.dies, s.script(name), differs)
-					}
-				}
-			})
+	eachSeed(t, *stories, func(t *testing.T, name string, seed uint64) (done int, differs func() string) {
+		s := newStory(seed)
+		text, done := s.run(t, name, 5*time.Second)
+		if text == "" {
+			return done, nil
+		}
+		return done, func() string {
+			text = s.shrink(t, name, text)
+			return fmt.Sprintf("the world:\n%sthe script (it dies: %v):\n%sthe difference: %s", s.world, s.dies, s.script(name), text)
 		}
 	})
-	t.Logf("%d scripts, %d changes done and undone, %d differ, in %v", to-from+1, done.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
 }
