@@ -32,33 +32,35 @@ const (
 	afBridge      = 7
 	nudNoarp      = 0x40
 	nudPermanent  = 0x80
+	ntfExtLearned = 0x10
 )
 
 var tables = []table{
 	{"link", syscall.RTM_GETLINK, make([]byte, 16), 16,
 		map[int]string{1: "mac", 3: "name", 4: "mtu", 5: "peer", 6: "qdisc", 10: "master", 13: "txqlen", 16: "operstate", 20: "alias", 27: "group", 33: "carrier", 37: "peernsid"},
 		" 7 14 23 35 45 47 48 54 59 60 ", false, nil},
-	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8, map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"}, " 6 ", false, nil},
+	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8, map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"}, "", false, nil},
 	{"route", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET}, make([]byte, 11)...), 12, routeNames, " 12 ", false, notCloned},
-	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, " 12 ", true, notCloned},
+	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, "", true, notCloned},
 	{"rule", syscall.RTM_GETRULE, make([]byte, 12), 12, nil, "", false, nil},
 	{"neigh", syscall.RTM_GETNEIGH, make([]byte, 12), 12, map[int]string{1: "dst", 2: "lladdr"}, " 3 4 ", true, permanent},
 	{"proxy", syscall.RTM_GETNEIGH, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, 12, map[int]string{1: "dst"}, " 3 4 ", true, nil}, // NTF_PROXY
 	{"fdb", syscall.RTM_GETNEIGH, append([]byte{afBridge}, make([]byte, 11)...), 12, map[int]string{2: "lladdr", 9: "master"}, " 3 ", true, permanent},
 	{"neightbl", syscall.RTM_GETNEIGHTBL, make([]byte, 4), 4, map[int]string{1: "name"}, " 5 7 8 9 ", true, nil},
 	{"nexthop", rtmGetNexthop, make([]byte, 8), 8, nil, "", false, nil},
+	{"addrlabel", syscall.RTM_GETADDRLABEL, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, nil, "", false, nil},
 }
 
 var routeNames = map[int]string{1: "dst", 4: "oif", 5: "gateway", 6: "metric", 7: "src", 9: "multipath", 15: "table", 18: "via", 20: "pref"}
 
 func notCloned(msg []byte) bool { return number(msg[8:])&0x200 == 0 } // RTM_F_CLONED
 
-// permanent leaves out what was learned, and the multicast groups that links listen to.
+// permanent leaves out what was learned, but not by somebody's program, and the multicast groups that links listen to.
 func permanent(msg []byte) bool {
 	if lladdr := find(msg, 12, 2); msg[0] == afBridge && len(lladdr) > 0 && lladdr[0]&1 != 0 {
 		return false
 	}
-	return binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 || msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
+	return msg[10]&ntfExtLearned != 0 || binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 || msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
 }
 
 // Snapshot is the state of namespaces, "" for the sandbox's own, as the kernel itself dumps it: links with their
@@ -81,10 +83,14 @@ func snapshot(b *strings.Builder, ns string) error {
 		return err
 	}
 	defer c.close()
+	var links [][]byte
 	for _, tab := range tables {
 		all, err := c.dump(tab.kind, tab.ask)
 		if err != nil {
 			return fmt.Errorf("dump of %s: %w", tab.name, err)
+		}
+		if tab.name == "link" {
+			links = all
 		}
 		var lines, local []string
 		for _, msg := range all {
@@ -105,6 +111,9 @@ func snapshot(b *strings.Builder, ns string) error {
 		for _, l := range lines {
 			b.WriteString(l)
 		}
+	}
+	if err := c.attached(b, ns, links); err != nil {
+		return err
 	}
 	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*", "net/ipv6/conf/all/*", "net/ipv6/conf/default/*"} {
 		files, _ := filepath.Glob("/proc/sys/" + pattern)
@@ -141,6 +150,10 @@ func (tab table) line(ns string, msg []byte) string {
 		if strings.Contains(tab.mask, " "+strconv.Itoa(a.typ)+" ") {
 			continue
 		}
+		if lives := lifetime(tab.name, a); lives != "" {
+			b.WriteString(lives)
+			continue
+		}
 		name := tab.names[a.typ]
 		if name == "" {
 			name = strconv.Itoa(a.typ)
@@ -167,6 +180,21 @@ func (tab table) line(ns string, msg []byte) string {
 		}
 	}
 	return b.String() + "\n" + more.String()
+}
+
+// lifetime says whether an address or an IPv6 route ends by itself, and not when: that is later after every undoing.
+func lifetime(table string, a attribute) string {
+	switch {
+	case table == "addr" && a.typ == 6 && len(a.value) >= 8: // IFA_CACHEINFO: preferred, valid
+		ends := func(v uint32) bool { return v != 1<<32-1 }
+		if deprecated := number(a.value) == 0; deprecated || ends(number(a.value[4:])) {
+			return fmt.Sprintf(" deprecated=%t ends=%t", deprecated, ends(number(a.value[4:])))
+		}
+		return " ends=false"
+	case table == "route6" && a.typ == 12 && len(a.value) >= 12: // RTA_CACHEINFO: ..., ..., expires
+		return fmt.Sprintf(" ends=%t", number(a.value[8:]) != 0)
+	}
+	return ""
 }
 
 // settings prints IFLA_AF_SPEC: conf/LINK of both families, by the numbers of linux/ip.h and linux/ipv6.h.
