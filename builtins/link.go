@@ -32,6 +32,9 @@ func (l *linkValue) current() kernel.LinkRef { return l.v.Machine().Current(l.re
 func linkAttr(name, typ, doc string, get func(v *runtime.View, l *kernel.Link) (starlark.Value, error)) runtime.Attr {
 	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
 		l, err := v.Machine().Read(r.(*linkValue).ref)
+		if err == nil {
+			err = v.Reachable(l.NS)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -34,9 +34,10 @@ type masterArg struct{ kernel.LinkRef }
 
 func (masterArg) ArgType() string { return "link or False" }
 
-func (a *masterArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
+func (a *masterArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	if br, ok := val.(*linkValue); ok {
 		a.LinkRef = br.current()
+		return v.Reachable(a.NS)
 	} else if val != starlark.False {
 		return want("link or False", val)
 	}

@@ -30,6 +30,9 @@ func (n *nsValue) Attr(name string) (starlark.Value, error) { return n.v.Attr("n
 func (n *nsValue) AttrNames() []string                      { return n.v.AttrNames("namespace") }
 
 func (n *nsValue) open() (*kernel.Namespace, error) {
+	if err := n.v.Reachable(n.ref); err != nil {
+		return nil, err
+	}
 	ns, err := n.v.Machine().Namespace(n.ref)
 	if err != nil {
 		return nil, &kernel.Error{Op: "use namespace", Object: n.ref.String(), Err: err, Hint: "it was deleted"}

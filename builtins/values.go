@@ -28,7 +28,7 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	switch val := val.(type) {
 	case *nsValue:
 		a.NSRef = val.ref
-		return nil
+		return v.Reachable(val.ref)
 	case starlark.String:
 		if v.Dry() {
 			return kernel.ValidNamespaceName(string(val))
@@ -37,15 +37,9 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 			a.NSRef = v.Machine().Host().Ref()
 			return nil
 		}
-		var names []string
-		for _, ref := range v.Namespaces() {
-			if ref.Name == string(val) {
-				a.NSRef = ref
-				return nil
-			}
-			names = append(names, ref.Name)
-		}
-		return fmt.Errorf("this lab has no namespace %s (it has: %s)", string(val), strings.Join(names, " "))
+		ref, err := v.Named(string(val))
+		a.NSRef = ref
+		return err
 	}
 	return want("namespace or its name", val)
 }
@@ -55,13 +49,13 @@ type linkArg struct{ kernel.LinkRef }
 
 func (linkArg) ArgType() string { return "link" }
 
-func (a *linkArg) UnpackIn(_ *runtime.View, val starlark.Value) error {
+func (a *linkArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	l, ok := val.(*linkValue)
 	if !ok {
 		return want("link", val)
 	}
 	a.LinkRef = l.current()
-	return nil
+	return v.Reachable(a.NS)
 }
 
 // prefixArg is an address with its prefix length.

@@ -64,10 +64,10 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	lab.ops = ops
 	for _, c := range ops {
 		lab.Changes = append(lab.Changes, c.event())
-		if p, ok := c.op.(Publisher); ok {
-			lab.refs = append(lab.refs, p.Publishes())
-			lab.Namespaces = append(lab.Namespaces, p.Publishes().Name)
-		}
+	}
+	for _, ref := range published(ops) {
+		lab.refs = append(lab.refs, ref)
+		lab.Namespaces = append(lab.Namespaces, ref.Name)
 	}
 	return lab
 }

@@ -84,6 +84,20 @@ func (c change) event() Event {
 	return Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos, Lost: c.lost}
 }
 
+// published lists the namespaces that changes gave a name and did not take it away again, oldest first.
+func published(changes []change) (all []kernel.NSRef) {
+	for _, c := range changes {
+		if p, ok := c.op.(Publisher); ok {
+			all = append(all, p.Publishes())
+		}
+		if u, ok := c.op.(Unpublisher); ok {
+			ref := u.Unpublishes()
+			all = slices.DeleteFunc(all, func(r kernel.NSRef) bool { return r.Cookie == ref.Cookie && r.Path == ref.Path })
+		}
+	}
+	return all
+}
+
 // made is what a list of changes made: links by the identity that they had at each time, and namespaces.
 func made(changes []change) map[kernel.Object]bool {
 	all := map[kernel.Object]bool{}

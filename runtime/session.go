@@ -78,6 +78,7 @@ type Session struct {
 	changes []change
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
 	guests  map[kernel.Object]int // which of them moved a link there that none of them made
+	deleted map[kernel.Object]int // which of them deleted a namespace
 	frames  []int                 // where in changes each transaction that is running began
 	entered bool                  // the lab was there before: see Enter
 	base    int                   // how many of the changes are its own
@@ -102,7 +103,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, guests: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, guests: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
 		s.log, err = open(m.Host().Ref(), boot)
@@ -289,6 +290,9 @@ func (s *Session) remember(c change) {
 			s.born[o] = at
 		}
 	}
+	if u, ok := c.op.(Unpublisher); ok {
+		s.deleted[u.Unpublishes().Object()] = at
+	}
 	if mover, ok := c.op.(Mover); ok {
 		from, to := mover.Moves()
 		if born, ok := s.born[from.Object()]; ok {
@@ -302,9 +306,26 @@ func (s *Session) remember(c change) {
 // forget drops the changes from one on, which were undone.
 func (s *Session) forget(begin int) {
 	s.changes = s.changes[:begin]
-	for _, of := range []map[kernel.Object]int{s.born, s.guests} {
+	for _, of := range []map[kernel.Object]int{s.born, s.guests, s.deleted} {
 		maps.DeleteFunc(of, func(_ kernel.Object, at int) bool { return at >= begin })
 	}
+}
+
+// reachable is an error when the run has deleted the namespace that something is in.
+func (s *Session) reachable(o kernel.Object) error {
+	if _, ok := s.deleted[kernel.Object{Cookie: o.Cookie}]; !ok {
+		return nil
+	}
+	for _, c := range slices.Backward(s.changes) {
+		if u, ok := c.op.(Unpublisher); ok && u.Unpublishes().Cookie == o.Cookie {
+			return deleted(u.Unpublishes())
+		}
+	}
+	return nil
+}
+
+func deleted(ref kernel.NSRef) error {
+	return &kernel.Error{Op: "use namespace", Object: ref.String(), Err: kernel.ErrDeleted}
 }
 
 // Changes is how many changes are there to undo.

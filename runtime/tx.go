@@ -38,16 +38,30 @@ func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark
 	return starlark.Call(v.thread, fn, args, kwargs)
 }
 
-// Namespaces lists the namespaces that the run has made and that are still there, oldest first.
-func (v *View) Namespaces() []kernel.NSRef {
-	var all []kernel.NSRef
+// Namespaces lists the namespaces that the run has made and not deleted, oldest first.
+func (v *View) Namespaces() []kernel.NSRef { return published(v.s.changes) }
+
+// Named finds the namespace of the run's that has a name now.
+func (v *View) Named(name string) (kernel.NSRef, error) {
+	var names []string
+	for _, ref := range slices.Backward(v.Namespaces()) {
+		if ref.Name == name {
+			return ref, nil
+		}
+		names = append(names, ref.Name)
+	}
 	for _, c := range v.s.changes {
-		if p, ok := c.op.(Publisher); ok {
-			all = append(all, p.Publishes())
+		if u, ok := c.op.(Unpublisher); ok && u.Unpublishes().Name == name {
+			return kernel.NSRef{}, deleted(u.Unpublishes())
 		}
 	}
-	return all
+	slices.Reverse(names)
+	return kernel.NSRef{}, fmt.Errorf("this lab has no namespace %s (it has: %s)", name, strings.Join(names, " "))
 }
+
+// Reachable is an error when the run has deleted a namespace. What is in it lives on until the lab goes down, to be given
+// back, but to the script it is gone.
+func (v *View) Reachable(ref kernel.NSRef) error { return v.s.reachable(ref.Object()) }
 
 // OnExit has fn called at the end of the run, whatever its outcome, before anything is undone.
 func (v *View) OnExit(fn func(*starlark.Thread) error) { v.s.exits = append(v.s.exits, fn) }
@@ -64,6 +78,11 @@ func (tx *Tx) Apply(op Op) error {
 	s := tx.s
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
+	}
+	for _, o := range op.Touches() {
+		if err := s.reachable(o); err != nil {
+			return err
+		}
 	}
 	c, err := s.intend(op, tx.position(), tx.waiver)
 	if err != nil {

@@ -69,6 +69,9 @@ func Cause(err error) string {
 // ErrGone means that an object is not there (any more): its namespace, its link or itself.
 var ErrGone = errors.New("it is gone")
 
+// ErrDeleted is the ErrGone of what the run itself has deleted.
+var ErrDeleted error = goneError("it was deleted")
+
 // A goneError is ErrGone in other words.
 type goneError string
 
