@@ -14,15 +14,15 @@ import (
 
 var pingDecl = runtime.Query("ping", "ping",
 	"Sends ICMP echo requests from a namespace (RFC 792, RFC 4443) and fails when no reply came back.",
-	&pingArgs{Count: 3, Interval: durationArg(200 * time.Millisecond), Timeout: durationArg(time.Second), Size: 56, Check: true}).Needing("icmp")
+	&pingArgs{Count: 3, Timeout: waitArg(time.Second), Size: 56, Check: true}).Needing("icmp")
 
 type pingArgs struct {
 	NS       nsArg       `arg:"ns" doc:"namespace to send from"`
 	Dst      ipArg       `arg:"dst" doc:"address to reach; a link-local one with its link, such as fe80::1%eth0"`
 	_        struct{}    `arg:"*"`
 	Count    pingCount   `arg:"count?" doc:"requests to send, 1 to 65535"`
-	Interval durationArg `arg:"interval?" doc:"time from one request to the next"`
-	Timeout  durationArg `arg:"timeout?" doc:"how long to wait for each reply"`
+	Interval durationArg `arg:"interval?" doc:"time from one request to the next; 0s: the next one goes when the one before is answered, or after 200ms"`
+	Timeout  waitArg     `arg:"timeout?" doc:"how long to wait for each reply"`
 	Size     pingSize    `arg:"size?" doc:"payload in bytes, 0 to 65507"`
 	TTL      ttlArg      `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
 	DF       bool        `arg:"df?" doc:"forbid fragmentation"`

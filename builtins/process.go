@@ -29,7 +29,7 @@ type runArgs struct {
 	NS      nsArg          `arg:"ns" doc:"the namespace"`
 	Argv    []string       `arg:"argv" doc:"the command and its arguments, a list of strings"`
 	_       struct{}       `arg:"*"`
-	Timeout *durationArg   `arg:"timeout?" doc:"kill it after this time, with all that it started"`
+	Timeout *waitArg       `arg:"timeout?" doc:"kill it after this time, with all that it started"`
 	Stdin   string         `arg:"stdin?" doc:"what it reads"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in"`

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -166,6 +167,10 @@ func (durationArg) ArgType() string  { return "duration" }
 func (a durationArg) String() string { return time.Duration(a).String() }
 
 func (a *durationArg) Unpack(val starlark.Value) error {
+	if n, ok := val.(starlark.Int); ok && n.Sign() == 0 {
+		*a = 0 // in any unit
+		return nil
+	}
 	s, ok := starlark.AsString(val)
 	if !ok {
 		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), runtime.Show(val))
@@ -176,6 +181,22 @@ func (a *durationArg) Unpack(val starlark.Value) error {
 		return fmt.Errorf(`%q is no duration such as "10ms" or "2s"`, s)
 	}
 	*a = durationArg(d)
+	return nil
+}
+
+// waitArg is a time to wait for something that cannot be there at once.
+type waitArg time.Duration
+
+func (waitArg) ArgType() string  { return "duration" }
+func (a waitArg) String() string { return time.Duration(a).String() }
+
+func (a *waitArg) Unpack(val starlark.Value) error {
+	if err := (*durationArg)(a).Unpack(val); err != nil {
+		return err
+	}
+	if *a == 0 {
+		return errors.New("0 is no time to wait: want more")
+	}
 	return nil
 }
 

@@ -133,7 +133,7 @@ func typeName(t reflect.Type) string {
 }
 
 func defaultText(v reflect.Value) string {
-	if s, ok := v.Interface().(fmt.Stringer); ok && !v.IsZero() {
+	if s, ok := v.Interface().(fmt.Stringer); ok && (!v.IsZero() || v.Kind() == reflect.Int64) { // a duration of 0s is one
 		return fmt.Sprintf("%q", s.String())
 	}
 	switch v.Kind() {

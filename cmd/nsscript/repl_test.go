@@ -28,7 +28,7 @@ func TestREPLStory(t *testing.T) {
 	y.enter(`ping(a.ns, b.ip, count = 1)`, "1 received")
 
 	// Ctrl-C in a builtin, in a loop and in a block that is being typed.
-	y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000)` + "\r")
+	y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000, interval = "1s")` + "\r")
 	y.expect("ping\r\n")
 	y.keys("\x03")
 	y.expect("interrupted")
@@ -284,7 +284,7 @@ func TestREPLKept(t *testing.T) {
 		other.keys("\x04")
 		other.end()
 		y.enter(`a, b = veth(netns("n-1"), netns("n2"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))`)
-		y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000)` + "\r")
+		y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000, interval = "1s")` + "\r")
 		y.expect("ping\r\n")
 		y.keys("\x03")
 		y.expect("interrupted")
@@ -423,7 +423,7 @@ func TestREPLOrdinaryUser(t *testing.T) {
 	y := onTTY(t, cmd, screen)
 	y.expect(">>> ")
 	y.enter(`a, b = veth(netns("n1"), netns("n2"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))`)
-	y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000)` + "\r")
+	y.keys(`print("pi" + "ng"); ping(a.ns, b.ip, count = 1000, interval = "1s")` + "\r")
 	y.expect("ping\r\n")
 	y.keys("\x03")
 	y.expect("interrupted")

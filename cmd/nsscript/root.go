@@ -143,7 +143,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.StringVar(&o.root, "root", "", "folder that load() may not leave (default: the file's)")
 	f.BoolVar(&o.rm, "rm", false, "take the lab down at the end, even when the script succeeds")
 	f.BoolVar(&o.replace, "replace", false, "take the lab of the same name down first")
-	f.DurationVar(&o.timeout, "timeout", 0, "end the script after this time and undo it")
+	f.DurationVar(&o.timeout, "timeout", 0, "end the script after this time and undo it; 0 is no limit")
 	f.BoolVar(&o.trace, "trace", false, "print each change as the iproute2 command that would do the same")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
 	f.BoolVar(&o.sandbox, "sandbox", false, "run in private namespaces that need no privileges and leave nothing (always, when not root)")

@@ -23,8 +23,9 @@ type Ping struct {
 	// Count is how many requests are sent, 1 to 65535. Default 3.
 	Count int
 
-	// Interval is the time from one request to the next, answered or not.
-	// Default 200ms, not iputils' 1s, because a lab's network is nobody else's.
+	// Interval is the time from one request to the next, answered or not. With
+	// 0 the next request goes out as soon as the one before is answered, or
+	// after 200ms without an answer.
 	Interval time.Duration
 
 	// Timeout is how long each request waits for its reply. A reply that the
@@ -92,7 +93,6 @@ func (p Ping) complete() (Ping, error) {
 	}
 	p.Dst, p.Source = p.Dst.Unmap(), p.Source.Unmap()
 	p.Count = orDefault(p.Count, 3)
-	p.Interval = orDefault(p.Interval, 200*time.Millisecond)
 	p.Timeout = orDefault(p.Timeout, time.Second)
 	if p.Size == nil {
 		p.Size = new(56)
@@ -111,7 +111,7 @@ func (p Ping) complete() (Ping, error) {
 	case p.Count < 1 || p.Count > 65535:
 		return p, fmt.Errorf("count is %d, want 1 to 65535", p.Count)
 	case p.Interval < 0:
-		return p, fmt.Errorf("interval is %s, want more than 0", p.Interval)
+		return p, fmt.Errorf("interval is %s, want 0 or more", p.Interval)
 	case p.Timeout < 0:
 		return p, fmt.Errorf("timeout is %s, want more than 0", p.Timeout)
 	case *p.Size < 0 || *p.Size > maxSize:

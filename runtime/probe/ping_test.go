@@ -185,7 +185,7 @@ func TestPingRefused(t *testing.T) {
 		{Ping{Dst: v4, Size: new(65508)}, ns.in, nil, "size is 65508, want 0 to 65507"},
 		{Ping{Dst: v6, Size: new(-1)}, ns.in, nil, "size is -1, want 0 to 65527"},
 		{Ping{Dst: v4, TTL: 256}, ns.in, nil, "ttl is 256, want 1 to 255"},
-		{Ping{Dst: v4, Interval: -1}, ns.in, nil, "interval is -1ns, want more than 0"},
+		{Ping{Dst: v4, Interval: -1}, ns.in, nil, "interval is -1ns, want 0 or more"},
 		{Ping{Dst: v4, Timeout: -1}, ns.in, nil, "timeout is -1ns, want more than 0"},
 	} {
 		r, err := tt.ping.Run(t.Context(), tt.in)

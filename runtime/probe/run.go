@@ -22,6 +22,9 @@ type pingRun struct {
 	res     Result
 }
 
+// unanswered is how long a request may be without an answer before the next one goes out all the same.
+const unanswered = 200 * time.Millisecond
+
 // flight is one request that was sent.
 type flight struct {
 	sent time.Time
@@ -42,8 +45,8 @@ func (r *pingRun) loop(ctx context.Context) error {
 			return err
 		}
 		more := r.res.Sent < r.Count
-		if more && !now.Before(next) {
-			next = time.Now().Add(r.Interval)
+		if more && (!now.Before(next) || r.Interval == 0 && r.open == 0) {
+			next = time.Now().Add(orDefault(r.Interval, unanswered))
 			r.send()
 			continue
 		}

@@ -19,7 +19,7 @@ var lo4, lo6 = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p, err := Ping{Dst: lo4}.complete()
-	if err != nil || p.Count != 3 || p.Interval != 200*time.Millisecond || p.Timeout != time.Second || *p.Size != 56 || p.TTL != 0 || p.DF {
+	if err != nil || p.Count != 3 || p.Interval != 0 || p.Timeout != time.Second || *p.Size != 56 || p.TTL != 0 || p.DF {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
@@ -48,6 +48,25 @@ func TestInterval(t *testing.T) {
 	}
 	if r.Min() > r.Avg() || r.Avg() > r.Max() || r.Stddev() > r.Max() {
 		t.Errorf("answered: min %s, avg %s, max %s, stddev %s", r.Min(), r.Avg(), r.Max(), r.Stddev())
+	}
+}
+
+// TestNoInterval sends each request when the one before is answered.
+func TestNoInterval(t *testing.T) {
+	t.Parallel()
+	ns := newNetns(t)
+	r, _ := ping(t, Ping{Dst: lo4, Count: 1000, Timeout: 2 * patience}, ns)
+	if r.Received != 1000 {
+		t.Errorf("got %d replies", r.Received)
+	}
+	for i, reply := range r.Replies {
+		if reply.Seq != i+1 {
+			t.Fatalf("reply %d is of request %d", i+1, reply.Seq)
+		}
+	}
+	ns.sysctl(t, "ipv4/icmp_echo_ignore_all", "1")
+	if _, got := ping(t, Ping{Dst: lo4, Count: 2, Timeout: time.Millisecond}, ns); got != "timeout; timeout" {
+		t.Errorf("unanswered: got %s", got)
 	}
 }
 

@@ -1,0 +1,58 @@
+package builtins
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// zeros are all parameters that are a duration, each with a script that gives it ZERO, and the error that this is.
+var zeros = map[string]struct{ src, fails string }{
+	"eventually.interval": {`
+count = [0]
+def third():
+    count[0] += 1
+    return assert.eq(count[0], 3)
+eventually(third, interval = ZERO)
+assert.eq(count[0], 3)`, ""},
+	"eventually.timeout": {`
+count = [0]
+def never():
+    count[0] += 1
+    assert.true(False)
+eventually(never, timeout = ZERO)`, "assert.true"},
+	"ping.interval": {`
+assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received, 1000)`, ""},
+	"ping.timeout": {`ping(netns("n"), "127.0.0.1", timeout = ZERO)`, "0 is no time to wait: want more"},
+	"run.timeout":  {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+}
+
+// TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.
+func TestZeroDurations(t *testing.T) {
+	before := nstest.Dump(t)
+	all := map[string]bool{}
+	for _, d := range All().Decls {
+		for _, p := range d.Params {
+			if name := d.Name + "." + p.Name; p.Type == "duration" {
+				all[name] = true
+				if _, ok := zeros[name]; !ok {
+					t.Errorf("%s has no test of a zero", name)
+				}
+			}
+		}
+	}
+	for name, c := range zeros {
+		if !all[name] {
+			t.Errorf("%s is no duration", name)
+		}
+		for _, zero := range []string{`"0s"`, `"0ms"`, "0"} {
+			_, err := script(t, "zero.star", strings.ReplaceAll(c.src, "ZERO", zero))
+			if c.fails == "" && err != nil || c.fails != "" && !strings.Contains(fmt.Sprint(err), c.fails) {
+				t.Errorf("%s = %s: %v, want %q", name, zero, err, c.fails)
+			}
+		}
+	}
+	nstest.Same(t, before)
+}
