@@ -274,9 +274,14 @@ func readSource(f *os.File) ([]byte, error) {
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", f.Name())
 	}
-	src, err := io.ReadAll(io.LimitReader(f, MaxSource+1))
+	return ReadSource(f.Name(), f)
+}
+
+// ReadSource reads a script's text to its end: at most 1 MiB.
+func ReadSource(name string, from io.Reader) ([]byte, error) {
+	src, err := io.ReadAll(io.LimitReader(from, MaxSource+1))
 	if err == nil && len(src) > MaxSource {
-		err = fmt.Errorf("%s is longer than %d bytes", f.Name(), MaxSource)
+		err = fmt.Errorf("%s is longer than %d bytes", name, MaxSource)
 	}
 	return src, err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -53,9 +52,9 @@ its mistakes are printed, and the exit code is 2. With --check the exit code is 
 
 // pipe lays out what comes in.
 func (o layout) pipe() error {
-	src, err := io.ReadAll(os.Stdin)
+	src, err := runtime.ReadSource("<stdin>", os.Stdin)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	out, err := o.lay("<stdin>", src)
 	if err != nil {

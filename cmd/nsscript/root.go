@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,7 +208,7 @@ func source(cmd *cobra.Command, o options, args []string) (name string, src []by
 		}
 	default:
 		name = "<stdin>"
-		src, err = io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+		src, err = runtime.ReadSource(name, os.Stdin)
 		if len(args) > 0 {
 			rest = args[1:]
 		}
