@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -201,91 +200,6 @@ func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
 		route.MultiPath = hops
 	}
 	return n, route, nil
-}
-
-// Routes lists the namespace's routes of both families and all tables but the kernel's own local ones, as
-// ip-route(8) prints them, a line each.
-func (n *Namespace) Routes() ([]string, error) {
-	h, err := n.handle()
-	if err != nil {
-		return nil, fail(err, "list routes", "", n)
-	}
-	links, err := n.Links()
-	if err != nil {
-		return nil, err
-	}
-	names := map[int]string{}
-	for _, l := range links {
-		names[l.Index] = l.Name
-	}
-	var lines []string
-	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
-		all, err := whole(func() ([]netlink.Route, error) {
-			return h.RouteListFiltered(fam, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
-		})
-		if err != nil {
-			return nil, fail(err, "list routes", "", n)
-		}
-		for _, r := range all {
-			if r.Table != unix.RT_TABLE_LOCAL && r.Type != unix.RTN_MULTICAST {
-				lines = append(lines, routeLine(r, names))
-			}
-		}
-	}
-	return lines, nil
-}
-
-func routeLine(r netlink.Route, names map[int]string) string {
-	var b strings.Builder
-	for word, t := range routeTypes {
-		if t == r.Type && word != "unicast" {
-			b.WriteString(word + " ")
-		}
-	}
-	if ones := 0; r.Dst != nil {
-		if ones, _ = r.Dst.Mask.Size(); ones == 0 {
-			b.WriteString("default")
-		} else {
-			b.WriteString(r.Dst.String())
-		}
-	} else {
-		b.WriteString("default")
-	}
-	hop := func(gw, via any, index int) {
-		if gw != nil {
-			fmt.Fprintf(&b, " via %v", gw)
-		}
-		if via != nil {
-			fmt.Fprintf(&b, " via %v", via)
-		}
-		if names[index] != "" {
-			b.WriteString(" dev " + names[index])
-		}
-	}
-	anyIP := func(ip []byte) any {
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			return a.Unmap()
-		}
-		return nil
-	}
-	if len(r.MultiPath) == 0 {
-		hop(anyIP(r.Gw), nil, r.LinkIndex)
-	}
-	for _, h := range r.MultiPath {
-		b.WriteString(" nexthop")
-		hop(anyIP(h.Gw), nil, h.LinkIndex)
-		fmt.Fprintf(&b, " weight %d", h.Hops+1)
-	}
-	if src := anyIP(r.Src); src != nil {
-		fmt.Fprintf(&b, " src %v", src)
-	}
-	if r.Priority != 0 {
-		fmt.Fprintf(&b, " metric %d", r.Priority)
-	}
-	if r.Table != 0 && r.Table != unix.RT_TABLE_MAIN {
-		fmt.Fprintf(&b, " table %d", r.Table)
-	}
-	return b.String()
 }
 
 // RouteLinks names the links that a route goes over: those it says, and those that its gateways are reached by.
