@@ -17,11 +17,11 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// maxOutput bounds what is kept of a command's output.
+// maxOutput bounds each output of a command: what is larger belongs in a file.
 const maxOutput = 16 << 20
 
 var runDecl = runtime.Change("run", "result",
-	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
+	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0; a command that a signal ended has code 128 and the signal's number, as in a shell. One that prints more than 16 MiB is killed, with all that it started, and fails. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
 		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, the command runs in a PID namespace of its own (pid_namespaces(7)): what it leaves running ends with nsscript at the latest, also when the lab is kept, and what it mounts is gone with it, such as what `ip netns add` mounts on a name.",
 	&runArgs{Check: true}).Needing("run")
 
@@ -33,7 +33,7 @@ type runArgs struct {
 	Stdin   string         `arg:"stdin?" doc:"what it reads"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in"`
-	Check   bool           `arg:"check?" doc:"fail when the exit code is not 0; False returns the result instead"`
+	Check   bool           `arg:"check?" doc:"fail when the exit code is not 0 or a signal ended it; False returns the result instead"`
 }
 
 func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -44,15 +44,16 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if len(a.Argv) == 0 {
 		return nil, errors.New("run: argv is empty")
 	}
-	ctx := tx.Context()
+	ctx, stop := context.WithCancelCause(tx.Context())
+	defer stop(nil)
 	if a.Timeout != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(*a.Timeout), fmt.Errorf("it ran longer than %s and was killed", a.Timeout))
 		defer cancel()
 	}
-	var stdout, stderr output
+	stdout, stderr := &output{full: stop}, &output{full: stop}
 	cmd := exec.Command(a.Argv[0], a.Argv[1:]...)
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Cwd, strings.NewReader(a.Stdin), &stdout, &stderr
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Cwd, strings.NewReader(a.Stdin), stdout, stderr
 	cmd.Env = []string{} // not nil: that would be all of ours
 	for _, name := range []string{"PATH", "HOME", "LANG", "TERM"} {
 		if v, ok := os.LookupEnv(name); ok {
@@ -77,15 +78,14 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	status, err := n.Run(ctx, cmd, pen)
-	if err == nil && status.Signaled() {
-		err = fmt.Errorf("it was killed by %s", unix.SignalName(status.Signal()))
-	}
-	res := &runValue{tx.View, a.Argv, stdout.String(), stderr.String(), status.ExitStatus()}
+	res := &runValue{tx.View, a.Argv, stdout.kept.String(), stderr.kept.String(), kernel.ExitCode(status)}
 	if err == nil && (res.code == 0 || !a.Check) {
 		return res, nil
 	}
-	e := &kernel.Error{Op: "run", Object: strings.Join(a.Argv, " "), NS: n.Name(), Err: err}
-	if err == nil {
+	e := &kernel.Error{Op: "run", Object: res.command(), NS: n.Name(), Err: err}
+	if err == nil && status.Signaled() {
+		e.Err = fmt.Errorf("it was killed by %s", unix.SignalName(status.Signal()))
+	} else if err == nil {
 		e.Err = fmt.Errorf("exit code %d", res.code)
 	}
 	if k := new(kernel.Error); errors.As(err, &k) {
@@ -98,14 +98,18 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return nil, e
 }
 
-// output keeps what a command prints, up to a limit.
-type output struct{ bytes.Buffer }
+// output keeps what a command prints. The rest of too much is dropped, and said once.
+type output struct {
+	kept bytes.Buffer
+	full func(error)
+}
 
 func (o *output) Write(p []byte) (int, error) {
-	if o.Len()+len(p) > maxOutput {
-		return 0, fmt.Errorf("more than %d bytes of output", maxOutput)
+	keep := p[:min(len(p), maxOutput-o.kept.Len())]
+	if o.kept.Write(keep); len(keep) < len(p) {
+		o.full(fmt.Errorf("it printed more than %d MiB and was killed", maxOutput>>20))
 	}
-	return o.Buffer.Write(p)
+	return len(p), nil
 }
 
 // runValue is the result of a command in a script.
@@ -125,7 +129,17 @@ func (r *runValue) Hash() (uint32, error) {
 	return 0, fmt.Errorf("unhashable type: result")
 }
 func (r *runValue) String() string {
-	return fmt.Sprintf("%s: exit code %d", strings.Join(r.argv, " "), r.code)
+	return fmt.Sprintf("%s: exit code %d", r.command(), r.code)
+}
+
+// command is the command as it was given, as much of it as a line of a message holds.
+func (r *runValue) command() string {
+	const most = 200
+	if line := strings.Join(r.argv, " "); len(line) <= most {
+		return line
+	} else {
+		return strings.ToValidUTF8(line[:most], "") + "..."
+	}
 }
 func (r *runValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("result", r, name) }
 func (r *runValue) AttrNames() []string                      { return r.v.AttrNames("result") }
@@ -140,5 +154,5 @@ var runType = &runtime.Type{Name: "result", Doc: "The result of a command; true 
 	Attrs: []runtime.Attr{
 		runAttr("stdout", "string", "what it wrote to its standard output", func(r *runValue) starlark.Value { return starlark.String(r.stdout) }),
 		runAttr("stderr", "string", "what it wrote to its standard error", func(r *runValue) starlark.Value { return starlark.String(r.stderr) }),
-		runAttr("code", "int", "its exit code", func(r *runValue) starlark.Value { return starlark.MakeInt(r.code) }),
+		runAttr("code", "int", "its exit code; 128 and the signal's number when a signal ended it", func(r *runValue) starlark.Value { return starlark.MakeInt(r.code) }),
 	}}

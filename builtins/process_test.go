@@ -246,6 +246,25 @@ func testManyCommands(t *testing.T) {
 	nstest.Same(t, before)
 }
 
+// TestRun runs the script of run() with each way to have a command's processes.
+func TestRun(t *testing.T) {
+	src, err := os.ReadFile("testdata/run.star")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachPen(t, func(t *testing.T) {
+		before := nstest.Dump(t)
+		s, _, err := session(t, string(src))
+		if err != nil {
+			t.Error(err)
+		}
+		if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+			t.Errorf("rollback: %v, left: %v", err, u.Left)
+		}
+		nstest.Same(t, before)
+	})
+}
+
 // TestHostileCgroup checks that an op read from a journal removes cgroups of labs only.
 func TestHostileCgroup(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nsscript-x")

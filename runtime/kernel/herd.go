@@ -101,6 +101,9 @@ func newCgroupHerd(lab string) (herd, error) {
 }
 
 func (h *cgroupHerd) start(cmd *exec.Cmd) error {
+	if err := startable(cmd); err != nil {
+		return err
+	}
 	h.cmd = cmd
 	cmd.WaitDelay = outputPatience
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL, UseCgroupFD: h.path != "", CgroupFD: h.fd}

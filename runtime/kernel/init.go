@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -97,13 +98,13 @@ type initHerd struct {
 	control *os.File
 	report  *os.File
 	drains  []func(time.Duration)
-	ended   chan struct{} // closed when the first process, and so all of them, has ended
+	ended   chan struct{} // closed when the first process, and so all of them, has ended; nil before it is there
 }
 
 // start starts the command on the calling thread, which is in its namespaces.
 func (h *initHerd) start(cmd *exec.Cmd) (err error) {
-	if cmd.Err != nil {
-		return cmd.Err
+	if err := startable(cmd); err != nil {
+		return err
 	}
 	var theirs []*os.File
 	defer func() {
@@ -123,7 +124,7 @@ func (h *initHerd) start(cmd *exec.Cmd) (err error) {
 		return err
 	}
 	theirs = []*os.File{controlled, reporting}
-	h.control, h.report, h.ended = control, reports, make(chan struct{})
+	h.control, h.report = control, reports
 	h.cmd = exec.Command(h.helper[0], append(append(h.helper[1:len(h.helper):len(h.helper)], "init", cmd.Path), cmd.Args...)...)
 	h.cmd.Env, h.cmd.Dir = cmd.Env, cmd.Dir
 	h.cmd.ExtraFiles = []*os.File{controlled, reporting}
@@ -155,8 +156,12 @@ func (h *initHerd) start(cmd *exec.Cmd) (err error) {
 		for _, f := range ours {
 			f.Close()
 		}
+		if errors.Is(err, unix.E2BIG) { // the words that are too long are the command's
+			err = &fs.PathError{Op: "run", Path: cmd.Path, Err: unix.E2BIG}
+		}
 		return err
 	}
+	h.ended = make(chan struct{}) // from here on there is something to end
 	if feed != nil {
 		go func() {
 			if cmd.Stdin != nil {
@@ -258,10 +263,7 @@ func Spawn(helper []string, cmd *exec.Cmd) (*Spawned, error) {
 // on as long as this process.
 func (s *Spawned) Wait() (int, error) {
 	st, err := s.h.wait()
-	if st.Signaled() {
-		return 128 + int(st.Signal()), err
-	}
-	return st.ExitStatus(), err
+	return ExitCode(st), err
 }
 
 // Signal sends a signal to the command, through its first process.

@@ -3,9 +3,13 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netns"
@@ -50,10 +54,47 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, pen Pen) (unix.WaitS
 	return r.st, r.err
 }
 
+// startable tells what is wrong with a command's folder and words. Starting it would blame the program, or the one that is to
+// run it in a PID namespace.
+func startable(cmd *exec.Cmd) error {
+	if cmd.Dir != "" {
+		st, err := os.Stat(cmd.Dir)
+		if err == nil && !st.IsDir() {
+			err = unix.ENOTDIR
+		} else if err == nil {
+			err = unix.Access(cmd.Dir, unix.X_OK)
+		}
+		if path := new(fs.PathError); err != nil && errors.As(err, &path) {
+			err = path.Err
+		}
+		if err != nil {
+			return &fs.PathError{Op: "chdir", Path: cmd.Dir, Err: err}
+		}
+	}
+	for _, word := range slices.Concat(cmd.Args, cmd.Env) {
+		if strings.ContainsRune(word, 0) {
+			return fmt.Errorf("a zero byte in an argument or a variable: %w", unix.EINVAL)
+		}
+	}
+	return cmd.Err
+}
+
+// ExitCode is how a command ended, as a shell tells it.
+func ExitCode(st unix.WaitStatus) int {
+	if st.Signaled() {
+		return 128 + int(st.Signal())
+	}
+	return st.ExitStatus()
+}
+
 // enter moves the calling thread, which must be locked and never be unlocked, into the namespace for good.
 func (n *Namespace) enter() error {
 	// What nsscript itself inherited is not for its children either: they get descriptors 0 to 2.
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return err
+	}
+	// Nor is a mask of signals, which what started nsscript may have set.
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), nil); err != nil {
 		return err
 	}
 	if n.base {
