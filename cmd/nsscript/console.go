@@ -51,7 +51,7 @@ type answer struct {
 func openConsole(complete func(line string) (head string, candidates []string)) *console {
 	t := &console{asked: make(chan answer, 1), signals: make(chan os.Signal, 8), aborts: make(chan struct{}, 1), ended: make(chan struct{})}
 	signal.Notify(t.signals, endings...)
-	signal.Ignore(syscall.SIGPIPE)
+	survive()
 	go t.listen()
 	t.quiet = !term.IsTerminal(0)
 	if mode, err := liner.TerminalMode(); err == nil && !t.quiet {
@@ -237,10 +237,10 @@ func (t *console) Run(cmd *exec.Cmd) error {
 	if err := t.before.ApplyMode(); err != nil {
 		return err
 	}
-	// Who is in the background is stopped when it sets the terminal, unless it ignores that.
+	err := t.wait(cmd)
+	// Who is in the background is stopped when it sets the terminal, unless it ignores that. The command is not to inherit it.
 	signal.Ignore(syscall.SIGTTOU)
 	defer signal.Reset(syscall.SIGTTOU)
-	err := t.wait(cmd)
 	foreground()
 	if t.editing != nil {
 		err = errors.Join(err, t.editing.ApplyMode())

@@ -225,7 +225,7 @@ func interruptible(o options) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	signal.Ignore(syscall.SIGPIPE) // a reader that went away is an error of the write, not an end without undoing
+	survive()
 	go func() {
 		for sig := range signals {
 			if ctx.Err() != nil {
@@ -241,6 +241,10 @@ func interruptible(o options) (context.Context, func()) {
 	}
 	return ctx, stop
 }
+
+// survive lets this process go on after a write to a reader that went away, which is an error and not an end without undoing.
+// The signal is caught and not ignored, since what this process starts would ignore it, too.
+func survive() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // events writes what happens: as text for people on stderr, or as JSON lines on stdout.
 type events struct{ o options }
