@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,23 +15,6 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
-
-// A request is what a sandbox is asked for: a line of JSON, with three descriptors when a command is to be run.
-type request struct {
-	Do   string   `json:"do"` // "describe", "run", "down", "name"; after "run": "signal"
-	Args []string `json:"args,omitempty"`
-	Env  []string `json:"env,omitempty"`
-	Dir  string   `json:"dir,omitempty"` // where it is to run
-	Num  int      `json:"num,omitempty"`
-}
-
-// A reply answers it.
-type reply struct {
-	Lab     *Lab   `json:"lab,omitempty"`
-	Changes int    `json:"changes,omitempty"`
-	Code    int    `json:"code"`
-	Err     string `json:"error,omitempty"`
-}
 
 // A Door is where the lab in a sandbox is reached, as its first process has it.
 type Door struct {
@@ -90,12 +75,12 @@ type Word struct {
 }
 
 func (d *Door) answer(c *net.UnixConn) {
-	r, files, err := receive(c)
+	r, files, rest, err := receive(c)
 	defer func() { closeAll(files) }()
 	var a reply
 	switch {
 	case err != nil:
-		return // whoever it was has gone
+		a.Err = err.Error()
 	case r.Do == "describe":
 		lab := d.describe()
 		a.Lab = &lab
@@ -107,31 +92,42 @@ func (d *Door) answer(c *net.UnixConn) {
 		}
 		a.Err = d.in.End(c, reply{Changes: len(lab.Changes)}).Error()
 	case r.Do == "run" && len(files) == 3 && len(r.Args) > 0:
-		a.Code, err = serveCommand(c, d.helper, r, files)
+		a.Code, err = serveCommand(io.MultiReader(bytes.NewReader(rest), c), d.helper, r, files)
 		if err != nil {
 			a.Err = err.Error()
 		}
-	case r.Do == "name" && len(files) == 1:
-		d.named <- naming{at: sandbox.Listening(files[0])}
-		files = nil
-	case r.Do == "name" && len(r.Args) == 1:
-		d.named <- naming{err: errors.New(r.Args[0])}
+	case r.Do == "name" && len(files)+len(r.Args) == 1:
+		var n naming
+		if len(files) == 1 {
+			n.at = sandbox.Listening(files[0])
+		} else {
+			n.err = errors.New(r.Args[0])
+		}
+		select {
+		case d.named <- n:
+			files = nil
+		default:
+			a.Err = "nobody has asked for a name"
+		}
 	default:
 		a.Err = "unknown request " + r.Do
 	}
 	_ = json.NewEncoder(c).Encode(a)
 }
 
-// serveCommand runs a command in the sandbox, until it or its caller has ended.
-func serveCommand(c *net.UnixConn, helper []string, r request, files []*os.File) (int, error) {
+// serveCommand runs a command in the sandbox, until it or its caller has ended, who sends it signals.
+func serveCommand(caller io.Reader, helper []string, r request, files []*os.File) (int, error) {
 	cmd := exec.Command("/proc/self/exe", r.Args...)
-	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Env, r.Dir, files[0], files[1], files[2]
+	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = r.Env, string(r.Dir), files[0], files[1], files[2]
+	if syscall.Access(cmd.Dir, 1) != nil { // the caller's folder need not be one of the sandbox
+		cmd.Dir = "/"
+	}
 	p, err := kernel.Spawn(helper, cmd)
 	if err != nil {
 		return 0, err
 	}
 	go func() {
-		lines := json.NewDecoder(c)
+		lines := json.NewDecoder(caller)
 		for {
 			var r request
 			if err := lines.Decode(&r); err != nil {
@@ -144,49 +140,6 @@ func serveCommand(c *net.UnixConn, helper []string, r request, files []*os.File)
 		}
 	}()
 	return p.Wait()
-}
-
-// receive reads a request and the descriptors that came with it.
-func receive(c *net.UnixConn) (r request, files []*os.File, err error) {
-	if err := c.SetReadDeadline(time.Now().Add(heldPatience)); err != nil {
-		return r, nil, err
-	}
-	line, rights := make([]byte, 1<<20), make([]byte, syscall.CmsgSpace(3*4))
-	n := 0
-	for n == 0 || line[n-1] != '\n' {
-		k, kr, _, _, err := c.ReadMsgUnix(line[n:], rights)
-		if err == nil && k == 0 {
-			err = errors.New("the request is cut off or too long")
-		}
-		if err != nil {
-			return r, files, err
-		}
-		n += k
-		msgs, err := syscall.ParseSocketControlMessage(rights[:kr])
-		if err != nil {
-			return r, files, err
-		}
-		for _, m := range msgs {
-			fds, err := syscall.ParseUnixRights(&m)
-			if err != nil {
-				return r, files, err
-			}
-			for _, fd := range fds {
-				syscall.CloseOnExec(fd)
-				files = append(files, os.NewFile(uintptr(fd), "caller's"))
-			}
-		}
-	}
-	if err := c.SetReadDeadline(time.Time{}); err != nil {
-		return r, files, err
-	}
-	return r, files, json.Unmarshal(line[:n], &r)
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
 }
 
 // heldPatience is how long the first process of a sandbox may take to answer.
@@ -225,7 +178,7 @@ func (h *Held) ask(r request) (a reply, c *net.UnixConn, err error) {
 		return a, nil, err
 	}
 	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
-		if err = json.NewEncoder(c).Encode(r); err == nil {
+		if err = send(c, r); err == nil {
 			err = json.NewDecoder(c).Decode(&a)
 		}
 	}
@@ -256,7 +209,7 @@ func (h *Held) Down() (Undoing, error) {
 	defer c.Close()
 	var a reply
 	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
-		if err = json.NewEncoder(c).Encode(request{Do: "down"}); err == nil {
+		if err = send(c, request{Do: "down"}); err == nil {
 			err = sandbox.AwaitEnd(c, &a, heldPatience)
 		}
 	}
@@ -283,11 +236,7 @@ func (h *Held) Name(l *sandbox.Listener, refused error) error {
 		return err
 	}
 	defer c.Close()
-	line, err := json.Marshal(request{Do: "name"})
-	if err == nil {
-		_, _, err = c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(int(l.File().Fd())), nil)
-	}
-	if err != nil {
+	if err := send(c, request{Do: "name"}, l.File()); err != nil {
 		return fmt.Errorf("name lab %s: %w", h.name, err)
 	}
 	var a reply
@@ -307,16 +256,12 @@ func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (
 	if err != nil {
 		return 0, err
 	}
-	line, err := json.Marshal(request{Do: "run", Args: args, Env: os.Environ(), Dir: dir})
-	if err != nil {
-		return 0, err
-	}
-	if _, _, err := c.WriteMsgUnix(append(line, '\n'), syscall.UnixRights(int(stdio[0].Fd()), int(stdio[1].Fd()), int(stdio[2].Fd())), nil); err != nil {
+	if err := send(c, request{Do: "run", Args: args, Env: os.Environ(), Dir: []byte(dir)}, stdio[:]...); err != nil {
 		return 0, fmt.Errorf("ask lab %s to run: %w", h.name, err)
 	}
 	go func() {
 		for sig := range signals {
-			_ = json.NewEncoder(c).Encode(request{Do: "signal", Num: int(sig.(syscall.Signal))}) // it may have ended
+			_ = send(c, request{Do: "signal", Num: int(sig.(syscall.Signal))}) // it may have ended
 		}
 	}()
 	var a reply

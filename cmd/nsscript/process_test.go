@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// TestChildSignals starts a run that has signals blocked: what it starts has none blocked, and does not ignore SIGPIPE.
+func TestChildSignals(t *testing.T) {
+	for _, where := range []string{"--sandbox", "--rm"} {
+		cmd := nsscript(where, "--rm", "-c", `print(run(netns("n"), ["grep", "Sig[BI]", "/proc/self/status"]).stdout)`)
+		done := make(chan struct{})
+		var out string
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and the thread ends with this
+			set := unix.Sigset_t{Val: [16]uint64{1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR1-1)}}
+			if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil); err != nil {
+				t.Error(err)
+			}
+			out, _ = outcome(t, cmd)
+		}()
+		<-done
+		for _, want := range []string{"SigBlk:\t0000000000000000\n", "SigIgn:\t0000000000000000\n"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: want %q:\n%s", where, want, out)
+			}
+		}
+	}
+}
+
+// TestLongArguments passes a sandbox more arguments than its socket holds at once. The lab outlives them.
+func TestLongArguments(t *testing.T) {
+	before := nstest.Dump(t)
+	if out, code := outcome(t, nsscript("--sandbox", "--lab", "long", "-c", `netns("n1")`)); code != 0 {
+		t.Fatalf("%d, %s", code, out)
+	}
+	for _, c := range []struct{ count, size int }{{1, 130_000}, {600, 1000}, {1500, 1000}, {100_000, 1}} {
+		args := []string{"exec", "long", "n1", "--", "sh", "-c", "echo $#"}
+		for range c.count + 1 { // the first is $0
+			args = append(args, strings.Repeat("\xff", c.size))
+		}
+		cmd := nsscript(args...)
+		if out, code := outcome(t, cmd); code != 0 || out != fmt.Sprintln(c.count) {
+			t.Errorf("%d times %d bytes: exit code %d, %.200q", c.count, c.size, code, out)
+		}
+	}
+	if out, code := outcome(t, nsscript("down", "long")); code != 0 {
+		t.Errorf("down: %d, %s", code, out)
+	}
+	orphans(t)
+	nstest.Same(t, before)
+}
