@@ -1,6 +1,7 @@
 package nstest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -47,7 +48,7 @@ func (c *conn) attached(b *strings.Builder, ns string, links [][]byte) error {
 			return err
 		}
 		lines = append(lines, more...)
-		lines = append(lines, ethtool(ns, name)...)
+		lines = append(lines, ethtool(ns, index, name)...)
 	}
 	groups, err := c.dump(unix.RTM_GETMDB, []byte{afBridge, 0, 0, 0, 0, 0, 0, 0})
 	if err != nil {
@@ -131,7 +132,7 @@ func groupLines(ns string, msg []byte) (lines []string) {
 }
 
 // ethtool prints the features that are active, and how many queues are in use.
-func ethtool(ns, name string) (lines []string) {
+func ethtool(ns string, index uint32, name string) (lines []string) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return []string{fmt.Sprintf("%s ethtool: %v\n", ns, err)}
@@ -157,7 +158,7 @@ func ethtool(ns, name string) (lines []string) {
 		req.data = unsafe.Pointer(&data[0])
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
 		if errno == 0 {
-			lines = append(lines, fmt.Sprintf("%s ethtool %s %s %x\n", ns, name, q.name, data[q.from:q.to]))
+			lines = append(lines, fmt.Sprintf("%s ethtool %d %s %x\n", ns, index, q.name, data[q.from:q.to]))
 		}
 	}
 	return lines
@@ -185,25 +186,23 @@ func sysfs(b *strings.Builder, ns string) error {
 		return err
 	}
 	for _, l := range links {
-		for _, file := range []string{"gro_flush_timeout", "napi_defer_hard_irqs", "threaded"} {
-			line(b, ns, net, l.Name()+"/"+file)
-		}
-		queues, err := os.ReadDir(net + l.Name() + "/queues")
+		folder := net + l.Name() + "/"
+		index, err := os.ReadFile(folder + "ifindex")
 		if err != nil {
 			continue // it has just gone
 		}
+		files := []string{"gro_flush_timeout", "napi_defer_hard_irqs", "threaded"}
+		queues, _ := os.ReadDir(folder + "queues")
 		for _, q := range queues {
 			for _, file := range []string{"rps_cpus", "rps_flow_cnt", "xps_cpus", "tx_maxrate"} {
-				line(b, ns, net, l.Name()+"/queues/"+q.Name()+"/"+file)
+				files = append(files, "queues/"+q.Name()+"/"+file)
+			}
+		}
+		for _, file := range files {
+			if v, err := os.ReadFile(folder + file); err == nil { // not every link has each
+				fmt.Fprintf(b, "%s sys %s %s=%s\n", ns, bytes.TrimSpace(index), file, bytes.TrimSpace(v))
 			}
 		}
 	}
 	return nil
-}
-
-// line prints a file that a link may have.
-func line(b *strings.Builder, ns, folder, file string) {
-	if v, err := os.ReadFile(folder + file); err == nil {
-		fmt.Fprintf(b, "%s sys %s=%s\n", ns, file, strings.TrimSpace(string(v)))
-	}
 }
