@@ -265,7 +265,11 @@ func TestKillAnywhere(t *testing.T) {
 // TestBackToBack runs the tutorial again and again without a pause: names are free as soon as a run has ended.
 func TestBackToBack(t *testing.T) {
 	before := nstest.Dump(t)
-	for i := range 200 {
+	runs := 200
+	if testing.Short() {
+		runs = 20
+	}
+	for i := range runs {
 		if out, err := nsscript("--rm", "../../scripts/two_ns.star").CombinedOutput(); err != nil {
 			t.Fatalf("run %d: %v\n%s", i, err, out)
 		}
