@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -110,10 +111,21 @@ func unfinished(text string) bool {
 	return len(open) > 0 || strings.HasSuffix(text, "\\")
 }
 
+// awaitsBody reports whether a text ends in a statement whose body has not begun.
+func awaitsBody(text string) bool {
+	toks, _ := lex(text)
+	for i := len(toks) - 1; i >= 0; i-- {
+		if k := toks[i].kind; k != tokEnd && k != tokComment {
+			return toks[i].text == ":"
+		}
+	}
+	return false
+}
+
 // isBlock reports whether a text begins a statement with a body.
 func isBlock(text string) bool {
 	toks, _ := lex(text)
-	return len(toks) > 0 && toks[0].kind == tokName && (toks[0].text == "def" || toks[0].text == "if" || toks[0].text == "for")
+	return len(toks) > 0 && toks[0].kind == tokName && slices.Contains([]string{"def", "if", "for", "while"}, toks[0].text)
 }
 
 // LineAt is where the line begins and ends that an offset of a text is in; one goes on while brackets are open.

@@ -10,20 +10,23 @@ import (
 func (r *REPL) read() (text string, err error) {
 	defer func() { r.typed = "" }()
 	var lines []string
-	indent := ""
-	block := false
+	block, blank := false, false // whether the lines begin a block, and whether the last of them is empty
 	for {
 		p := prompt
 		if lines != nil {
 			p = promptMore
 		}
 		line, err := r.line(p)
-		if errors.Is(err, io.EOF) && lines != nil {
+		switch {
+		case errors.Is(err, io.EOF) && lines != nil && r.Piped:
+			return strings.TrimRight(text, "\n"), nil
+		case errors.Is(err, io.EOF) && lines != nil:
 			return "", ErrAborted
-		} else if err != nil {
+		case err != nil:
 			return "", err
 		}
-		blank := strings.TrimSpace(line) == ""
+		before := blank
+		blank = strings.TrimSpace(line) == ""
 		if lines == nil {
 			if blank {
 				continue
@@ -31,23 +34,21 @@ func (r *REPL) read() (text string, err error) {
 			if strings.HasPrefix(line, ":") {
 				return strings.TrimSpace(line), nil
 			}
-			// A piece of an indented text begins where it begins.
-			indent = line[:len(line)-len(strings.TrimLeft(line, " \t"))]
-			if r.more = indent != "" && r.def != ""; r.more {
+			if r.more = r.def != "" && indented(line); r.more {
 				// A function with an empty line in it, as in a text that was pasted.
-				lines, indent, block = []string{r.def, ""}, "", true
+				lines, block = []string{r.def, ""}, true
 				text = r.def
 			}
 		}
-		line = strings.TrimPrefix(line, indent)
-		switch open := unfinished(text); {
-		case lines == nil || open:
+		switch {
+		case lines == nil || unfinished(text):
+		case blank && (r.Piped || len(r.ahead) > 0 || !before && awaitsBody(text)): // it ends a block for who types it
 		case blank:
 			return text, nil
-		case block && line == strings.TrimLeft(line, " \t") && !continues(line):
+		case block && !indented(line) && !continues(line):
 			// The block has ended without an empty line, as in a text that was pasted.
-			r.ahead = append([]string{indent + line}, r.ahead...)
-			return text, nil
+			r.ahead = append([]string{line}, r.ahead...)
+			return strings.TrimRight(text, "\n"), nil
 		}
 		lines = append(lines, line)
 		text = strings.Join(lines, "\n")
@@ -57,6 +58,8 @@ func (r *REPL) read() (text string, err error) {
 		}
 	}
 }
+
+func indented(line string) bool { return strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") }
 
 // continues reports whether a line that is not indented belongs to the block before it.
 func continues(line string) bool {

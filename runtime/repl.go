@@ -33,6 +33,8 @@ type REPL struct {
 	Out, Err io.Writer // what is asked for, and the rest
 	// Size is that of the terminal that Out is shown on; 0 is unknown.
 	Size func() (lines, columns int)
+	// Piped says that nobody types: then an empty line ends no block, as in a script.
+	Piped bool
 	// Input makes the context of one input. It ends when the user interrupts that.
 	Input func() (ctx context.Context, done func())
 	// Shell starts a shell in a namespace of the lab and returns when it has ended; nil when there can be none.
@@ -46,7 +48,7 @@ type REPL struct {
 	ahead    []string // lines that were read before their turn
 	typed    string   // the lines of the block that is being typed
 	def      string   // the input before, when it defined a function
-	more     bool     // the input goes on where that ended
+	more     bool     // the input is that once more, and goes on where it ended
 	trace    bool
 	rows     int // how many of a table are shown; 0 is as many as fit
 	interval time.Duration

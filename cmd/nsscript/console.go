@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -72,9 +74,7 @@ func openConsole(complete func(line string) (head string, candidates []string)) 
 		head, candidates := complete(string(runes[:pos]))
 		return head, candidates, string(runes[pos:])
 	})
-	for _, entry := range t.history.entries {
-		t.editor.AppendHistory(entry)
-	}
+	t.recall()
 	return t
 }
 
@@ -176,7 +176,8 @@ func (t *console) ask(prompt string) (line string, err error) {
 		}
 	}()
 	if t.editor != nil {
-		return t.editor.Prompt(prompt)
+		line, err = t.editor.Prompt(prompt)
+		return strings.ReplaceAll(line, lineEnd, "\n"), err
 	}
 	if !t.quiet {
 		fmt.Print(prompt)
@@ -190,10 +191,33 @@ func (t *console) ask(prompt string) (line string, err error) {
 	return line, err
 }
 
+// lineEnd stands for the end of a line while an input is edited that has several: the editor has but one line.
+const lineEnd = "↵"
+
+// tabs are those that a line is indented with. The editor takes each for one column, the terminal does not.
+var tabs = regexp.MustCompile(`(?m)^\t+`)
+
+// oneLine is an input as the editor shows it.
+func oneLine(entry string) string {
+	entry = tabs.ReplaceAllStringFunc(entry, func(t string) string { return strings.Repeat("    ", len(t)) })
+	return strings.ReplaceAll(entry, "\n", lineEnd)
+}
+
+// recall gives the editor the history.
+func (t *console) recall() {
+	t.editor.ClearHistory()
+	for _, entry := range t.history.entries {
+		t.editor.AppendHistory(oneLine(entry))
+	}
+}
+
 func (t *console) AppendHistory(entry string) {
-	if t.editor != nil {
-		t.editor.AppendHistory(entry)
-		t.history.add(entry)
+	switch {
+	case t.editor == nil:
+	case t.history.add(entry):
+		t.recall()
+	default:
+		t.editor.AppendHistory(oneLine(entry))
 	}
 }
 

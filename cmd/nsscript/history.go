@@ -54,7 +54,7 @@ func openHistory() *history {
 	for lines.Scan() {
 		var entry string
 		if all++; json.Unmarshal(lines.Bytes(), &entry) == nil { // another program's line is none of ours
-			h.entries = append(h.entries, entry)
+			h.remember(entry)
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -75,15 +75,27 @@ func line(entry string) string {
 	return string(text) + "\n"
 }
 
-// add remembers an entry, with one write, so that sessions that run at once do not mix their lines.
-func (h *history) add(entry string) {
-	if h.file == "" || strings.TrimSpace(entry) == "" {
-		return
-	}
-	if n := len(h.entries); n > 0 && h.entries[n-1] == entry {
-		return
+// remember takes an entry up; one that goes on where the last one ended takes its place.
+func (h *history) remember(entry string) (replaced bool) {
+	if n := len(h.entries); n > 0 && strings.HasPrefix(entry, h.entries[n-1]+"\n") {
+		h.entries[n-1] = entry
+		return true
 	}
 	h.entries = append(h.entries, entry)
+	return false
+}
+
+// add remembers an entry, with one write, so that sessions that run at once do not mix their lines.
+func (h *history) add(entry string) (replaced bool) {
+	if strings.TrimSpace(entry) == "" {
+		return false
+	}
+	if n := len(h.entries); n > 0 && h.entries[n-1] == entry {
+		return false
+	}
+	if replaced = h.remember(entry); h.file == "" {
+		return replaced
+	}
 	err := os.MkdirAll(filepath.Dir(h.file), 0o700)
 	if err == nil {
 		var f *os.File
@@ -96,6 +108,7 @@ func (h *history) add(entry string) {
 	if err != nil {
 		h.fail(err)
 	}
+	return replaced
 }
 
 // shorten writes the file anew with what is remembered.

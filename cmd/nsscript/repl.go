@@ -85,7 +85,7 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 	}
 	t := openConsole(func(line string) (string, []string) { return r.Complete(line) })
 	defer t.Close()
-	r.In, r.Size, r.Input = t, t.Size, t.Input
+	r.In, r.Size, r.Input, r.Piped = t, t.Size, t.Input, t.quiet
 	if o.timeout > 0 {
 		r.Input = func() (context.Context, func()) {
 			ctx, done := t.Input()

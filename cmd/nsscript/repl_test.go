@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,7 +120,12 @@ def build(n, prefix = "p"):
 			),
 		)
 		ends.append(b)
-	# an empty line follows
+	# empty lines before and after a comment
+
+	# and one behind an if that has no body yet
+	if n < 0:
+
+		return None
 
 	if not ends:
 		fail("none")
@@ -180,13 +186,34 @@ func TestREPLHistory(t *testing.T) {
 	}
 	y = onTTY(t, second, screen)
 	y.expect(">>> ")
-	y.keys("\x1b[A\x1b[A\r")
+	y.keys("\x1b[A\x1b[A")
+	y.shows("the entry in one line", func(lines []string) bool {
+		return lines[len(lines)-1] == ">>> for i in [1, 2]:↵    print('n', i * 7)"
+	})
+	y.keys("\r")
 	y.expect("n 7")
 	y.expect("n 14")
 	y.expect(">>> ")
 	y.keys("\x04")
 	if code, text := y.end(); code != 0 {
 		t.Errorf("exit code %d: %s", code, text)
+	}
+}
+
+// TestHistoryPieces types a function in pieces: it is one entry, here and in the next session.
+func TestHistoryPieces(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	h := openHistory()
+	for _, c := range []struct {
+		entry    string
+		replaced bool
+	}{{"x", false}, {"xy", false}, {"def f():\n    a", false}, {"def f():\n    a\n\n    b", true}, {"def f():\n    a\n\n    b\n\n    c", true}, {"f()", false}} {
+		if replaced := h.add(c.entry); replaced != c.replaced {
+			t.Errorf("%q took the place of the last one: %v", c.entry, replaced)
+		}
+	}
+	if want := []string{"x", "xy", "def f():\n    a\n\n    b\n\n    c", "f()"}; !slices.Equal(h.entries, want) || !slices.Equal(openHistory().entries, want) {
+		t.Errorf("%q, and read again %q", h.entries, openHistory().entries)
 	}
 }
 
@@ -381,6 +408,32 @@ func TestREPLScript(t *testing.T) {
 	if out, code := outcome(t, nsscript("-i", "--lab", "none")); code != exitFailed || !strings.Contains(out, "there is no lab none") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
+}
+
+// TestREPLPiped pipes inputs in that have empty lines in their blocks, and mistakes before indented lines.
+func TestREPLPiped(t *testing.T) {
+	before := nstest.Dump(t)
+	for _, c := range []struct{ in, out string }{
+		{"ok = True\nif ok:\n    print('yes')\n\nelse:\n    netns('danger')\n\nwhile False:\n    netns('worse')\n\n    netns('worst')\nprint('end')", "yes\nend\n"},
+		{"def f(x):\n    # comment\n\n    if x:\n        return 1\n\n    return 2\n\nprint(f(0), f(1))\n", "2 1\n"},
+		{"for i in range(2):\n    print(i)\n\n    print(-i)", "0\n0\n1\n-1\n"},
+		{"print(1)\nx = [", "1\n"},
+	} {
+		cmd := nsscript("-i")
+		cmd.Stdin = strings.NewReader(c.in)
+		var said strings.Builder
+		cmd.Stderr = &said
+		if out, err := cmd.Output(); err != nil || string(out) != c.out {
+			t.Errorf("%q: %q, %v, want %q", c.in, out, err, c.out)
+		}
+		for line := range strings.Lines(said.String()) {
+			if !strings.HasPrefix(line, "<repl:") && !strings.HasPrefix(line, " ") {
+				t.Errorf("%q: it said %q", c.in, line)
+			}
+		}
+	}
+	orphans(t)
+	nstest.Same(t, before)
 }
 
 // panics makes the test binary be a console that panics.
