@@ -120,7 +120,10 @@ type runValue struct {
 	code           int
 }
 
-var _ starlark.HasAttrs = (*runValue)(nil)
+var (
+	_ starlark.HasAttrs = (*runValue)(nil)
+	_ runtime.Outputter = (*runValue)(nil)
+)
 
 func (r *runValue) Freeze()              {}
 func (r *runValue) Truth() starlark.Bool { return r.code == 0 }
@@ -141,6 +144,15 @@ func (r *runValue) command() string {
 		return strings.ToValidUTF8(line[:most], "") + "..."
 	}
 }
+
+// Output is what the command wrote, to its standard error when it wrote nothing else.
+func (r *runValue) Output() (text, attr string) {
+	if r.stdout == "" {
+		return r.stderr, "stderr"
+	}
+	return r.stdout, "stdout"
+}
+
 func (r *runValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("result", r, name) }
 func (r *runValue) AttrNames() []string                      { return r.v.AttrNames("result") }
 

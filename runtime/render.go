@@ -38,6 +38,33 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 		return
 	}
 	fmt.Fprintln(w, text)
+	if v, ok := v.(Outputter); ok {
+		r.output(w, v)
+	}
+}
+
+// An Outputter is a value that has a text of several lines besides its own one.
+type Outputter interface {
+	starlark.Value
+	// Output is that text, and the attribute which has all of it.
+	Output() (text, attr string)
+}
+
+// output writes the text of a value, the end of one that is long: there commands say what came of it.
+func (r *REPL) output(w io.Writer, v Outputter) {
+	text, attr := v.Output()
+	text = strings.TrimRight(Printable(text), "\n")
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	if hidden := len(lines) - r.most(); hidden > 0 {
+		fmt.Fprintf(w, "(%s before: print(_.%s) shows all)\n", Count(hidden, "line"), attr)
+		lines = lines[hidden:]
+	}
+	for _, l := range lines {
+		fmt.Fprintln(w, cut(l, longest))
+	}
 }
 
 // fill writes values between brackets, as many a line as fit.
