@@ -143,8 +143,8 @@ type delLink struct {
 	Link   kernel.LinkRef  `json:"link"`
 	Image  *kernel.Image   `json:"image,omitempty"`
 	Peer   *kernel.Image   `json:"peer,omitempty"`
-	Above  []*kernel.Image `json:"above,omitempty"`  // what stands on them
-	Others []*kernel.Image `json:"others,omitempty"` // the bridges that they are ports of
+	Above  []*kernel.Image `json:"above,omitempty"`  // what stands on them, and goes with them
+	Others []*kernel.Image `json:"others,omitempty"` // the bridges that they are ports of, and what stands on them and stays
 }
 
 func (o *delLink) Kind() string             { return "link del" }
@@ -171,7 +171,9 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil || fresh {
 		return err
 	}
-	if o.Image, err = o.end(m, l); err != nil {
+	above := m.LookAbove()
+	defer above.Close()
+	if o.Image, err = o.end(m, l, above); err != nil {
 		return err
 	}
 	ends, lost := []*kernel.Image{o.Image}, []error{o.Image.Recreatable()}
@@ -180,7 +182,7 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 		switch {
 		case err == nil:
 			if l, err = m.Read(ref); err == nil {
-				o.Peer, err = o.end(m, l)
+				o.Peer, err = o.end(m, l, above)
 			}
 			if err != nil {
 				return err
@@ -196,30 +198,27 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	for _, img := range ends {
 		lost = append(lost, img.Whole())
 	}
-	for _, img := range o.Above {
-		lost = append(lost, img.Above())
-	}
-	return errors.Join(lost...)
+	return errors.Join(append(lost, kernel.AllAbove(o.Above, kernel.Deleted), above.Lost())...)
 }
 
 // end saves one end of a pair, or a link that has only one, and what changes with it.
-func (o *delLink) end(m *kernel.Machine, l *kernel.Link) (*kernel.Image, error) {
-	bridges, err := bridgesOf(m, l, "")
+func (o *delLink) end(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (*kernel.Image, error) {
+	bridges, err := bridgesOf(m, l, "", above)
 	if err != nil {
 		return nil, err
 	}
-	above, err := m.ImagesAbove(l)
+	gone, changed, err := above.Images(l, kernel.Deleted)
 	if err != nil {
 		return nil, err
 	}
-	o.Others, o.Above = append(o.Others, bridges...), append(o.Above, above...)
+	o.Others, o.Above = append(append(o.Others, bridges...), changed...), append(o.Above, gone...)
 	return m.Image(l.LinkRef)
 }
 
 func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }
 
 func (o *delLink) Undo(m *kernel.Machine) error {
-	return errors.Join(m.Recreate(o.Image, o.Peer), m.Missing(o.Above), restoreAll(m, o.Others))
+	return errors.Join(m.Recreate(o.Image, o.Peer), m.Missing(o.Above, kernel.Deleted), restoreAll(m, o.Others))
 }
 
 // restoreAll restores links that changed with another one. One that is gone is not missed.

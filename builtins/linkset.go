@@ -139,8 +139,10 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		o.Alone = true
 		return nil
 	}
+	above := m.LookAbove()
+	defer above.Close()
 	if o.Image, err = m.Image(o.Link); err == nil {
-		err = o.saveOthers(m, l)
+		err = o.saveOthers(m, l, above)
 	}
 	if err != nil {
 		return err
@@ -154,22 +156,22 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
-		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), above.Lost())
 	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {
 			lost = append(lost, img.Whole())
 		}
-		return errors.Join(lost...)
+		return errors.Join(append(lost, above.Lost())...)
 	case o.Attr == "master":
-		return m.Carrier(o.Others...)
+		return errors.Join(m.Carrier(o.Others...), above.Lost())
 	}
-	return nil
+	return above.Lost()
 }
 
 // saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
 // gets and loses its carrier with it, and its bridge; and the links above it.
-func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
+func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link, above *kernel.Above) error {
 	if o.Attr == "name" {
 		return nil
 	}
@@ -178,23 +180,23 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link) error {
 		master = o.Value
 	}
 	var err error
-	if o.Others, err = bridgesOf(m, l, master); err != nil || o.Attr != "up" && o.Attr != "mtu" {
+	if o.Others, err = bridgesOf(m, l, master, above); err != nil || o.Attr != "up" && o.Attr != "mtu" {
 		return err
 	}
-	above, err := m.ImagesAbove(l)
-	if o.Others = append(o.Others, above...); err != nil || o.Attr != "up" {
+	_, changed, err := above.Images(l, kernel.Changed)
+	if o.Others = append(o.Others, changed...); err != nil || o.Attr != "up" {
 		return err
 	}
 	for _, img := range o.Others {
 		img.StakeSysctls(kernel.MTU6)
 	}
-	carried, err := otherEnd(m, l)
+	carried, err := otherEnd(m, l, above)
 	o.Others = append(o.Others, carried...)
 	return err
 }
 
 // otherEnd saves the other end of a pair, which gets and loses its carrier with this one, what stands on it, and its bridge.
-func otherEnd(m *kernel.Machine, l *kernel.Link) (images []*kernel.Image, err error) {
+func otherEnd(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (images []*kernel.Image, err error) {
 	ref, err := m.Peer(l)
 	if err != nil {
 		return nil, nil // it has none, or in a namespace that this run knows nothing of
@@ -207,15 +209,15 @@ func otherEnd(m *kernel.Machine, l *kernel.Link) (images []*kernel.Image, err er
 	if err != nil {
 		return nil, err
 	}
-	above, err := m.ImagesAbove(peer)
+	_, changed, err := above.Images(peer, kernel.Changed)
 	if err != nil {
 		return nil, err
 	}
 	images = append(images, img.Stake())
-	for _, img := range above {
+	for _, img := range changed {
 		images = append(images, img.Stake())
 	}
-	bridges, err := bridgesOf(m, peer, "")
+	bridges, err := bridgesOf(m, peer, "", above)
 	images = append(images, bridges...)
 	for _, img := range images {
 		img.StakeSysctls(kernel.MTU6)
@@ -237,7 +239,7 @@ func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
 // bridgesOf saves the bridge that a link is a port of, and the one that it joins, with what stands on them: a bridge takes its
 // own mac, mtu and carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with
 // its first carrier.
-func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kernel.Image, err error) {
+func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Above) (images []*kernel.Image, err error) {
 	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
 		if index == 0 {
 			continue
@@ -250,11 +252,11 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string) (images []*kerne
 		if err != nil {
 			return nil, err
 		}
-		above, err := m.ImagesAbove(br)
+		_, changed, err := above.Images(br, kernel.Changed)
 		if err != nil {
 			return nil, err
 		}
-		images = append(append(images, img.Stake("mtu", "mac")), above...)
+		images = append(append(images, img.Stake("mtu", "mac")), changed...)
 	}
 	return images, nil
 }

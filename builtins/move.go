@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -13,6 +14,7 @@ type moveLink struct {
 	To     kernel.LinkRef  `json:"to"`
 	Image  *kernel.Image   `json:"image,omitempty"`
 	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
+	Gone   []*kernel.Image `json:"gone,omitempty"`   // those that the kernel deletes when it is moved
 	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of, and what changes with its other end
 
 	whole bool
@@ -23,7 +25,7 @@ func (o *moveLink) Command() string {
 	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
 }
 func (o *moveLink) Claims() []runtime.Claim {
-	return append(claims(o.From, append(o.Above[:len(o.Above):len(o.Above)], o.Others...)...), runtime.ClaimLink(o.To))
+	return append(claims(o.From, slices.Concat(o.Above, o.Gone, o.Others)...), runtime.ClaimLink(o.To))
 }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 func (o *moveLink) Wholly(whole bool)                { o.whole = whole }
@@ -54,18 +56,20 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.From); err != nil {
 		return err
 	}
-	carried, err := otherEnd(m, l)
+	above := m.LookAbove()
+	defer above.Close()
+	carried, err := otherEnd(m, l, above)
 	if err != nil {
 		return err
 	}
-	if o.Others, err = bridgesOf(m, l, ""); err != nil {
+	if o.Others, err = bridgesOf(m, l, "", above); err != nil {
 		return err
 	}
 	o.Others = append(o.Others, carried...)
-	if o.Above, err = m.ImagesAbove(l); err != nil {
+	if o.Gone, o.Above, err = above.Images(l, kernel.Moved); err != nil {
 		return err
 	}
-	return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole())
+	return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), kernel.AllAbove(o.Gone, kernel.Moved), above.Lost())
 }
 
 func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
@@ -99,5 +103,5 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if errors.Is(err, kernel.ErrGone) {
 		err = nil
 	}
-	return errors.Join(err, restoreAll(m, append(o.Above, o.Others...)))
+	return errors.Join(err, m.Missing(o.Gone, kernel.Moved), restoreAll(m, append(o.Above, o.Others...)))
 }

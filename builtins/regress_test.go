@@ -17,6 +17,9 @@ const (
 	side    = "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; addr add fd77::1/64 dev s0 nodad; "
 )
 
+// upAway sets a macvlan up in the other namespace, with addresses and routes.
+const upAway = "; AWAY link set v0 addrgenmode none up; AWAY addr add fd03::1/64 dev v0 nodad; AWAY addr add 10.3.0.1/24 dev v0; AWAY route add 10.53.0.0/16 via 10.3.0.9; AWAY -6 route add fd53::/64 via fd03::9"
+
 func settingOf(link, attr, value string) act {
 	return onLink(link, func(e *env, l kernel.LinkRef) runtime.Op {
 		if br, err := e.in.Link(value); attr == "master" && err == nil {
@@ -148,6 +151,17 @@ var wider = []struct {
 	{"mtu of a macvlan with its link's", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0", []act{settingOf("m0", "mtu", "1000")}, false},
 	{"mtu of a macvlan over a bridge with that of a port", bridged + "link add v0 link b0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad", []act{settingOf("m0", "mtu", "1000")}, false},
 	{"macvlan over a link that goes down", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0; route add 10.53.0.0/16 via 10.3.0.9", []act{settingOf("m0", "up", "off")}, false},
+	{"mtu of a macvlan in another namespace", pair + "link add v0 link m0 type macvlan; link set v0 addrgenmode none netns AWAY" + upAway, []act{settingOf("m0", "mtu", "1000")}, false},
+	{"mtu of a bridge in another namespace, over a macvlan", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway + "; AWAY link add b0 type bridge; AWAY link set b0 addrgenmode none up; AWAY link set v0 master b0; AWAY addr add fd03::9/64 dev b0 nodad",
+		[]act{settingOf("m0", "mtu", "1000")}, false},
+	{"macvlan in another namespace, over a link that goes down", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway, []act{settingOf("m0", "up", "off")}, false},
+	{"macvlan in another namespace, over a link that moves", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway, []act{move}, false},
+	{"macvlan in another namespace, over a link that is deleted", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway, []act{deletion("m0")}, true},
+	{"vxlan over a link that is deleted", pair + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789", []act{deletion("m1")}, true},
+	{"vxlan over a link that moves", pair + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789", []act{move}, true},
+	{"vxlan over a link that changes", pair + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789; link set x0 addrgenmode none up; addr add fd03::1/64 dev x0 nodad", []act{settingOf("m0", "mtu", "1300"), settingOf("m0", "up", "off")}, false},
+	{"vxlan that left the link that it stands on", pair + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789; link set x0 netns AWAY", []act{deletion("m0")}, true},
+	{"vxlan that stands on none, in another namespace", pair + "link add x0 index 2 type vxlan id 5 group 239.1.1.1 dstport 4789; link set x0 netns AWAY", []act{deletion("m0")}, false},
 	{"macvlan over a link that moves", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.3.0.1/24 dev v0", []act{move}, false},
 }
 
@@ -160,6 +174,9 @@ func TestRegress(t *testing.T) {
 				where := "in"
 				if strings.Contains(line, "=") && !strings.Contains(line, " ") {
 					where = "sysctl"
+				}
+				if rest, ok := strings.CutPrefix(line, "AWAY "); ok {
+					where, line = "away", rest
 				}
 				if line != "" {
 					w.parts = append(w.parts, part{where, line})

@@ -37,6 +37,7 @@ type Machine struct {
 	ahead     *ahead                 // makes the next ones, nil when nobody does
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroupHome *string
+	ran        bool // whether a command was started, which may have made links anywhere
 	shared     bool // whether the netns folder is known to be a shared mount point
 }
 
@@ -129,6 +130,16 @@ func (m *Machine) Moved(from, to Object) {
 	if !m.home[to] {
 		delete(m.moved, to)
 	}
+}
+
+// movedTo reports whether a link was moved to where this one is.
+func (m *Machine) movedTo(o Object) bool {
+	for _, to := range m.moved {
+		if to == o {
+			return true
+		}
+	}
+	return false
 }
 
 // Returned notes that a link that had been moved is back. What it was where it had been is undone with that: Restore makes it

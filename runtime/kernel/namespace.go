@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -120,13 +119,7 @@ func (m *Machine) OpenPath(path string) (*Namespace, error) {
 		fd.Close()
 		return n, nil
 	}
-	n := &Namespace{m: m, fd: fd, ref: NSRef{Cookie: cookie, Path: path}}
-	switch pid, ok := strings.CutPrefix(strings.TrimSuffix(path, "/ns/net"), "/proc/"); {
-	case ok:
-		n.ref.Name = "pid-" + pid
-	default:
-		n.ref.Name = path[strings.LastIndexByte(path, '/')+1:]
-	}
+	n := &Namespace{m: m, fd: fd, ref: NSRef{Cookie: cookie, Name: nsName(path), Path: path}}
 	m.open[cookie] = n
 	return n, nil
 }

@@ -21,7 +21,7 @@ import (
 // all that it started. What it leaves running when it ends by itself stays in the pen. The error is about running it, not
 // about how it ended.
 func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, pen Pen) (unix.WaitStatus, error) {
-	n.alone = false
+	n.alone, n.m.ran = false, true
 	n.m.renew() // it may change anything
 	h, err := n.m.herd(pen)
 	if err != nil {

@@ -131,6 +131,16 @@ func (n *Namespace) idOf(other netns.NsHandle) (int, error) {
 	return nsid(raw), nil
 }
 
+// ids are those by which a namespace knows others.
+func (n *Namespace) ids() ([]int, error) {
+	all, err := n.dump(unix.RTM_GETNSID, rtgen)
+	var ids []int
+	for _, raw := range all {
+		ids = append(ids, nsid(raw))
+	}
+	return ids, err
+}
+
 func nsid(raw []byte) int { return int(int32(attrNumber(raw, len(rtgen), unix.NETNSA_NSID))) }
 
 func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
