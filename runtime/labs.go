@@ -128,8 +128,8 @@ func (l *Labs) afterOthers(name string) (Undoing, error) {
 		if !errors.Is(err, journal.ErrLive) {
 			return u, err
 		}
-		if err := l.dir.Await(name); err != nil {
-			return u, err
+		if err := l.dir.AwaitAtWork(name); err != nil {
+			return u, blamed(err)
 		}
 	}
 }

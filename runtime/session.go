@@ -17,6 +17,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/lock"
 )
 
 // patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
@@ -146,9 +147,20 @@ func blamed(err error) error {
 	e := &kernel.Error{Op: "write", Object: "journal", Machine: true}
 	var path *os.PathError
 	var errno syscall.Errno
+	var held *lock.HeldError
+	var owner *lock.OwnerError
 	switch {
+	case errors.As(err, &held):
+		e.Op, e.Object, e.Hint, e.Err = "open", "the labs", held.Hint(), held
+		return e
+	case errors.As(err, &owner):
+		e.Op, e.Object, e.Hint, e.Err = "open", "the labs", owner.Hint(), owner
+		return e
 	case errors.Is(err, os.ErrPermission):
-		e.Op, e.Object, e.Hint = "open", "the labs", "labs on the machine itself need root: run it with sudo"
+		e.Op, e.Object = "open", "the labs"
+		if os.Geteuid() != 0 {
+			e.Hint = "labs on the machine itself need root: run it with sudo"
+		}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		e.Hint = "the file system of the journals is full: see `df /run`"
 	case errors.Is(err, syscall.EROFS):

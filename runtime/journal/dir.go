@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/lock"
 )
 
 // A Dir is the folder in which runs have their folders. A short lock on it makes claiming a name, listing and
@@ -54,54 +55,7 @@ func OpenDir(path string) *Dir { return &Dir{path} }
 
 // lock makes the caller the only one who works on the folder. Without make, a folder that is not there is
 // os.ErrNotExist.
-func (d *Dir) lock(make bool) (unlock func(), err error) {
-	for {
-		if make {
-			if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-				return nil, err
-			}
-			failpoint.Hit("journal: folder of all runs made")
-		}
-		f, err := os.OpenFile(d.path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
-		if make && errors.Is(err, os.ErrNotExist) {
-			continue // removed in between, with its last run
-		} else if err != nil {
-			return nil, err
-		}
-		if err = flock(f, syscall.LOCK_EX); err == nil {
-			err = private(f)
-		}
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		// The folder that is locked must be the one that is there: another may have removed it before we had the lock.
-		mine, err1 := f.Stat()
-		there, err2 := os.Lstat(d.path)
-		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
-			return func() { f.Close() }, nil
-		}
-		f.Close()
-		if !make && errors.Is(err2, os.ErrNotExist) {
-			return nil, err2
-		}
-	}
-}
-
-// private refuses a folder that others can write to or read.
-func private(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if uid := st.Sys().(*syscall.Stat_t).Uid; int(uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, not to user %d: %w", f.Name(), uid, os.Geteuid(), syscall.EACCES)
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s is open to others (mode %o): chmod 700 it", f.Name(), st.Mode().Perm())
-	}
-	return nil
-}
+func (d *Dir) lock(make bool) (unlock func(), err error) { return lock.Folder(d.path, make) }
 
 // ValidName says which rule a run's name breaks: 1 to 64 bytes of letters, digits, '.', '_' and '-', the first a letter
 // or digit.
@@ -118,14 +72,6 @@ func ValidName(name string) error {
 		return fmt.Errorf("lab name %q may have only letters, digits, '.', '_' and '-' in it", name)
 	}
 	return nil
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
-			return err
-		}
-	}
 }
 
 // Create claims a name for a new run. The error is a *TakenError when there is one.
@@ -160,7 +106,7 @@ func (d *Dir) Create(h Header) (l *Log, err error) {
 	}
 	l = &Log{dir: d, name: h.Name, file: f}
 	h.Version = version
-	if err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+	if err = lock.Try(f, syscall.LOCK_EX); err == nil {
 		err = l.begin(h)
 	}
 	if err == nil {
@@ -261,7 +207,7 @@ func (d *Dir) entry(name string) (Entry, bool) {
 		return e, true
 	}
 	defer f.Close()
-	e.Live = flock(f, syscall.LOCK_SH|syscall.LOCK_NB) != nil
+	e.Live = lock.Try(f, syscall.LOCK_SH) != nil
 	_, e.Err = load(f, &e)
 	return e, true
 }
@@ -320,11 +266,11 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	// Whoever works on a run holds it for itself alone. A shared hold is one that waits in Await, and short.
-	if err := flock(f, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+	if err := lock.Try(f, syscall.LOCK_SH); err != nil {
 		f.Close()
 		return nil, e, ErrLive
 	}
-	if err := flock(f, syscall.LOCK_EX); err != nil {
+	if err := lock.File(f, syscall.LOCK_EX, lock.Patience); err != nil {
 		f.Close()
 		return nil, e, err
 	}
@@ -372,7 +318,14 @@ func (d *Dir) Forget(name string) error {
 }
 
 // Await returns when no process works on a run: its own has ended, or who undid it has.
-func (d *Dir) Await(name string) error {
+func (d *Dir) Await(name string) error { return d.await(name, lock.Wait) }
+
+// AwaitAtWork is Await that gives up, with a *lock.HeldError, when who works on the run is stopped or does not come to an end.
+func (d *Dir) AwaitAtWork(name string) error {
+	return d.await(name, func(f *os.File, how int) error { return lock.File(f, how, lock.Patience) })
+}
+
+func (d *Dir) await(name string, wait func(f *os.File, how int) error) error {
 	if err := ValidName(name); err != nil {
 		return err
 	}
@@ -381,7 +334,7 @@ func (d *Dir) Await(name string) error {
 		return err
 	}
 	defer f.Close()
-	return flock(f, syscall.LOCK_SH)
+	return wait(f, syscall.LOCK_SH)
 }
 
 // discard removes a run's journal and folder, and nothing else that may be in it.

@@ -1,5 +1,5 @@
 // Package journal owns the append-only log of one run and the folder that runs stand in. It uses the standard library
-// only and knows neither Starlark nor netlink: a change is a kind and some JSON to it.
+// and locks only and knows neither Starlark nor netlink: a change is a kind and some JSON to it.
 //
 // A run is a folder with a file "journal", locked (flock) by its live process: a free lock means a dead owner, so no
 // process id is ever guessed at. A record is one line, written by one write(2): the CRC-32C of its JSON and
