@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/lock"
 )
 
 // netnsDir is where ip-netns(8) keeps the names of namespaces: a file a name, with the namespace mounted on it.
@@ -245,25 +247,48 @@ func (m *Machine) netnsFolder() error {
 	if err := failpoint.Call(func() error { return os.Mkdir(netnsDir, 0o755) }); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	dir, err := unix.Open(netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
-	// Two processes that find the folder new must not both mount it on itself.
-	if err := unix.Flock(dir, unix.LOCK_EX); err != nil {
-		return err
-	}
-	failpoint.Hit("namespace: before /run/netns is shared")
 	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
-	err = failpoint.Call(share)
+	err := failpoint.Call(share)
 	if errors.Is(err, unix.EINVAL) { // not a mount point yet
-		err = failpoint.Call(func() error { return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "") })
-		if err == nil {
-			failpoint.Hit("namespace: /run/netns made a mount point")
-			err = failpoint.Call(share)
-		}
+		err = onlyOne(func() error {
+			failpoint.Hit("namespace: before /run/netns is shared")
+			err := failpoint.Call(share)
+			if errors.Is(err, unix.EINVAL) {
+				err = failpoint.Call(func() error { return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "") })
+				if err == nil {
+					failpoint.Hit("namespace: /run/netns made a mount point")
+					err = failpoint.Call(share)
+				}
+			}
+			return err
+		})
 	}
 	m.shared = err == nil
 	return err
+}
+
+// ownDir is a folder that nobody else can open, and so nobody else can lock.
+const ownDir = "/run/nsscript"
+
+// ipPatience is how long an ip(8) that is at the same is waited for.
+const ipPatience = time.Second
+
+// onlyOne calls fn while no other process does: two that find /run/netns new must not both mount it on itself. ip-netns(8) locks
+// that folder itself, which any user can do and never let go: it is asked for, and done without.
+func onlyOne(fn func() error) error {
+	unlock, err := lock.Folder(ownDir, true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer os.Remove(ownDir) // when no run is in it
+	dir, err := os.OpenFile(netnsDir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := lock.File(dir, unix.LOCK_EX, ipPatience); err != nil && !errors.As(err, new(*lock.HeldError)) {
+		return err
+	}
+	return fn()
 }
