@@ -162,7 +162,11 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 			events.say(runtime.Event{Event: "leftover", Text: "  " + err.Error()})
 		}
 		if err != nil || !u.Over() {
-			events.say(runtime.Event{Event: "leftover", Text: "  hint: `nsscript recover` tries again"})
+			hint := "  hint: `nsscript recover` tries again"
+			if u.Unwritten != nil {
+				hint += ", or `nsscript down` for a lab that it does not know to be taken down"
+			}
+			events.say(runtime.Event{Event: "leftover", Text: hint})
 		}
 		return exitError(exitLeftover)
 	}

@@ -261,7 +261,12 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		return nil, e, err
 	}
 	defer unlock()
+	var unwritable error
 	f, err := d.open(name, file, os.O_RDWR)
+	if errors.Is(err, syscall.EROFS) { // what it changed can be undone all the same
+		unwritable = err
+		f, err = d.open(name, file, os.O_RDONLY)
+	}
 	if err != nil {
 		return nil, e, err
 	}
@@ -279,12 +284,12 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 		f.Close()
 		return nil, e, err
 	}
-	l := &Log{dir: d, name: name, file: f, at: end}
+	l := &Log{dir: d, name: name, file: f, at: end, unwritable: unwritable}
 	for _, r := range e.Records {
 		l.seq = max(l.seq, r.Seq)
 	}
 	if end.Size > 0 && !e.Kept && !e.Dropped {
-		if err := l.Drop(); err != nil {
+		if err := l.Drop(); err != nil && unwritable == nil {
 			f.Close()
 			return nil, e, err
 		}

@@ -19,7 +19,9 @@ type Log struct {
 	room int // bytes that the file system has promised
 	seq  int
 	owed []any // records that could not be written and still should be
-	buf  []byte
+	// Why nothing can be written: the file system is read-only. What is undone then is undone without being noted.
+	unwritable error
+	buf        []byte
 }
 
 // Path is the run's folder.
@@ -110,6 +112,9 @@ func (l *Log) end(records ...any) error {
 // line: the next one goes over it, and who reads it before that drops it. before, if not nil, is called with the size of
 // all.
 func (l *Log) write(before func(size int) error, values ...any) (err error) {
+	if l.unwritable != nil {
+		return fmt.Errorf("write journal: %w", l.unwritable)
+	}
 	end := l.at
 	l.buf = l.buf[:0]
 	for _, v := range append(l.owed[:len(l.owed):len(l.owed)], values...) {
