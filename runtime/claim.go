@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/nsscript/nsscript/runtime/journal"
@@ -76,7 +77,7 @@ func (l *Labs) held(others []journal.Entry, claims []Claim) error {
 	for _, e := range others {
 		lab := l.lab(e)
 		if lab.Err != nil {
-			return fmt.Errorf("whether lab %s holds it cannot be known: %w", lab.Name, lab.Err)
+			return &kernel.Error{Op: "look whether lab", Object: lab.Name + " holds " + what(claims), Err: lab.Err, Machine: true}
 		}
 		ours := made(lab.ops)
 		for _, c := range lab.ops {
@@ -88,6 +89,17 @@ func (l *Labs) held(others []journal.Entry, claims []Claim) error {
 		}
 	}
 	return nil
+}
+
+// what are the things of claims, for people.
+func what(claims []Claim) string {
+	var all []string
+	for _, c := range claims {
+		if !slices.Contains(all, c.What) {
+			all = append(all, c.What)
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // intend looks and writes the intent: from here on the change will be undone. What was there before the run is taken

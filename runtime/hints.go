@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
@@ -21,6 +23,8 @@ func Hint(err error) string {
 	var held *HeldError
 	var refused *sandbox.Refusal
 	var i *IrreversibleError
+	var other *journal.VersionError
+	var damage *journal.DamageError
 	switch {
 	case errors.As(err, &i):
 		return i.Hint()
@@ -34,8 +38,17 @@ func Hint(err error) string {
 		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
 	case errors.As(err, &held):
 		return "it is given back when that run has ended and is undone"
+	case errors.As(err, &other):
+		return "the nsscript that made it can undo it; " + forgetting(other.File)
+	case errors.As(err, &damage):
+		return forgetting(damage.File)
 	}
 	return ""
+}
+
+// forgetting says how to give up a run whose journal cannot be read.
+func forgetting(file string) string {
+	return fmt.Sprintf("`nsscript recover --forget %s` gives it up, and all that it would put back", filepath.Base(filepath.Dir(file)))
 }
 
 // foreignNames are names that people bring from elsewhere, and what stands for them here.

@@ -38,6 +38,12 @@ type Lab struct {
 	ops  []change
 }
 
+// States of a lab of which nothing else is known.
+const (
+	otherVersion = "other version" // its journal is another nsscript's
+	noAnswer     = "no answer"     // its sandbox is there
+)
+
 // List lists all labs in the order of their names.
 func (l *Labs) List() ([]Lab, error) {
 	entries, err := l.dir.List()
@@ -49,8 +55,13 @@ func (l *Labs) List() ([]Lab, error) {
 }
 
 func (l *Labs) lab(e journal.Entry) Lab {
-	lab := Lab{Name: e.Name, Script: e.Header.Script, PID: e.Header.PID, Since: e.Header.Start.Local().Format("2006-01-02 15:04:05"), Err: e.Err, Namespaces: []string{}}
+	lab := Lab{Name: e.Name, Script: e.Header.Script, PID: e.Header.PID, Err: e.Err, Namespaces: []string{}}
+	if !e.Header.Start.IsZero() {
+		lab.Since = e.Header.Start.Local().Format("2006-01-02 15:04:05")
+	}
 	switch {
+	case errors.As(e.Err, new(*journal.VersionError)):
+		lab.State = otherVersion
 	case e.Err != nil:
 		lab.State = "damaged"
 	case e.Live:

@@ -150,13 +150,17 @@ func recoverCommand() *cobra.Command {
 	var forget string
 	cmd := &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
 		labs := runtime.OpenLabs(vocabulary(), "")
-		err := undoDead(labs, &events{})
+		err := undoDead(labs, &events{}, true)
 		if forget == "" || err != nil && !errors.As(err, new(exitError)) {
 			return err
 		}
 		lab, err := labs.Forget(forget)
 		if err == nil {
-			fmt.Fprintf(os.Stderr, "lab %s is forgotten, with %s not undone\n", lab.Name, runtime.Count(len(lab.Changes), "change"))
+			what := ", with " + runtime.Count(len(lab.Changes), "change") + " not undone"
+			if lab.Err != nil {
+				what = "; what it changed is not known"
+			}
+			fmt.Fprintf(os.Stderr, "lab %s is forgotten%s\n", lab.Name, what)
 		}
 		return err
 	}}

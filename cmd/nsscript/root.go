@@ -79,12 +79,13 @@ func codeOf(err error) int {
 	var held *runtime.HeldError
 	var refused *sandbox.Refusal
 	var sig signalError
+	var other *journal.VersionError
 	switch {
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal)
 	case errors.As(err, &syntax):
 		return exitUsage
-	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &refused), errors.As(err, &k) && k.Machine:
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &refused), errors.As(err, &other), errors.As(err, &k) && k.Machine:
 		return exitMachine
 	case errors.As(err, &damage):
 		return exitLeftover

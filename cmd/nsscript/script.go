@@ -196,18 +196,21 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 // keep others from their work: nobody can change it meanwhile.
 func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
 	labs := runtime.OpenLabs(voc, "")
-	err := undoDead(labs, e)
+	err := undoDead(labs, e, false)
 	if left := exitError(0); errors.As(err, &left) {
 		err = nil
 	}
 	return labs, err
 }
 
-// undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still.
-func undoDead(labs *runtime.Labs, e *events) error {
+// undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still. What another nsscript
+// made is its own to undo: that is said only to who has asked.
+func undoDead(labs *runtime.Labs, e *events, asked bool) error {
 	found, err := labs.Recover()
 	for _, r := range found {
-		err = errors.Join(err, reportRecovery(e, r))
+		if asked || !errors.As(r.Err, new(*journal.VersionError)) {
+			err = errors.Join(err, reportRecovery(e, r))
+		}
 	}
 	return err
 }
@@ -218,6 +221,8 @@ func reportRecovery(e *events, r runtime.Recovery) error {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
 		if damage := new(journal.DamageError); errors.As(r.Err, &damage) {
 			fmt.Fprintf(os.Stderr, "  hint: nothing of it was undone; when what it made is removed by hand, `rm %s` gives it up\n", damage.File)
+		} else if hint := runtime.Hint(r.Err); hint != "" {
+			fmt.Fprintf(os.Stderr, "  hint: %s\n", hint)
 		}
 		return exitError(exitLeftover)
 	}

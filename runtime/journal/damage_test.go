@@ -98,6 +98,27 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestOtherVersion reads a header that a later version may write, with a field that this one does not know: it is said to be
+// of that version, not damaged, and nothing of it is acted on. Its owner can give it up.
+func TestOtherVersion(t *testing.T) {
+	text := rechecked(`00000000 {"version":9,"name":"lab","more":1}` + "\n" + `00000000 {"state":"later"}` + "\n")
+	d := folder(t, map[string]string{file: string(text)})
+	e, ok, err := d.Find("lab")
+	var other *VersionError
+	if err != nil || !ok || !errors.As(e.Err, &other) || other.Version != 9 || other.File != d.file("lab", file) {
+		t.Fatalf("found %+v, %v, %v", e, ok, err)
+	}
+	if _, _, err := d.Claim("lab"); !errors.As(err, &other) {
+		t.Errorf("claim: %v", err)
+	}
+	if _, err := d.Create(Header{Name: "lab"}); !errors.As(err, &other) {
+		t.Errorf("create: %v", err)
+	}
+	if err := d.Forget("lab"); err != nil {
+		t.Errorf("forget: %v", err)
+	}
+}
+
 // TestNoJournal finds under a journal's name what is none: it is named, never waited for, and let be.
 func TestNoJournal(t *testing.T) {
 	other := strings.ReplaceAll(string(sample(t)), `"lab"`, `"lob"`)

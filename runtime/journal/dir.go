@@ -47,7 +47,7 @@ type Entry struct {
 	Live    bool  // its process is running
 	Kept    bool  // it succeeded, and was not dropped since
 	Dropped bool  // it is to be undone, whatever it was before; when it is live too, that is being done
-	Err     error // the journal is damaged or could not be read
+	Err     error // the journal is damaged, of another version, or could not be read
 }
 
 // OpenDir names the folder. It is made when the first run is created, for its owner alone, and goes with the last one.
@@ -229,8 +229,11 @@ func load(f *os.File, e *Entry) (end End, err error) {
 
 func named(err error, file string) error {
 	var d *DamageError
+	var v *VersionError
 	if errors.As(err, &d) {
 		d.File = file
+	} else if errors.As(err, &v) {
+		v.File = file
 	}
 	return err
 }

@@ -79,6 +79,16 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("journal %s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)
 }
 
+// A VersionError says that a journal is whole and another nsscript's, which knows what to do with it. Nothing of it is acted on.
+type VersionError struct {
+	File    string
+	Version int // of the format; this package reads one
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("journal %s has version %d, written by another nsscript: this one reads version %d", e.File, e.Version, version)
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // An End is where the whole lines of a journal end.
@@ -131,8 +141,8 @@ func decode(line []byte, v any, end *End) error {
 }
 
 // Decode reads a journal's text. A last line without its newline is torn: its change had not begun, so it is dropped,
-// and end is where it begins. Any other damage is a *DamageError, without the file's name. A journal gets its name with
-// its header in it, so a header is never torn.
+// and end is where it begins. Any other damage is a *DamageError, and another version a *VersionError, without the file's
+// name. A journal gets its name with its header in it, so a header is never torn.
 func Decode(text []byte) (h Header, records []Record, end End, err error) {
 	state := checker{open: map[int]bool{}}
 	for rest := text; ; rest = text[end.Size:] {
@@ -152,10 +162,10 @@ func Decode(text []byte) (h Header, records []Record, end End, err error) {
 			return h, records, end, nil
 		}
 		if first {
-			err = decode(line, &h, &end)
-			if err == nil && h.Version != version {
-				err = fmt.Errorf("it has version %d, this nsscript reads %d", h.Version, version)
+			if v := otherVersion(line); v != nil {
+				return h, nil, end, v
 			}
+			err = decode(line, &h, &end)
 		} else {
 			var r Record
 			if err = decode(line, &r, &end); err == nil {
@@ -167,6 +177,16 @@ func Decode(text []byte) (h Header, records []Record, end End, err error) {
 			return h, nil, end, damage(err)
 		}
 	}
+}
+
+// otherVersion is the error of a header of another version, which may have what this one does not know; nil for any other line.
+func otherVersion(line []byte) error {
+	var text json.RawMessage
+	var h struct{ Version int }
+	if decode(line, &text, &End{}) != nil || json.Unmarshal(text, &h) != nil || h.Version == version {
+		return nil
+	}
+	return &VersionError{Version: h.Version}
 }
 
 // checker holds a record against those before it.
