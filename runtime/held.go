@@ -142,51 +142,22 @@ func serveCommand(caller io.Reader, helper []string, r request, files []*os.File
 	return p.Wait()
 }
 
-// heldPatience is how long the first process of a sandbox may take to answer.
-const heldPatience = 5 * time.Second
-
 // A Held is a lab in a sandbox of this user's.
 type Held struct{ name string }
 
-// Reach finds a lab that is in a sandbox. The error is os.ErrNotExist when there is none of that name.
-func Reach(name string) (*Held, error) {
-	c, err := sandbox.Dial(name)
-	if err != nil {
-		return nil, err
-	}
-	return &Held{name}, c.Close()
-}
-
-// HeldLabs lists the labs that are in sandboxes of this user's.
-func HeldLabs() ([]Lab, error) {
-	names, err := sandbox.Names()
-	var labs []Lab
-	for _, name := range names {
-		lab, e := (&Held{name}).Describe()
-		if errors.Is(e, os.ErrNotExist) {
-			continue // it has ended meanwhile, or it is another user's
-		}
-		err = errors.Join(err, e)
-		labs = append(labs, lab)
-	}
-	return labs, err
-}
-
 // ask makes a request and waits for its answer.
 func (h *Held) ask(r request) (a reply, c *net.UnixConn, err error) {
-	if c, err = sandbox.Dial(h.name); err != nil {
+	if c, err = h.dial(); err != nil {
 		return a, nil, err
 	}
-	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
-		if err = send(c, r); err == nil {
-			err = json.NewDecoder(c).Decode(&a)
-		}
+	if err = send(c, r); err == nil {
+		err = json.NewDecoder(c).Decode(&a)
 	}
 	if err == nil && a.Err != "" {
 		err = errors.New(a.Err)
 	}
 	if err != nil {
-		return a, nil, errors.Join(fmt.Errorf("ask lab %s to %s: %w", h.name, r.Do, err), c.Close())
+		return a, nil, errors.Join(fmt.Errorf("ask lab %s to %s: %w", h.name, r.Do, h.silent(err, 0)), c.Close())
 	}
 	return a, c, nil
 }
@@ -197,27 +168,29 @@ func (h *Held) Describe() (Lab, error) {
 	if err != nil {
 		return Lab{}, err
 	}
+	if a.Lab == nil {
+		return Lab{}, errors.Join(fmt.Errorf("ask lab %s to describe: the answer has no lab in it", h.name), c.Close())
+	}
+	a.Lab.Sandbox = true
 	return *a.Lab, c.Close()
 }
 
 // Down ends the lab: its sandbox, and with it all that is in it. It returns when that has ended.
 func (h *Held) Down() (Undoing, error) {
-	c, err := sandbox.Dial(h.name)
+	c, err := h.dial()
 	if err != nil {
 		return Undoing{}, err
 	}
 	defer c.Close()
 	var a reply
-	if err = c.SetDeadline(time.Now().Add(heldPatience)); err == nil {
-		if err = send(c, request{Do: "down"}); err == nil {
-			err = sandbox.AwaitEnd(c, &a, heldPatience)
-		}
+	if err = send(c, request{Do: "down"}); err == nil {
+		err = sandbox.AwaitEnd(c, &a, endPatience)
 	}
 	if err == nil && a.Err != "" {
 		err = errors.New(a.Err)
 	}
 	if err != nil {
-		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, err)
+		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, h.silent(err, 0))
 	}
 	return Undoing{Undone: a.Changes}, nil
 }
@@ -231,7 +204,7 @@ func (h *Held) Name(l *sandbox.Listener, refused error) error {
 		}
 		return err
 	}
-	c, err := sandbox.Dial(h.name)
+	c, err := h.dial()
 	if err != nil {
 		return err
 	}
@@ -247,7 +220,10 @@ func (h *Held) Name(l *sandbox.Listener, refused error) error {
 // environment and folder, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
 // nobody's yet.
 func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
-	c, err := sandbox.Dial(h.name)
+	if _, err := h.Describe(); err != nil { // while it is at work: how long the command takes is not its affair
+		return 0, err
+	}
+	c, err := h.dial()
 	if err != nil {
 		return 0, err
 	}
@@ -257,7 +233,10 @@ func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (
 		return 0, err
 	}
 	if err := send(c, request{Do: "run", Args: args, Env: os.Environ(), Dir: []byte(dir)}, stdio[:]...); err != nil {
-		return 0, fmt.Errorf("ask lab %s to run: %w", h.name, err)
+		return 0, fmt.Errorf("ask lab %s to run: %w", h.name, h.silent(err, 0))
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return 0, err
 	}
 	go func() {
 		for sig := range signals {

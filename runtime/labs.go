@@ -26,7 +26,8 @@ func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, openDir(dir
 // A Lab is a lab as its journal tells it.
 type Lab struct {
 	Name       string   `json:"name"`
-	State      string   `json:"state"` // "up", "running", "dead", "damaged"
+	State      string   `json:"state"`   // "up", "running", "dead", "damaged", "other version", "no answer"
+	Sandbox    bool     `json:"sandbox"` // it is in a sandbox, and not on the machine itself
 	Script     string   `json:"script,omitempty"`
 	PID        int      `json:"pid,omitempty"`
 	Since      string   `json:"since,omitempty"`

@@ -34,35 +34,36 @@ func lsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{Use: "ls", Short: "List the labs", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
 		list, err := allLabs()
-		if err != nil {
-			return err
-		}
 		if asJSON {
-			return printJSON(append([]runtime.Lab{}, list...))
+			return errors.Join(printJSON(append([]runtime.Lab{}, list...)), err)
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "LAB\tSTATE\tNAMESPACES\tCHANGES\tSINCE\tSCRIPT")
+		fmt.Fprintln(w, "LAB\tSTATE\tNAMESPACES\tCHANGES\tWHERE\tSINCE\tSCRIPT")
 		for _, l := range list {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", l.Name, l.State, len(l.Namespaces), len(l.Changes), runtime.Printable(l.Since), runtime.Printable(l.Script))
+			where := "machine"
+			if l.Sandbox {
+				where = "sandbox"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", runtime.Printable(l.Name), l.State, len(l.Namespaces), len(l.Changes), where, runtime.Printable(l.Since), runtime.Printable(l.Script))
 		}
-		return w.Flush()
+		return errors.Join(w.Flush(), err)
 	}}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
 }
 
-// allLabs lists the labs of the machine, and those in sandboxes.
+// allLabs lists the labs of the machine, and those in sandboxes. Those that are found are listed whatever keeps others from it.
 func allLabs() ([]runtime.Lab, error) {
 	list, err := runtime.HeldLabs()
-	if err != nil || os.Geteuid() != 0 {
+	if os.Geteuid() != 0 {
 		return list, err
 	}
-	labs, err := recovered(vocabulary(), &events{})
-	if err != nil {
-		return nil, err
+	labs, e := recovered(vocabulary(), &events{})
+	if e != nil {
+		return list, errors.Join(err, e)
 	}
-	here, err := labs.List()
-	return append(here, list...), err
+	here, e := labs.List()
+	return append(here, list...), errors.Join(err, e)
 }
 
 func showCommand() *cobra.Command {

@@ -22,7 +22,9 @@ type Inside struct {
 func (in *Inside) Reached() *Listener { return in.listener.Load() }
 
 // Move has the sandbox reached elsewhere.
-func (in *Inside) Move(to *Listener) error { return in.listener.Swap(to).stop() }
+func (in *Inside) Move(to *Listener) error {
+	return errors.Join(to.answering(), in.listener.Swap(to).stop())
+}
 
 // Enter is called by the first process of a sandbox, before anything else: it makes the new namespaces a machine, with
 // mounts, /proc and /sys of its own and an empty /run. From here on the process ends when who started it does, unless it
@@ -42,7 +44,11 @@ func Enter() (*Inside, error) {
 	}
 	in := &Inside{Reports: os.NewFile(fdReports, "reports")}
 	if c.Listener {
-		in.listener.Store(&Listener{file: os.NewFile(fdListener, "listener")})
+		l := &Listener{file: os.NewFile(fdListener, "listener")}
+		if err := l.answering(); err != nil {
+			return nil, fmt.Errorf("answer for the sandbox: %w", err)
+		}
+		in.listener.Store(l)
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, control) // nothing more is written; an error is as good as an end

@@ -2,12 +2,14 @@ package sandbox
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,7 +63,7 @@ func TestIdRange(t *testing.T) {
 // TestListen claims a name, finds it taken, reaches it, and finds it free again.
 func TestListen(t *testing.T) {
 	name := "sandbox-test-" + strconv.Itoa(os.Getpid())
-	if _, err := Dial(name); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := Dial(name); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("dial: %v", err)
 	}
 	l, err := Listen(name)
@@ -74,9 +76,9 @@ func TestListen(t *testing.T) {
 	if names, err := Names(); err != nil || !slices.Contains(names, name) {
 		t.Errorf("names: %q, %v", names, err)
 	}
-	c, err := Dial(name)
-	if err != nil {
-		t.Fatal(err)
+	c, pid, err := Dial(name)
+	if err != nil || pid != os.Getpid() {
+		t.Fatal(pid, err)
 	}
 	there, err := l.Accept()
 	if err != nil {
@@ -93,6 +95,80 @@ func TestListen(t *testing.T) {
 	}
 	if names, err := Names(); err != nil || slices.Contains(names, name) {
 		t.Errorf("names: %q, %v", names, err)
+	}
+}
+
+// TestSquatted has another user bind the address of a name: it can be claimed and reached all the same, once, and it is not
+// listed when this user has none of that name.
+func TestSquatted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a socket another user's")
+	}
+	name := "squatted-" + strconv.Itoa(os.Getpid())
+	foreign, err := listen(address(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	if err := foreign.file.Chown(65534, 65534); err != nil { // the kernel tells the owner of the socket's inode
+		t.Fatal(err)
+	}
+	if names, err := Names(); err != nil || slices.Contains(names, name) {
+		t.Errorf("names: %q, %v", names, err)
+	}
+	if _, _, err := Dial(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("dial: %v", err)
+	}
+	l, err := Listen(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := Listen(name); !errors.Is(err, ErrTaken) {
+		t.Errorf("listen twice: %v", err)
+	}
+	c, _, err := Dial(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	there, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	there.Close()
+}
+
+// TestFull reaches for a sandbox whose waiting callers have taken all places: that ends, and says so.
+func TestFull(t *testing.T) {
+	name := "full-" + strconv.Itoa(os.Getpid())
+	l, err := Listen(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range backlog + 1 {
+		c, err := net.Dial("unix", "@"+address(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if _, _, err := dial(address(name), time.Millisecond); !errors.Is(err, ErrSilent) {
+		t.Errorf("dial: %v", err)
+	}
+}
+
+// TestUnowned finds a socket where a kernel without unix_diag shows it.
+func TestUnowned(t *testing.T) {
+	name := "unowned-" + strconv.Itoa(os.Getpid())
+	l, err := Listen(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if all, err := unowned(); err != nil || !slices.Contains(all, owned{address(name), os.Geteuid()}) {
+		t.Errorf("%v, %v", all, err)
 	}
 }
 
