@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -96,39 +97,11 @@ func showCommand() *cobra.Command {
 	return cmd
 }
 
-func downCommand() *cobra.Command {
-	var o options
-	cmd := &cobra.Command{Use: "down LAB", Short: "Take a lab down: undo all that it changed", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
-		e := &events{o: o}
-		if held, err := runtime.Reach(args[0]); err == nil {
-			u, err := held.Down()
-			if err != nil {
-				return err
-			}
-			return reportUndoing(e, "lab "+args[0]+": ", u, nil)
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		_, lacking := runtime.OpenLabs(vocabulary(), "").Find(args[0])
-		labs, err := recovered(vocabulary(), e)
-		if err != nil {
-			return err
-		}
-		if _, err := labs.Find(args[0]); err != nil && lacking == nil {
-			return nil // its run had died, and so it has just been taken down
-		}
-		u, err := labs.Down(args[0])
-		if err != nil && u.Undone == 0 && len(u.Left) == 0 {
-			return err
-		}
-		return reportUndoing(e, "lab "+args[0]+": ", u, err)
-	}}
-	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
-	return cmd
-}
-
 func execCommand() *cobra.Command {
-	return &cobra.Command{Use: "exec LAB NS -- CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "exec LAB NS CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 2 && args[2] == "--" {
+			args = slices.Delete(args, 2, 3)
+		}
 		if len(args) < 3 {
 			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
 		}
@@ -145,6 +118,8 @@ func execCommand() *cobra.Command {
 		}
 		return labs.Exec(lab, args[1], args[2:])
 	}}
+	cmd.Flags().SetInterspersed(false) // what is behind the lab is the command's
+	return cmd
 }
 
 func recoverCommand() *cobra.Command {
