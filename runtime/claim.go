@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -129,5 +130,25 @@ func (s *Session) intend(op Op, pos string, waiver *Irreversible) (c change, err
 	} else {
 		err = s.log.Alone(look)
 	}
+	if err != nil {
+		s.nameMaker(err)
+	}
 	return c, err
+}
+
+// nameMaker has the error of a namespace's name that is taken say which lab has made that one.
+func (s *Session) nameMaker(err error) {
+	k := new(kernel.Error)
+	if !errors.As(err, &k) || !errors.Is(err, syscall.EEXIST) || !k.Machine || k.Op != "add namespace" {
+		return
+	}
+	labs, _ := (&Labs{s.voc, openDir(s.o.Dir)}).List() // the error is another one
+	for _, lab := range labs {
+		for _, ref := range lab.refs {
+			if ref.Name == k.Object && lab.Name != s.o.Lab && s.m.Leads(ref) {
+				k.Hint = fmt.Sprintf("lab %s has made it: `nsscript down %s` takes it down; %s", lab.Name, lab.Name, k.Hint)
+				return
+			}
+		}
+	}
 }
