@@ -13,7 +13,7 @@ import (
 func downCommand() *cobra.Command {
 	var o options
 	var all bool
-	cmd := &cobra.Command{Use: "down LAB... | --all", Short: "Take labs down: undo all that they changed", RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "down LAB... | --all", Short: "Take labs down: undo all that they changed", ValidArgsFunction: completeLabs, RunE: func(cmd *cobra.Command, args []string) error {
 		if all == (len(args) > 0) {
 			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
 		}

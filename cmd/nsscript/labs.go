@@ -69,7 +69,7 @@ func allLabs() ([]runtime.Lab, error) {
 
 func showCommand() *cobra.Command {
 	var asJSON, asScript bool
-	cmd := &cobra.Command{Use: "show LAB", Short: "Show a lab: its namespaces as they are now, and the changes that made it", Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "show LAB", Short: "Show a lab: its namespaces as they are now, and the changes that made it", Args: exactly(1), ValidArgsFunction: completeLab, RunE: func(_ *cobra.Command, args []string) error {
 		if done, err := elsewhere(args[0]); done {
 			return err
 		}
@@ -98,7 +98,7 @@ func showCommand() *cobra.Command {
 }
 
 func execCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "exec LAB NS CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "exec LAB NS CMD [ARGS...]", Short: "Run a command in a namespace of a lab", Args: cobra.ArbitraryArgs, ValidArgsFunction: completeCommand, RunE: func(cmd *cobra.Command, args []string) error {
 		if len(args) > 2 && args[2] == "--" {
 			args = slices.Delete(args, 2, 3)
 		}
@@ -141,12 +141,13 @@ func recoverCommand() *cobra.Command {
 		return err
 	}}
 	cmd.Flags().StringVar(&forget, "forget", "", "give up what is left of the dead lab `LAB` and cannot be undone")
+	completes(cmd, "forget", completeLab)
 	return cmd
 }
 
 func docCommand() *cobra.Command {
 	var markdown bool
-	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, or of all", Args: cobra.MaximumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, or of all", Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeDoc, RunE: func(_ *cobra.Command, args []string) error {
 		voc := vocabulary()
 		switch {
 		case len(args) == 1:

@@ -132,10 +132,12 @@ Without arguments, on a terminal, it is a REPL in which each input is a transact
 
 Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing was done; 3 undone only in part;
 4 the machine cannot (privileges, a kernel feature, a name that is taken); 128+n after signal n.`,
-		Args:          cobra.ArbitraryArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, args []string) error { return runScript(cmd, o, args) },
+		Version:           version(),
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeScript,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runScript(cmd, o, args) },
 	}
 	f := root.Flags()
 	f.StringVarP(&o.code, "command", "c", "", "run this `CODE` instead of a file")
@@ -151,9 +153,11 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("nsscript {{.Version}}\n")
+	completes(root, "lab", completeLabs)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(), completionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func shellCommand() *cobra.Command {
-	return &cobra.Command{Use: "shell LAB NS", Short: "Start a shell in a namespace of a lab", Args: exactly(2), RunE: func(_ *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "shell LAB NS", Short: "Start a shell in a namespace of a lab", Args: exactly(2), ValidArgsFunction: completeNS, RunE: func(_ *cobra.Command, args []string) error {
 		shell := os.Getenv("SHELL")
 		if shell == "" {
 			shell = "/bin/sh"
