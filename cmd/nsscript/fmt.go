@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -117,8 +118,8 @@ func (o layout) file(name string) (differs bool, err error) {
 	return true, replace(name, out)
 }
 
-// replace gives a file a new text in one step: whoever reads it has the old one or the new one. A symbolic link stays
-// one.
+// replace gives a file a new text, and leaves it its owner, its mode and its links. Where that can be done in one step, whoever
+// reads it has the old one or the new one. Until it is done, there is a whole copy beside it.
 func replace(name string, text []byte) (err error) {
 	if name, err = filepath.EvalSymlinks(name); err != nil {
 		return err
@@ -131,20 +132,29 @@ func replace(name string, text []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
+	copied := tmp.Name()
 	_, err = tmp.Write(text)
-	if err == nil {
-		err = tmp.Chmod(st.Mode().Perm())
-	}
 	if err == nil {
 		err = tmp.Sync()
 	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
+	inStep := err == nil && alike(tmp, st)
+	if err = errors.Join(err, tmp.Close()); err == nil && inStep {
+		err = os.Rename(copied, name)
+	} else if err == nil {
+		if err = os.WriteFile(name, text, 0); err != nil {
+			return fmt.Errorf("%w; its new text is in %s", err, copied)
+		}
+		return os.Remove(copied)
 	}
-	return os.Rename(tmp.Name(), name)
+	if err != nil {
+		err = errors.Join(err, os.Remove(copied))
+	}
+	return err
+}
+
+// alike makes a new file one that can take the place of another, and reports whether it can: that one has no other name, and the
+// new one has its owner and mode.
+func alike(f *os.File, st os.FileInfo) bool {
+	sys := st.Sys().(*syscall.Stat_t)
+	return sys.Nlink == 1 && f.Chown(int(sys.Uid), int(sys.Gid)) == nil && f.Chmod(st.Mode()) == nil
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -74,5 +75,54 @@ func TestFmtReplaces(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
+// TestFmtKeeps lays out files that have another owner, another mode or another name, and one behind a symbolic link: they keep
+// those.
+func TestFmtKeeps(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.star")
+	for _, c := range []struct {
+		name string
+		set  func() error
+		by   string // what is laid out
+	}{
+		{"mode", func() error { return os.Chmod(file, 0o640) }, file},
+		{"hard link", func() error { return os.Link(file, dir+"/b") }, file},
+		{"symbolic link", func() error { return os.Symlink("a.star", dir+"/c.star") }, dir + "/c.star"},
+		{"owner", func() error { return os.Chown(file, 65534, 65534) }, file},
+	} {
+		if err := os.WriteFile(file, []byte("x=1\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.set(); c.name == "owner" && err != nil {
+			continue // there are no other users in this user namespace
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := nsscript("fmt", c.by).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		after, err := os.Lstat(file)
+		text, err2 := os.ReadFile(c.by)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		was, is := before.Sys().(*syscall.Stat_t), after.Sys().(*syscall.Stat_t)
+		if string(text) != "x = 1\n" || was.Uid != is.Uid || was.Gid != is.Gid || was.Mode != is.Mode || was.Nlink != is.Nlink {
+			t.Errorf("%s: %q, %+v, was %+v", c.name, text, is, was)
+		}
+		if link, err := os.Lstat(c.by); err != nil || c.by != file && link.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s: %v, %v", c.name, link.Mode(), err)
+		}
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 3 {
+		t.Errorf("%v, %v", names, err)
 	}
 }
