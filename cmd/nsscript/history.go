@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // historySize is how many entries are remembered.
@@ -20,15 +22,20 @@ type history struct {
 	silent  bool
 }
 
-// historyFile is where the XDG base directory specification wants it.
+// historyFile is where the XDG base directory specification wants it. With sudo the home may be another user's, who would get files
+// that are not theirs there, or has put something else in their place.
 func historyFile() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
+	home := dir
 	if !filepath.IsAbs(dir) {
-		home, err := os.UserHomeDir()
-		if err != nil {
+		var err error
+		if home, err = os.UserHomeDir(); err != nil {
 			return "", err
 		}
 		dir = filepath.Join(home, ".local", "state")
+	}
+	if st, err := os.Stat(home); err == nil && !mine(st) {
+		return "", fmt.Errorf("%s is another user's", home)
 	}
 	return filepath.Join(dir, "nsscript", "history"), nil
 }
@@ -40,7 +47,7 @@ func openHistory() *history {
 		h.fail(err)
 		return h
 	}
-	f, err := os.Open(h.file)
+	f, err := h.open(os.O_RDONLY)
 	if err != nil {
 		if !os.IsNotExist(err) {
 			h.fail(err)
@@ -65,6 +72,29 @@ func openHistory() *history {
 		h.shorten()
 	}
 	return h
+}
+
+// mine reports whether a file is this user's.
+func mine(st os.FileInfo) bool { return int(st.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() }
+
+// open opens the file, if it is one and the user's own.
+func (h *history) open(flags int) (*os.File, error) {
+	f, err := os.OpenFile(h.file, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", h.file)
+	}
+	if err == nil && !mine(st) {
+		err = fmt.Errorf("%s is another user's", h.file)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func line(entry string) string {
@@ -99,7 +129,7 @@ func (h *history) add(entry string) (replaced bool) {
 	err := os.MkdirAll(filepath.Dir(h.file), 0o700)
 	if err == nil {
 		var f *os.File
-		if f, err = os.OpenFile(h.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+		if f, err = h.open(os.O_APPEND | os.O_CREATE | os.O_WRONLY); err == nil {
 			if _, err = f.WriteString(line(entry)); err == nil {
 				err = f.Close()
 			}
@@ -117,9 +147,15 @@ func (h *history) shorten() {
 	for _, e := range h.entries {
 		b.WriteString(line(e))
 	}
-	err := os.WriteFile(h.file+".new", []byte(b.String()), 0o600)
+	f, err := os.CreateTemp(filepath.Dir(h.file), "history.*")
 	if err == nil {
-		err = os.Rename(h.file+".new", h.file)
+		_, err = f.WriteString(b.String())
+		if err = errors.Join(err, f.Close()); err == nil {
+			err = os.Rename(f.Name(), h.file)
+		}
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
 	}
 	if err != nil {
 		h.fail(err)
