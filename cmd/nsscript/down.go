@@ -21,7 +21,7 @@ func downCommand() *cobra.Command {
 		if all {
 			return downAll(e)
 		}
-		return each(args, func(name string) error { return down(e, name) })
+		return each(args, func(name string) error { return takeDown(e, name) })
 	}}
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	cmd.Flags().BoolVar(&all, "all", false, "all labs that `nsscript ls` lists")
@@ -56,11 +56,11 @@ func downAll(e *events) error {
 	if len(names) == 0 {
 		return err
 	}
-	return errors.Join(each(names, func(name string) error { return down(e, name) }), err)
+	return errors.Join(each(names, func(name string) error { return takeDown(e, name) }), err)
 }
 
-// down takes a lab down.
-func down(e *events, name string) error {
+// takeDown takes a lab down.
+func takeDown(e *events, name string) error {
 	if held, err := runtime.Reach(name); err == nil {
 		u, err := held.Down()
 		if err != nil {

@@ -34,7 +34,7 @@ func historyFile() (string, error) {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	if st, err := os.Stat(home); err == nil && !mine(st) {
+	if st, err := os.Stat(home); err == nil && !ownFile(st) {
 		return "", fmt.Errorf("%s is another user's", home)
 	}
 	return filepath.Join(dir, "nsscript", "history"), nil
@@ -74,8 +74,8 @@ func openHistory() *history {
 	return h
 }
 
-// mine reports whether a file is this user's.
-func mine(st os.FileInfo) bool { return int(st.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() }
+// ownFile reports whether a file is this user's.
+func ownFile(st os.FileInfo) bool { return int(st.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() }
 
 // open opens the file, if it is one and the user's own.
 func (h *history) open(flags int) (*os.File, error) {
@@ -87,7 +87,7 @@ func (h *history) open(flags int) (*os.File, error) {
 	if err == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s is no regular file", h.file)
 	}
-	if err == nil && !mine(st) {
+	if err == nil && !ownFile(st) {
 		err = fmt.Errorf("%s is another user's", h.file)
 	}
 	if err != nil {
