@@ -154,9 +154,8 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 
 // parse parses an input. When it ends with an expression, that is made an assignment to the last value's name.
 func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error) {
-	f, err = replDialect.Parse(name, text, 0)
-	if err != nil {
-		return nil, false, syntaxError(err, name, text, nil)
+	if f, err = parseIn(replDialect, name, text); err != nil {
+		return nil, false, err
 	}
 	if n := len(f.Stmts); n > 0 {
 		if last, ok := f.Stmts[n-1].(*syntax.ExprStmt); ok {

@@ -81,9 +81,17 @@ func ParseFile(name string, src []byte) (*syntax.File, error) {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil, &SyntaxError{Sources: Sources{}, List: []Finding{{Pos: syntax.MakePosition(&name, 1, 1), Msg: "this is no text: a script is UTF-8"}}}
 	}
-	f, err := dialect.Parse(name, src, 0)
+	return parseIn(dialect, name, text)
+}
+
+// parseIn reads the syntax of a text in a dialect. The error is a *SyntaxError.
+func parseIn(d *syntax.FileOptions, name, text string) (*syntax.File, error) {
+	f, err := d.Parse(name, text, 0)
 	if err != nil {
 		return nil, syntaxError(err, name, text, nil)
+	}
+	if deep := nested(f); deep != nil {
+		return nil, &SyntaxError{Sources: Sources{name: text}, List: []Finding{*deep}}
 	}
 	return f, nil
 }

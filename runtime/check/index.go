@@ -66,7 +66,8 @@ func (c *checker) analyse(u *unit) *analysis {
 	if u == nil || u.file == nil {
 		return nil
 	}
-	a := &analysis{c, u, map[*syntax.Ident]*variable{}, nil, map[*syntax.Ident]bool{}, map[*syntax.Ident]bool{}, map[syntax.Node]bool{}}
+	a := &analysis{checker: c, u: u, vars: map[*syntax.Ident]*variable{}, binds: map[*syntax.Ident]bool{},
+		tests: map[*syntax.Ident]bool{}, quiet: map[syntax.Node]bool{}, types: map[syntax.Expr]string{}}
 	a.collect()
 	return a
 }

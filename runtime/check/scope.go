@@ -54,6 +54,9 @@ type analysis struct {
 	binds map[*syntax.Ident]bool // identifiers that bind
 	tests map[*syntax.Ident]bool // parameters that get the test
 	quiet map[syntax.Node]bool   // calls that are there to fail
+
+	types  map[syntax.Expr]string // of expressions, as far as they were asked for
+	typing int                    // variables whose type is being found out
 }
 
 // inspect looks for all that can be found in a file alone.

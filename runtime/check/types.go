@@ -15,8 +15,20 @@ const (
 	moduleType = "module"
 )
 
-// typeOf is the type of an expression's value; "" when it cannot be known without running it.
+// typeOf is the type of an expression's value; "" when it cannot be known without running it. It is remembered, since that
+// of each part of a chain is asked for.
 func (a *analysis) typeOf(e syntax.Expr) string {
+	typ, ok := a.types[e]
+	if !ok {
+		typ = a.findType(e)
+		if a.typing == 0 { // else what it is made of may be known better later
+			a.types[e] = typ
+		}
+	}
+	return typ
+}
+
+func (a *analysis) findType(e syntax.Expr) string {
 	switch e := e.(type) {
 	case *syntax.Literal:
 		switch e.Token {
@@ -185,7 +197,9 @@ func (a *analysis) identType(id *syntax.Ident) string {
 	}
 	if !v.typed {
 		v.typed = true // what goes round in a circle has no type
+		a.typing++
 		v.typ = a.variableType(v)
+		a.typing--
 	}
 	return v.typ
 }
