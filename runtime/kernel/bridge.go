@@ -32,7 +32,9 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 			img.Ports = append(img.Ports, *p)
 		}
 	}
-	img.Info, err = n.linkInfo(index, nl.IFLA_INFO_DATA)
+	if img.FDB, err = n.givenFDB(index); err == nil {
+		img.Info, err = n.linkInfo(index, nl.IFLA_INFO_DATA)
+	}
 	return err
 }
 
@@ -42,14 +44,48 @@ func (n *Namespace) portImage(ref LinkRef) (*Port, error) {
 	if p.Info, err = n.linkInfo(ref.Index, nl.IFLA_INFO_SLAVE_DATA); err != nil {
 		return nil, err
 	}
+	p.FDB, err = n.givenFDB(ref.Index)
+	return p, err
+}
+
+// givenFDB are the addresses that a bridge was given behind a port, or for itself. The others it has learned, or they are the link's
+// own. Those without a master are a link's filter.
+func (n *Namespace) givenFDB(index int) (given [][]byte, err error) {
+	l, err := n.linkByIndex(index)
+	if err != nil {
+		return nil, err
+	}
 	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Family: unix.AF_BRIDGE})
 	for _, raw := range all {
-		// The permanent ones are the kernel's own: the ports' addresses. Those with no master are the link's filter.
-		if at := neighHead(raw); at.index == ref.Index && at.state&unix.NUD_NOARP != 0 && attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil {
-			p.FDB = append(p.FDB, raw)
+		at := neighHead(raw)
+		own := at.state&unix.NUD_PERMANENT != 0 && bytes.Equal(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), l.MAC)
+		stays := at.state&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0
+		if at.index == index && stays && !own && attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil {
+			given = append(given, raw)
 		}
 	}
-	return p, err
+	return given, err
+}
+
+// restoreFDB adds what is missing of that, to the bridge that a port is in or to the bridge itself.
+func (n *Namespace) restoreFDB(index int, want [][]byte, where byte) error {
+	if want == nil {
+		return nil
+	}
+	have, err := n.givenFDB(index)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, msg := range want {
+		if slices.ContainsFunc(have, func(h []byte) bool { return sameNeigh(h, msg) }) {
+			continue
+		}
+		msg = withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
+		msg[10] = where | msg[10]&(netlink.NTF_STICKY|netlink.NTF_EXT_LEARNED)
+		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
+	}
+	return errors.Join(errs...)
 }
 
 // noMAC is what a bridge has for its mac that lost its last port. It cannot be set.
@@ -57,9 +93,18 @@ const noMAC = ""
 
 // restoreBridge gives a bridge its ports, and then the mtu and mac that it has of itself.
 func (m *Machine) restoreBridge(img *Image, index int) error {
-	var errs []error
+	n, _, err := m.find(img.Link)
+	if err != nil {
+		return err
+	}
+	errs := []error{n.restoreFDB(index, img.FDB, netlink.NTF_SELF)}
+	master := strconv.Itoa(index)
 	for _, p := range img.Ports {
-		errs = append(errs, m.restorePort(p, strconv.Itoa(index)))
+		_, err := m.join(p, master) // all of them first: one may be another's backup_port
+		errs = append(errs, err)
+	}
+	for _, p := range img.Ports {
+		errs = append(errs, m.restorePort(p, master))
 	}
 	cur, err := m.Read(img.Link)
 	if err != nil {
@@ -79,35 +124,24 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 
 // restorePort makes a link the port of a bridge that it was. A link that is gone is not missed.
 func (m *Machine) restorePort(p Port, master string) error {
-	l, err := m.Read(p.LinkRef)
-	if errors.Is(err, ErrGone) {
-		return nil
-	} else if err != nil {
+	if there, err := m.join(p, master); !there || err != nil {
 		return err
-	}
-	if l.Attr("master") != master {
-		if err := m.SetLink(p.LinkRef, "master", master); err != nil {
-			return err
-		}
 	}
 	n, index, err := m.find(p.LinkRef)
 	if err != nil {
 		return err
 	}
-	errs := []error{n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort)}
-	now, err := n.portImage(p.LinkRef)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
+	return errors.Join(n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort),
+		n.restoreFDB(index, p.FDB, netlink.NTF_MASTER))
+}
+
+// join makes a link the port of a bridge, and says whether it is there.
+func (m *Machine) join(p Port, master string) (there bool, err error) {
+	l, err := m.Read(p.LinkRef)
+	if err == nil && l.Attr("master") != master {
+		err = m.SetLink(p.LinkRef, "master", master)
 	}
-	for _, msg := range p.FDB {
-		if slices.ContainsFunc(now.FDB, func(h []byte) bool { return sameNeigh(h, msg) }) {
-			continue
-		}
-		msg = withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
-		msg[10] = netlink.NTF_MASTER
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
-	}
-	return errors.Join(errs...)
+	return err == nil, unlessGone(err)
 }
 
 // shown are the parts of a bridge's IFLA_INFO_DATA that the kernel only shows: ids, timers and counters (if_link.h).
@@ -132,9 +166,7 @@ func (m *Machine) restoreInfo(img *Image) error {
 
 // linkInfo is a part of a link's IFLA_LINKINFO: what its kind can be set to, as the kernel shows it.
 func (n *Namespace) linkInfo(index, part int) ([]byte, error) {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	raw, err := n.get(unix.RTM_GETLINK, msg)
+	raw, err := n.linkMessage(index)
 	if err != nil {
 		return nil, err
 	}
@@ -164,4 +196,9 @@ func (n *Namespace) setInfo(index, kind, part int, want []byte, shown []int) err
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	return n.do(unix.RTM_NEWLINK, 0, msg, info)
+}
+
+// slaveKind is the kind of a link's master, as its own message says it.
+func slaveKind(raw []byte) string {
+	return unix.ByteSliceToString(attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_KIND))
 }

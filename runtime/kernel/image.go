@@ -29,6 +29,8 @@ type Image struct {
 	Port    *Port             `json:"port,omitempty"`    // what it is itself as a bridge's port
 	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
 
+	Altnames []string        `json:"altnames,omitempty"`
+	FDB      [][]byte        `json:"fdb,omitempty"`      // of a bridge: the addresses that are the bridge itself
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
 
 	grounded bool // the link is down, by somebody else's doing or an older change's undoing
@@ -41,7 +43,7 @@ var errNoImage = errors.New("restore link: the journal has no image of it")
 // at stake is not restored: it may be somebody else who has changed it.
 func (img *Image) Stake(attrs ...string) *Image {
 	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
-	img.Ports = nil
+	img.Ports, img.FDB, img.Altnames = nil, nil, nil
 	return img
 }
 
@@ -106,9 +108,11 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err == nil && l.Kind == "bridge" {
 		err = n.bridgeImage(img, index)
 	}
-	if err == nil && l.Master != 0 {
+	raw, e := n.linkMessage(index)
+	if err = errors.Join(err, e); err == nil && slaveKind(raw) == "bridge" {
 		img.Port, err = n.portImage(l.LinkRef)
 	}
+	img.Altnames = altnames(raw)
 	return img, fail(err, "save link", l.Name, n)
 }
 

@@ -284,15 +284,22 @@ func (n *Namespace) Links() ([]*Link, error) {
 }
 
 func (n *Namespace) linkByIndex(index int) (*Link, error) {
+	raw, err := n.linkMessage(index)
+	if err != nil {
+		return nil, err
+	}
+	return n.parse(raw)
+}
+
+// linkMessage is a link's RTM_NEWLINK message.
+func (n *Namespace) linkMessage(index int) ([]byte, error) {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	raw, err := n.get(unix.RTM_GETLINK, msg)
 	if gone(err) {
 		return nil, ErrGone
-	} else if err != nil {
-		return nil, err
 	}
-	return n.parse(raw)
+	return raw, err
 }
 
 // parse reads an RTM_NEWLINK message.

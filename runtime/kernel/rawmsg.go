@@ -37,6 +37,17 @@ func attr(msg []byte, header, typ int) []byte {
 	return nil
 }
 
+// nested are the values of all attributes in a nest, whatever their types.
+func nested(nest []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for at := range attrsOf(nest, 0) {
+			if !yield(nest[at+4 : at+int(binary.NativeEndian.Uint16(nest[at:]))]) {
+				return
+			}
+		}
+	}
+}
+
 // attrNumber is a 32-bit attribute's value, 0 when there is none.
 func attrNumber(msg []byte, header, typ int) int {
 	if v := attr(msg, header, typ); len(v) >= 4 {

@@ -40,7 +40,7 @@ func (m *Machine) Recreate(img, peer *Image) error {
 	if err != nil {
 		return err
 	}
-	return m.restoreBoth(img, peer)
+	return errors.Join(m.restoreAltnames(img), m.restoreAltnames(peer), m.restoreBoth(img, peer))
 }
 
 func (m *Machine) restoreBoth(img, peer *Image) error {

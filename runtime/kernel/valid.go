@@ -147,6 +147,7 @@ func (img *Image) Valid() error {
 		{"address", img.Addrs, unix.SizeofIfAddrmsg, func(msg []byte) int { return int(binary.NativeEndian.Uint32(msg[4:])) }},
 		{"route", img.Routes, unix.SizeofRtMsg, nil},
 		{"neighbour", img.Neighs, unix.SizeofNdMsg, func(msg []byte) int { return neighHead(msg).index }},
+		{"forwarding entry", img.FDB, unix.SizeofNdMsg, func(msg []byte) int { return neighHead(msg).index }},
 	} {
 		for _, msg := range part.msgs {
 			if err := validMsg(msg, part.header); err != nil {
@@ -155,7 +156,7 @@ func (img *Image) Valid() error {
 			if part.index != nil && part.index(msg) != img.Link.Index {
 				return fmt.Errorf("the image of link %s has the %s of another link", img.Link.Name, part.what)
 			}
-			if f := msg[0]; f != unix.AF_INET && f != unix.AF_INET6 {
+			if f := msg[0]; f != unix.AF_INET && f != unix.AF_INET6 && (f != unix.AF_BRIDGE || part.what != "forwarding entry") {
 				return fmt.Errorf("the image of link %s has a %s of family %d", img.Link.Name, part.what, f)
 			}
 		}
@@ -164,6 +165,11 @@ func (img *Image) Valid() error {
 		dir, key, ok := strings.Cut(k, "//")
 		if !ok || !slices.Contains(linkDirs, dir) || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 			return fmt.Errorf("the image of link %s has the sysctl %q", img.Link.Name, k)
+		}
+	}
+	for _, name := range img.Altnames {
+		if name == "" || len(name) > maxAltname || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
+			return fmt.Errorf("the image of link %s has the altname %q", img.Link.Name, name)
 		}
 	}
 	return validAttrs(img.Info)
