@@ -196,7 +196,7 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	lost = append(lost, m.Carrier(append(o.Others, ends...)...))
 	for _, img := range ends {
-		lost = append(lost, img.Whole())
+		lost = append(lost, img.Whole(), m.Unheld(img, kernel.Deleting))
 	}
 	return errors.Join(append(lost, kernel.AllAbove(o.Above, kernel.Deleted), above.Lost())...)
 }

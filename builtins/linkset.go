@@ -156,7 +156,7 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
-		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), above.Lost())
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), above.Lost(), m.Unheld(o.Image, kernel.Closing))
 	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {
@@ -164,7 +164,11 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		}
 		return errors.Join(append(lost, above.Lost())...)
 	case o.Attr == "master":
-		return errors.Join(m.Carrier(o.Others...), above.Lost())
+		lost := []error{m.Carrier(o.Others...), above.Lost()}
+		if l.Master != 0 {
+			lost = append(lost, m.Unheld(o.Image, kernel.Leaving))
+		}
+		return errors.Join(lost...)
 	}
 	return above.Lost()
 }

@@ -201,11 +201,22 @@ func (n *Namespace) get(kind int, parts ...nl.NetlinkRequestData) ([]byte, error
 	return bodies[0], nil
 }
 
+// linkMessage is a link's RTM_NEWLINK message.
+func (n *Namespace) linkMessage(index int) ([]byte, error) {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	raw, err := n.get(unix.RTM_GETLINK, msg)
+	if gone(err) {
+		return nil, ErrGone
+	}
+	return raw, err
+}
+
 // dump asks for all objects of a kind until one answer is whole, and returns each one's message.
-func (n *Namespace) dump(kind int, header nl.NetlinkRequestData) (all [][]byte, err error) {
+func (n *Namespace) dump(kind int, parts ...nl.NetlinkRequestData) (all [][]byte, err error) {
 	var before [][]byte
 	for range dumpTries {
-		all, err = n.request(kind, unix.NLM_F_DUMP, header)
+		all, err = n.request(kind, unix.NLM_F_DUMP, parts...)
 		switch {
 		case errors.Is(err, errInterrupted):
 		case err != nil || kind != unix.RTM_GETADDR || inOne(all) || before != nil && slices.EqualFunc(before, all, bytes.Equal):

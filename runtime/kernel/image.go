@@ -32,6 +32,7 @@ type Image struct {
 	Altnames []string        `json:"altnames,omitempty"`
 	FDB      [][]byte        `json:"fdb,omitempty"`      // of a bridge: the addresses that are the bridge itself
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
+	Unheld   []Unheld        `json:"unheld,omitempty"`   // see Machine.Unheld
 
 	grounded bool // the link is down, by somebody else's doing or an older change's undoing
 }
@@ -183,7 +184,7 @@ func (m *Machine) Restore(img *Image) error {
 	}
 	errs = append(errs, err)
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
-	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops))
+	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops), m.missingUnheld(img.Unheld))
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 

@@ -291,17 +291,6 @@ func (n *Namespace) linkByIndex(index int) (*Link, error) {
 	return n.parse(raw)
 }
 
-// linkMessage is a link's RTM_NEWLINK message.
-func (n *Namespace) linkMessage(index int) ([]byte, error) {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	raw, err := n.get(unix.RTM_GETLINK, msg)
-	if gone(err) {
-		return nil, ErrGone
-	}
-	return raw, err
-}
-
 // parse reads an RTM_NEWLINK message.
 func (n *Namespace) parse(raw []byte) (*Link, error) {
 	l, err := netlink.LinkDeserialize(nil, raw)

@@ -17,18 +17,19 @@ import (
 type Machine struct {
 	host      *Namespace
 	open      map[uint64]*Namespace
-	closed    map[uint64]NSRef  // namespaces that were forgotten, to be found again by links that went there
-	moved     map[Object]Object // where a link is now that an older reference puts elsewhere
-	home      map[Object]bool   // what links were until they were brought back
-	own       map[Object]bool   // what the changes made that are being undone
-	used      map[Object]bool   // what no other link is to be, for a reference would mean both
-	renamed   map[Object]bool   // links whose name is another than their references say
-	lost      map[Object]bool   // links that were deleted and cannot be made again
-	restless  []LinkRef         // links that may have got a carrier since the last Settle
-	unused    []Addr            // IPv6 addresses that were added since then
-	buf       []byte            // where netlink messages are received
-	token     string            // what the files below this process's namespaces say
-	tokenFile int               // that file, -1 before there is one
+	closed    map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
+	moved     map[Object]Object  // where a link is now that an older reference puts elsewhere
+	home      map[Object]bool    // what links were until they were brought back
+	own       map[Object]bool    // what the changes made that are being undone
+	used      map[Object]bool    // what no other link is to be, for a reference would mean both
+	renamed   map[Object]bool    // links whose name is another than their references say
+	lost      map[Object]bool    // links that were deleted and cannot be made again
+	samples   map[string]*sample // new links, by their kinds
+	restless  []LinkRef          // links that may have got a carrier since the last Settle
+	unused    []Addr             // IPv6 addresses that were added since then
+	buf       []byte             // where netlink messages are received
+	token     string             // what the files below this process's namespaces say
+	tokenFile int                // that file, -1 before there is one
 	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
 	Helper    []string
 	herds     map[string][]*initHerd // by the name of their pen
@@ -55,7 +56,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {

@@ -172,6 +172,11 @@ func (img *Image) Valid() error {
 			return fmt.Errorf("the image of link %s has the altname %q", img.Link.Name, name)
 		}
 	}
+	for _, u := range img.Unheld {
+		if err := u.Link.Valid(); err != nil {
+			return err
+		}
+	}
 	return validAttrs(img.Info)
 }
 

@@ -1,0 +1,117 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// otherMaster is a master that is no bridge: what its ports are in it, no image holds.
+func otherMaster(at *subject) ([]string, error) {
+	kind := slaveKind(at.raw)
+	if at.l.Master == 0 || kind == "bridge" {
+		return nil, nil
+	}
+	master, err := at.n.linkByIndex(at.l.Master)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"place under " + kind + " " + master.Name}, nil
+}
+
+// backedPorts are the ports that have this one as their backup_port.
+func backedPorts(at *subject) (found []string, err error) {
+	all, err := at.n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	for _, raw := range all {
+		info := attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
+		if slaveKind(raw) == "bridge" && attrNumber(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
+			found = append(found, "backup_port of "+unix.ByteSliceToString(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
+		}
+	}
+	return found, err
+}
+
+// Of struct br_port_msg and struct br_mdb_entry (linux/if_bridge.h): index, state, flags, vid, address, protocol.
+const (
+	sizeofBrPortMsg  = 8
+	sizeofBrMdbEntry = 28
+	mdbaMDB          = 1
+	mdbPermanent     = 1
+)
+
+// givenGroups are a bridge's groups behind a port, or behind the bridge itself, that were not learned.
+func givenGroups(at *subject) (found []string, err error) {
+	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, rawMessage(append([]byte{unix.AF_BRIDGE}, make([]byte, sizeofBrPortMsg-1)...)))
+	for _, raw := range all {
+		for group := range nested(attr(raw, sizeofBrPortMsg, mdbaMDB)) {
+			for e := range nested(group) {
+				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index && e[4] == mdbPermanent {
+					found = append(found, "group "+mdbGroup(e))
+				}
+			}
+		}
+	}
+	return found, err
+}
+
+// mdbGroup is the address of a struct br_mdb_entry.
+func mdbGroup(e []byte) string {
+	switch binary.BigEndian.Uint16(e[24:]) {
+	case unix.ETH_P_IP:
+		return netip.AddrFrom4([4]byte(e[8:12])).String()
+	case unix.ETH_P_IPV6:
+		return netip.AddrFrom16([16]byte(e[8:24])).String()
+	}
+	return net.HardwareAddr(e[8:14]).String()
+}
+
+// givenVLANs are the vlans of a port or a bridge beside the one that the bridge gives its ports.
+func givenVLANs(at *subject) ([]string, error) {
+	if at.l.Kind != "bridge" && slaveKind(at.raw) != "bridge" {
+		return nil, nil
+	}
+	bridge := at.l.Index
+	if slaveKind(at.raw) == "bridge" {
+		bridge = at.l.Master
+	}
+	info, err := at.n.linkInfo(bridge, nl.IFLA_INFO_DATA)
+	if errors.Is(err, ErrGone) {
+		return nil, nil
+	}
+	pvid := attr(info, 0, nl.IFLA_BR_VLAN_DEFAULT_PVID)
+	if err != nil || len(pvid) < 2 {
+		return nil, err // a kernel without vlans of bridges
+	}
+	all, err := at.n.dumpOrNone(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_BRIDGE), nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(nl.RTEXT_FILTER_BRVLAN)))
+	for _, raw := range all {
+		if int(int32(binary.NativeEndian.Uint32(raw[4:]))) == at.l.Index {
+			return otherVLANs(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), binary.NativeEndian.Uint16(pvid)), nil
+		}
+	}
+	return nil, err
+}
+
+// otherVLANs are the vlans in a bridge's IFLA_AF_SPEC that a new port does not have, and the one that it has and that is not there.
+func otherVLANs(spec []byte, pvid uint16) (found []string) {
+	plain := pvid == 0
+	for at, t := range attrsOf(spec, 0) {
+		if t != nl.IFLA_BRIDGE_VLAN_INFO || at+8 > len(spec) {
+			continue
+		}
+		flags, vid := binary.NativeEndian.Uint16(spec[at+4:]), binary.NativeEndian.Uint16(spec[at+6:])
+		if vid == pvid && flags&(nl.BRIDGE_VLAN_INFO_PVID|nl.BRIDGE_VLAN_INFO_UNTAGGED) == nl.BRIDGE_VLAN_INFO_PVID|nl.BRIDGE_VLAN_INFO_UNTAGGED {
+			plain = true
+		} else {
+			found = append(found, fmt.Sprintf("vlan %d", vid))
+		}
+	}
+	if !plain {
+		found = append(found, fmt.Sprintf("lack of vlan %d", pvid))
+	}
+	return found
+}
