@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
@@ -87,7 +88,7 @@ func (d *Door) answer(c *net.UnixConn) {
 	case r.Do == "down":
 		lab := d.describe()
 		if lab.State != "up" {
-			a.Err = "its process is running"
+			a.Err = journal.ErrLive.Error()
 			break
 		}
 		a.Err = d.in.End(c, reply{Changes: len(lab.Changes)}).Error()
@@ -186,7 +187,10 @@ func (h *Held) Down() (Undoing, error) {
 	if err = send(c, request{Do: "down"}); err == nil {
 		err = sandbox.AwaitEnd(c, &a, endPatience)
 	}
-	if err == nil && a.Err != "" {
+	switch {
+	case err == nil && a.Err == journal.ErrLive.Error():
+		err = journal.ErrLive
+	case err == nil && a.Err != "":
 		err = errors.New(a.Err)
 	}
 	if err != nil {

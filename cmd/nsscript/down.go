@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
 )
 
 func downCommand() *cobra.Command {
@@ -79,6 +80,9 @@ func takeDown(e *events, name string) error {
 		return nil // its run had died, and so it has just been taken down
 	}
 	u, err := labs.Down(name)
+	if errors.Is(err, journal.ErrLive) {
+		return fmt.Errorf("take down lab %s: %w", name, err)
+	}
 	if err != nil && u.Undone == 0 && len(u.Left) == 0 {
 		return err
 	}

@@ -182,3 +182,26 @@ func TestLockedNetns(t *testing.T) {
 		t.Errorf("%v: %s", err, mounts)
 	}
 }
+
+// TestDownRunning takes all labs down while two are running: these are named and go on, the others are taken down.
+func TestDownRunning(t *testing.T) {
+	before := nstest.Dump(t)
+	expect(t, 0, "is up", "--lab", "up", "-c", `netns("a")`)
+	run, boxed := start(t), started(t, "--sandbox", "--lab", "boxed", "-c", busy)
+	out, code := outcome(t, nsscript("down", "--all"))
+	for _, want := range []string{"take down lab busy: its process is running\n", "take down lab boxed: its process is running\n", "lab up: rolled back 1 change; nothing left behind\n"} {
+		if code != exitMachine || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, want %d and %q: %s", code, exitMachine, want, out)
+		}
+	}
+	for _, cmd := range []*exec.Cmd{run, boxed} {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 128+int(syscall.SIGTERM) {
+			t.Errorf("%s: %s", cmd.ProcessState, cmd.Stderr)
+		}
+	}
+	orphans(t)
+	nstest.Same(t, before)
+}
