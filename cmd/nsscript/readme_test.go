@@ -20,7 +20,7 @@ func TestReadme(t *testing.T) {
 	if err := os.WriteFile(lab, example(t, string(text)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	meant := strings.NewReplacer("FILE.star", lab, "FILE|DIR...", lab, "[ARGS]", "one two", "'CODE'", "print(args)", "LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab)
+	meant := strings.NewReplacer("FILE.star", lab, "FILE|DIR...", lab, "[ARGS]", "one two", "'CODE'", "print(args)", "LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab, "SHELL", "bash")
 	before := nstest.Dump(t)
 	ran := 0
 	for _, line := range regexp.MustCompile(`(?m)^    nsscript (.*?)(?:  .*)?$`).FindAllStringSubmatch(string(text), -1) {
