@@ -229,6 +229,25 @@ func otherEnd(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (images []
 	return images, err
 }
 
+// saved lists the images of links that an op took before it changed them.
+func saved(op runtime.Op) (images []*kernel.Image) {
+	switch op := op.(type) {
+	case *setLink:
+		images = append([]*kernel.Image{op.Image}, op.Others...)
+	case *moveLink:
+		images = append(append([]*kernel.Image{op.Image}, op.Above...), op.Others...)
+	case *delLink:
+		images = append(append([]*kernel.Image{op.Image, op.Peer}, op.Above...), op.Others...)
+	case *addAddr:
+		images = []*kernel.Image{op.Image}
+	case *delAddr:
+		images = []*kernel.Image{op.Image}
+	case *setSysctl:
+		images = op.Images
+	}
+	return slices.DeleteFunc(slices.Clone(images), func(img *kernel.Image) bool { return img == nil })
+}
+
 // claims are a link and others that it takes along.
 func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
 	all := []runtime.Claim{runtime.ClaimLink(l)}
@@ -268,6 +287,11 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Ab
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
 
 func (o *setLink) Over(older runtime.Op) {
+	for _, img := range saved(older) {
+		if was, ok := img.Attrs[o.Attr]; ok && img.Link.Object() == o.Link.Object() {
+			o.under = append(o.under, was)
+		}
+	}
 	switch older := older.(type) {
 	case *setLink:
 		if older.Attr == o.Attr && older.Link.Object() == o.Link.Object() {

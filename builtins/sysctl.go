@@ -223,9 +223,21 @@ func (o *setSysctl) Do(m *kernel.Machine) error {
 }
 
 func (o *setSysctl) Over(older runtime.Op) {
+	for _, img := range saved(older) {
+		for key, was := range img.Sysctls {
+			if o.of(img.Link) && path.Base(key) == leaf(o.Key) {
+				o.under = append(o.under, was)
+			}
+		}
+	}
 	if s, ok := older.(*setSysctl); ok && s.NS.Cookie == o.NS.Cookie && leaf(s.Key) == leaf(o.Key) {
 		o.under = append(append(o.under, s.Old), slices.Collect(maps.Values(s.Shadow))...)
 	}
+}
+
+// of reports whether a link has settings among those that the op changes.
+func (o *setSysctl) of(l kernel.LinkRef) bool {
+	return l.NS.Cookie == o.NS.Cookie && slices.Contains(slices.Collect(maps.Values(o.Links)), l.Index)
 }
 
 // leaf is what a key sets, wherever it sets it.

@@ -42,13 +42,6 @@ func (c Claim) meets(d Claim) bool {
 	return c.Cookie == d.Cookie && (c.whole() || d.whole() || c.Index == d.Index && c.Key == d.Key)
 }
 
-func (c Claim) same(d Claim) bool { return c.Object == d.Object && c.Key == d.Key }
-
-// changed is what a change changes for itself.
-func (c change) changed() []Claim {
-	return slices.DeleteFunc(c.op.Claims(), func(c Claim) bool { return c.Kept })
-}
-
 // foreign keeps of an op's claims those to what the given objects neither are nor hold.
 func foreign(op Op, made func(kernel.Object) bool) []Claim {
 	return slices.DeleteFunc(op.Claims(), func(c Claim) bool {

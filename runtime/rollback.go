@@ -26,7 +26,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 			}
 		}
 	}
-	r := rollback{m: m, log: log, ours: made(changes), undone: map[int]bool{}, logged: map[int]bool{}}
+	r := rollback{m: m, log: log, ours: made(changes), logged: map[int]bool{}}
 	for o := range r.ours {
 		m.Own(o)
 	}
@@ -46,10 +46,8 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	}
 	u = Undoing{Undone: len(changes), Unwritten: r.write}
 	for _, f := range r.failed {
-		if !r.covered(f.change, changes) {
-			u.Undone--
-			u.Left = append(u.Left, f.leftovers()...)
-		}
+		u.Undone--
+		u.Left = append(u.Left, f.leftovers()...)
 	}
 	if r.watch != nil {
 		r.watch.Close()
@@ -77,11 +75,10 @@ type rollback struct {
 	guests map[kernel.Object]bool // what they moved
 	names  []kernel.NSRef         // the namespaces among that
 	watch  *kernel.Vanishing      // of these, from when the first loses its name
-	undone map[int]bool
-	logged map[int]bool // what the journal knows to be undone
-	tell   []int        // of these, what the journal is still to be told of
-	failed []failure    // in the last pass
-	write  error        // of the journal, the first
+	logged map[int]bool           // what the journal knows to be undone
+	tell   []int                  // of these, what the journal is still to be told of
+	failed []failure              // in the last pass
+	write  error                  // of the journal, the first
 }
 
 // moot reports whether all that an op touches was made by the changes that are undone, or is inside of that.
@@ -133,18 +130,6 @@ func (r *rollback) left(ref kernel.NSRef) bool {
 		p, makes := f.op.(Publisher)
 		u, deletes := f.op.(Unpublisher)
 		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
-	})
-}
-
-// covered reports whether nothing is left of a change that could not be undone: one before it was undone after it, and made
-// all that it had changed what that was before both.
-func (r *rollback) covered(c change, changes []change) bool {
-	mine := c.changed()
-	return len(mine) > 0 && slices.ContainsFunc(changes, func(old change) bool {
-		theirs := old.changed()
-		return old.seq < c.seq && r.undone[old.seq] && !slices.ContainsFunc(mine, func(m Claim) bool {
-			return !slices.ContainsFunc(theirs, m.same) || m.Index > 0 && !r.m.At(kernel.LinkRef{NS: kernel.NSRef{Cookie: m.Cookie}, Index: m.Index})
-		})
 	})
 }
 
@@ -205,7 +190,7 @@ func (r *rollback) pass(todo []change) {
 				err = f.err // what somebody else changed is as it was
 			}
 		}
-		if r.undone[c.seq] = err == nil; err != nil {
+		if err != nil {
 			r.failed = append(r.failed, failure{c, err})
 			continue
 		}
