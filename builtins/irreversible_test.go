@@ -38,7 +38,7 @@ var irreversible = []struct {
 	differ      string   // matches each line that differs afterwards
 }{
 	{"delete a link of a kind", "link add ifb0 type ifb; addr add 10.6.0.1/24 dev ifb0", `host.link("ifb0").delete(IRR)`, []string{"link ifb0 in host, its address"}, "ifb|10.6.0|link/ether|valid_lft"},
-	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns PID", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
+	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns HELD", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
 	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; link add m0 type veth peer name m1; link set m0 master b0; link del m0",
 		`host.link("b0").delete(IRR)`, []string{"the empty mac of link b0 in host"}, "link/ether|bridge_id|b0: "},
 	{"delete a link below others", ends + "link add v0 link m0 type macvlan; link add v1 link m1 type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in host", "link v1 in host"}, "v[01]|macvlan|link/ether"},
@@ -66,7 +66,7 @@ var irreversible = []struct {
 }
 
 // aside starts a process in a namespace of its own, which has no name.
-func aside(t *testing.T) (pid int) {
+func aside(t *testing.T) *os.Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -77,14 +77,29 @@ func aside(t *testing.T) (pid int) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 	})
-	return cmd.Process.Pid
+	return cmd.Process
 }
 
+// makeHost makes a world of iproute2's commands. PID is a process in a namespace without a name, and HELD one that has ended
+// since, so that nothing but a descriptor holds its namespace.
 func makeHost(t *testing.T, world string) {
 	t.Helper()
 	for _, line := range strings.Split(world, "; ") {
 		if strings.Contains(line, "PID") {
-			line = strings.ReplaceAll(line, "PID", strconv.Itoa(aside(t)))
+			line = strings.ReplaceAll(line, "PID", strconv.Itoa(aside(t).Pid))
+		}
+		if strings.Contains(line, "HELD") {
+			p := aside(t)
+			pid := strconv.Itoa(p.Pid)
+			ns, err := os.Open("/proc/" + pid + "/ns/net")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = ns.Close() }) // it was only read
+			nstest.IP(t, strings.Fields(strings.ReplaceAll(line, "HELD", pid))...)
+			_ = p.Kill()
+			_, _ = p.Wait()
+			continue
 		}
 		if line != "" {
 			nstest.IP(t, strings.Fields(line)...)

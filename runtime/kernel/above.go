@@ -153,7 +153,7 @@ func (a *Above) look(under *Namespace, below LinkRef) error {
 		if n.ref.Cookie, err = socketCookie(n.conn.fd); err == nil {
 			a.kept = append(a.kept, n)
 		}
-		return true, err
+		return err == nil, err
 	}
 	if under.alone && !a.m.ran && !a.m.movedTo(below.Object()) {
 		_, err := into(under)

@@ -93,9 +93,7 @@ func (img *Image) String() string { return img.Link.Name + " in " + img.Link.NS.
 
 // NoPeer is the Loss of a pair of which this machine has only one end open.
 func (img *Image) NoPeer() *Loss {
-	loss := img.gone("its other end is in a namespace that has no name and that this run does not know, and goes with it")
-	loss.Hint = "netns_at() makes the namespace known"
-	return loss
+	return img.gone("its other end is in a namespace that has neither a name nor a process, and goes with it")
 }
 
 // CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could tell

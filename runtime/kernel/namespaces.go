@@ -13,7 +13,7 @@ import (
 
 // every calls fn with each namespace of the machine that this process can find, once: those that it has open, those that are
 // mounted somewhere, as `ip netns` and container engines do it, and those that processes are in. One that was not open and
-// that fn does not keep is released. Those that this process may not look into are left out.
+// that fn does not keep is released. Those that this process may not look into are left out. An error of fn's ends it.
 func (m *Machine) every(fn func(*Namespace) (keep bool, err error)) error {
 	seen := map[string]bool{}
 	for _, n := range m.open {
@@ -42,7 +42,7 @@ func (m *Machine) every(fn func(*Namespace) (keep bool, err error)) error {
 			seen[tag] = true
 			keep, err = fn(n)
 		}
-		if !keep || err != nil {
+		if !keep {
 			n.release()
 		}
 		if errors.Is(err, unix.EPERM) {
@@ -106,6 +106,9 @@ func mountedNamespaces() (map[string]string, error) {
 	}
 	return found, err
 }
+
+// errFound ends a search.
+var errFound = errors.New("found")
 
 var escaped = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 

@@ -1,9 +1,8 @@
 package kernel
 
-import "os"
+import "errors"
 
-// Peer finds the other end of a veth pair in a namespace that this machine has open, or in one that has a name. ErrGone: it is
-// in none of them.
+// Peer finds the other end of a veth pair in any namespace that this process can find. ErrGone: it is in none of them.
 func (m *Machine) Peer(l *Link) (LinkRef, error) {
 	here, err := m.Namespace(l.NS)
 	if err != nil {
@@ -14,7 +13,9 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 	}
 	other := here
 	if l.peerNS >= 0 {
-		other = m.byID(here, l.peerNS)
+		if other, err = m.byID(here, l.peerNS); err != nil {
+			return LinkRef{}, fail(err, "find peer of link", l.Name, here)
+		}
 	}
 	if other != nil {
 		// The end itself must agree: a stale id or index could be another pair's.
@@ -22,32 +23,30 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 			return peer.LinkRef, nil
 		}
 	}
-	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("it is in a namespace that has no name and that this lab does not know"),
-		Hint: "netns_at() makes it known"}
+	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("it is in a namespace that has neither a name nor a process")}
 }
 
-// byID is the namespace that another one knows by an id, when it is open or has a name. nil: it is not.
-func (m *Machine) byID(here *Namespace, id int) *Namespace {
+// byID is the namespace that another one knows by an id. nil: this process cannot find it.
+func (m *Machine) byID(here *Namespace, id int) (found *Namespace, err error) {
 	for _, n := range m.open {
-		if found, err := here.idOf(n.fd); err == nil && found == id {
-			return n
+		if known, err := here.idOf(n.fd); err == nil && known == id {
+			return n, nil
 		}
 	}
-	all, err := os.ReadDir(netnsDir)
-	if err != nil {
-		return nil
-	}
-	for _, file := range all {
-		fd, err := openNS(netnsDir + "/" + file.Name())
+	err = m.every(func(n *Namespace) (bool, error) {
+		if known, err := here.idOf(n.fd); err != nil || known != id {
+			return false, err
+		}
+		cookie, err := m.cookie(n.fd)
 		if err != nil {
-			continue
+			return false, err
 		}
-		known, err := here.idOf(fd)
-		fd.Close()
-		if err == nil && known == id {
-			n, _ := m.OpenName(file.Name()) // nil when the name has gone since
-			return n
-		}
+		n.ref.Cookie, found = cookie, n
+		m.open[cookie] = n
+		return true, errFound
+	})
+	if errors.Is(err, errFound) {
+		err = nil
 	}
-	return nil
+	return found, err
 }

@@ -21,7 +21,11 @@ func (m *Machine) Recreate(img, peer *Image) error {
 	var err error
 	switch {
 	case img.Kind == "veth" && peer != nil:
-		err = m.AddVeth(img.spec(), peer.spec())
+		if _, e := m.Namespace(peer.Link.NS); errors.Is(e, ErrGone) {
+			err = img.NoPeer()
+		} else {
+			err = m.AddVeth(img.spec(), peer.spec())
+		}
 	case img.Kind == "bridge":
 		if err = m.AddBridge(img.spec()); err == nil {
 			err = m.restoreInfo(img)
