@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/lock"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -163,6 +164,29 @@ func TestStoppedCommand(t *testing.T) {
 	letGo()
 	expect(t, 0, "", "down", "--all")
 	orphans(t)
+	nstest.Same(t, before)
+}
+
+// TestStoppedUndoing has a command be stopped while it undoes a lab: the others are listed, and that one is said to wait for it.
+func TestStoppedUndoing(t *testing.T) {
+	before := nstest.Dump(t)
+	expect(t, 0, "is up", "--lab", "x", "-c", `netns("a")`)
+	expect(t, 0, "is up", "--lab", "y", "-c", `netns("b")`)
+	log, _, err := journal.OpenDir(runtime.DefaultDir).Claim("x")
+	if err == nil {
+		err = errors.Join(log.Drop(), log.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, letGo := locked(t, runtime.DefaultDir+"/x/journal")
+	stop(t, pid)
+	says := fmt.Sprintf("lab x cannot be recovered: open the labs: /run/nsscript/x/journal is locked by process %d, which is stopped\n  hint: `kill -CONT %d`", pid, pid)
+	expect(t, 0, says, "ls")
+	expect(t, 0, "y    up ", "ls")
+	expect(t, exitLeftover, says, "recover")
+	letGo()
+	expect(t, 0, "the run of lab x had died: rolled back 1 change", "down", "--all")
 	nstest.Same(t, before)
 }
 
