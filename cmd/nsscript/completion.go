@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,12 +81,13 @@ func completeCommand(cmd *cobra.Command, args []string, word string) ([]string, 
 	return completeNS(cmd, args, word)
 }
 
-// completeScript completes the name of a script.
-func completeScript(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeScript completes the name of a script, beside the commands; the shell completes folders when nothing fits.
+func completeScript(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return []string{"star"}, cobra.ShellCompDirectiveFilterFileExt
+	scripts, _ := filepath.Glob(word + "*.star") // a word that is no pattern has none
+	return scripts, cobra.ShellCompDirectiveDefault
 }
 
 // completeDoc completes what the reference knows.
