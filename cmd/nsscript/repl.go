@@ -55,7 +55,7 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 		}
 	} else if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
-			return startSandboxed(o, lab, chosen, stdio, signals)
+			return startSandboxed(o, lab, chosen, folders(o, args), stdio, signals)
 		})
 	}
 	var name string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 
@@ -17,16 +18,27 @@ import (
 )
 
 // runSandboxed runs this command line once more, in a sandbox, and leaves that when the lab in it is kept.
-func runSandboxed(o options, lab string) error {
+func runSandboxed(o options, lab string, args []string) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, endings...)
-	return startSandboxed(o, lab, true, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, signals)
+	return startSandboxed(o, lab, true, folders(o, args), [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, signals)
 }
 
-// startSandboxed does that with the given standard descriptors. A name that nobody has asked for may become another one.
-func startSandboxed(o options, lab string, chosen bool, stdio [3]*os.File, signals <-chan os.Signal) error {
+// folders are those that a script is read from, beside the current one.
+func folders(o options, args []string) (all []string) {
+	if o.code == "" && len(args) > 0 && args[0] != "-" {
+		all = append(all, filepath.Dir(args[0]))
+	}
+	if o.root != "" {
+		all = append(all, o.root)
+	}
+	return all
+}
+
+// startSandboxed does that with the given standard descriptors, where the given folders are seen. A name that nobody has asked for may become another one.
+func startSandboxed(o options, lab string, chosen bool, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	if !chosen {
-		return startNamed(lab, stdio, signals)
+		return startNamed(lab, folders, stdio, signals)
 	}
 	if held, err := runtime.Reach(lab); err == nil {
 		if !o.replace {
@@ -44,11 +56,11 @@ func startSandboxed(o options, lab string, chosen bool, stdio [3]*os.File, signa
 	} else if err != nil {
 		return err
 	}
-	return startAt(lab, l, os.Args[1:], stdio, signals)
+	return startAt(lab, l, os.Args[1:], folders, stdio, signals)
 }
 
 // startNamed starts it with the next free name.
-func startNamed(lab string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startNamed(lab string, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	name := lab
 	l, err := sandbox.Listen(name)
 	for i := 2; errors.Is(err, sandbox.ErrTaken); i++ {
@@ -58,12 +70,12 @@ func startNamed(lab string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
-	return startAt(name, l, append([]string{"--lab", name}, os.Args[1:]...), stdio, signals)
+	return startAt(name, l, append([]string{"--lab", name}, os.Args[1:]...), folders, stdio, signals)
 }
 
-func startAt(lab string, l *sandbox.Listener, args []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startAt(lab string, l *sandbox.Listener, args, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, args...),
-		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l})
+		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l, Folders: folders})
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}

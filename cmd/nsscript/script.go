@@ -37,7 +37,7 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 		return cmd.Help()
 	}
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
-		return runSandboxed(o, lab)
+		return runSandboxed(o, lab, args)
 	}
 	name, src, args, err := source(cmd, o, args)
 	if err != nil {

@@ -53,7 +53,7 @@ func Main(m *testing.M) {
 		panic(err)
 	}
 	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe"}, os.Args[1:]...),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Cgroup: cgroup.dir})
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Cgroup: cgroup.dir, Privileged: true})
 	code, sig := 0, syscall.Signal(0)
 	if err == nil {
 		code, sig, err = s.Wait()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -56,7 +58,7 @@ func Enter() (*Inside, error) {
 			os.Exit(1)
 		}
 	}()
-	if err := furnish(); err != nil {
+	if err := furnish(c); err != nil {
 		return nil, err
 	}
 	if c.Memory > 0 {
@@ -81,19 +83,38 @@ func readConfig(r io.Reader) (c config, err error) {
 	}
 }
 
-// furnish makes the mounts of a sandbox.
-func furnish() error {
-	for _, m := range []struct {
-		source, target, kind string
-		flags                uintptr
-	}{
-		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
-		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
-		{"sysfs", "/sys", "sysfs", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
-		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
-	} {
-		if err := unix.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
-			return refusal("mount "+m.target, err)
+// furnish makes the mounts of a sandbox, as far as it has not got them.
+func furnish(c config) error {
+	mount := func(kind, target string, flags uintptr) error {
+		return refusal("mount "+target, unix.Mount(kind, target, kind, flags, ""))
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV
+	if err := mount("", "/", unix.MS_REC|unix.MS_PRIVATE); err != nil {
+		return err
+	}
+	if err := errors.Join(mount("proc", "/proc", flags|unix.MS_NOEXEC), mount("sysfs", "/sys", flags|unix.MS_NOEXEC)); err != nil {
+		return err
+	}
+	if !c.Secluded {
+		hidden := slices.DeleteFunc(c.Folders, func(dir string) bool { return !strings.HasPrefix(dir, "/run/") })
+		trees, err := openTrees(hidden, 0, -1)
+		if err != nil {
+			return err
+		}
+		defer closeTrees(trees)
+		if err := mount("tmpfs", "/run", flags); err != nil {
+			return err
+		}
+		for _, t := range trees {
+			if err := t.attach(); err != nil {
+				return err
+			}
+		}
+		// The current folder may be one of them.
+		if cwd, err := os.Getwd(); err == nil && len(trees) > 0 {
+			if err := os.Chdir(cwd); err != nil {
+				return err
+			}
 		}
 	}
 	return loopback()

@@ -126,13 +126,19 @@ func (l *Listener) Accept() (*net.UnixConn, error) {
 		case err != nil:
 			return nil, err
 		}
-		// The user is root in the sandbox, and nobody else is.
-		if cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil || int(cred.Uid) != os.Geteuid() {
+		if cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err != nil || !ours(cred.Uid) {
 			unix.Close(fd)
 			continue
 		}
 		return conn(fd)
 	}
+}
+
+// ours reports whether an id is this user's or, for root, that of root in its sandboxes. The user is root in the sandbox, and nobody
+// else is.
+func ours(uid uint32) bool {
+	u := unusedIDs()
+	return int(uid) == os.Geteuid() || u != nil && int(uid) == u.uids.HostID
 }
 
 func conn(fd int) (*net.UnixConn, error) {
@@ -171,9 +177,13 @@ func dial(address string, patience time.Duration) (*net.UnixConn, int, error) {
 	wait := unix.NsecToTimeval(patience.Nanoseconds())
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
 	if err == nil {
-		for err = unix.EINTR; err == unix.EINTR; {
-			err = unix.Connect(fd, &unix.SockaddrUnix{Name: "@" + address})
-		}
+		err = asRootOf(unusedIDs(), func() error {
+			for {
+				if err := unix.Connect(fd, &unix.SockaddrUnix{Name: "@" + address}); err != unix.EINTR {
+					return err
+				}
+			}
+		})
 	}
 	var cred *unix.Ucred
 	if err == nil {
@@ -184,7 +194,7 @@ func dial(address string, patience time.Duration) (*net.UnixConn, int, error) {
 		err = os.ErrNotExist
 	case errors.Is(err, unix.EAGAIN):
 		err = ErrSilent
-	case err == nil && int(cred.Uid) != os.Geteuid():
+	case err == nil && !ours(cred.Uid):
 		err = fmt.Errorf("user %d has it: %w", cred.Uid, os.ErrNotExist) // since it was looked for
 	}
 	if err != nil {

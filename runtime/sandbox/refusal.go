@@ -21,12 +21,15 @@ func (e *Refusal) Unwrap() error { return e.Err }
 
 // refusal looks for what the machine has against a step of making a sandbox.
 func refusal(step string, err error) error {
+	if err == nil {
+		return nil
+	}
 	r := &Refusal{Step: step, Err: err}
 	denied := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 	switch {
 	case setting("/proc/sys/user/max_user_namespaces") == "0", setting("/proc/sys/user/max_net_namespaces") == "0",
 		errors.Is(err, unix.ENOSPC):
-		r.Why = "the limit on namespaces is reached or 0: raise user.max_user_namespaces and user.max_net_namespaces (sysctl -w), or run it as root"
+		r.Why = "the limit on namespaces is reached or 0: raise user.max_user_namespaces and user.max_net_namespaces (sysctl -w)"
 	case denied && setting("/proc/sys/kernel/unprivileged_userns_clone") == "0":
 		r.Why = "user namespaces are for root only: sysctl -w kernel.unprivileged_userns_clone=1, or run it as root"
 	case denied && setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":

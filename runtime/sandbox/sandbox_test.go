@@ -172,6 +172,23 @@ func TestUnowned(t *testing.T) {
 	}
 }
 
+// TestUnusedIDs looks into maps as user_namespaces(7) describes them.
+func TestUnusedIDs(t *testing.T) {
+	for _, c := range []struct {
+		text         string
+		first, count int
+	}{
+		{"         0          0 4294967295\n", firstUnused, countUnused},
+		{"0 1000 1\n1 100000 65536\n", 65536, 1}, // a container's
+		{"0 1000 1\n", 0, 1},
+		{"", 0, 1},
+	} {
+		if got := unusedOf(c.text); got.HostID != c.first || got.Size != c.count {
+			t.Errorf("%q: %+v", c.text, got)
+		}
+	}
+}
+
 // TestConfig takes a line and no byte more, for the next is another reader's.
 func TestConfig(t *testing.T) {
 	r := strings.NewReader("{\"listener\":true}\nrest")

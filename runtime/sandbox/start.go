@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,14 +28,19 @@ type Spec struct {
 	Terminal bool      // Stdin is a terminal that is nobody's yet, and is to be its own
 	Listener *Listener // where it is to be reached; may be nil
 	Cgroup   *os.File  // folder of the cgroup that it is to be in; this process's own when nil
+	Folders  []string  // that are to be seen in it wherever they are, beside the current one
 	Memory   uint64    // bytes of data that each of its processes may have (RLIMIT_DATA); no limit when 0
+	// For tests of what root does on the machine: root in it is root of the machine's files and devices.
+	Privileged bool
 }
 
 // config is what the first process is told.
 type config struct {
-	Listener bool   `json:"listener,omitempty"`
-	Memory   uint64 `json:"memory,omitempty"`
-	Ids      bool   `json:"ids,omitempty"` // it has its user ids now, and is to begin once more; the rest follows
+	Listener bool     `json:"listener,omitempty"`
+	Memory   uint64   `json:"memory,omitempty"`
+	Folders  []string `json:"folders,omitempty"`  // that are to be seen
+	Secluded bool     `json:"secluded,omitempty"` // it has the mounts that root has made for it
+	Ids      bool     `json:"ids,omitempty"`      // it has its user ids now, and is to begin once more; the rest follows
 }
 
 // A Sandbox is a sandbox that was started, in the hands of who started it.
@@ -69,7 +75,7 @@ func Start(spec Spec) (*Sandbox, error) {
 		cmd.Stderr = spec.Stderr
 	}
 	cmd.ExtraFiles = []*os.File{controlled, reporting}
-	c := config{Memory: spec.Memory}
+	c := config{Memory: spec.Memory, Folders: visible(spec.Folders)}
 	if spec.Listener != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, spec.Listener.file)
 		c.Listener = true
@@ -80,19 +86,23 @@ func Start(spec Spec) (*Sandbox, error) {
 	if spec.Cgroup != nil {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(spec.Cgroup.Fd())
 	}
-	var ids *idMaps
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		if ids = subordinate(); ids == nil {
+	var nobody *unused
+	var ids *idMaps // which only commands can give
+	if os.Geteuid() != 0 || !spec.Privileged {
+		if nobody = unusedIDs(); nobody != nil {
+			c.Secluded = true
+			nobody.attributes(cmd.SysProcAttr)
+		} else if ids = subordinate(); ids == nil {
 			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 			cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 		}
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 	}
 	s := &Sandbox{Reports: reports, cmd: cmd, control: control}
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd, nobody, c.Folders); err != nil {
 		control.Close()
 		reports.Close()
-		return nil, refusal("start it", err)
+		return nil, err
 	}
 	to := json.NewEncoder(control)
 	if ids != nil {
@@ -107,6 +117,23 @@ func Start(spec Spec) (*Sandbox, error) {
 		return nil, errors.Join(err, s.Kill())
 	}
 	return s, nil
+}
+
+// start starts the first process. That of root's has mounts that are made before.
+func start(cmd *exec.Cmd, nobody *unused, folders []string) error {
+	if nobody == nil {
+		return refusal("start it", cmd.Start())
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends, and its mounts are the sandbox's alone
+		err := seclude(nobody, folders)
+		if err == nil {
+			err = refusal("start it", cmd.Start())
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 // Pid is the sandbox's first process, as this one sees it. It is nobody else's until Wait.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -144,7 +145,10 @@ func (o *Options) one(ctx context.Context, c Case) (res Result) {
 
 func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error) {
 	j := Job{File: c.File, Func: c.Func, Root: o.Root, Timeout: o.Timeout, Lab: labOf(c)}
-	spec := sandbox.Spec{Memory: o.Memory}
+	spec := sandbox.Spec{Memory: o.Memory, Folders: []string{filepath.Dir(c.File)}}
+	if o.Root != "" {
+		spec.Folders = append(spec.Folders, o.Root)
+	}
 	if o.KeepFailed {
 		j.Keep = true
 		if spec.Listener, err = sandbox.Listen(j.Lab); err != nil {
