@@ -88,6 +88,19 @@ func examine() (all []finding, needed bool) {
 	return all, needed
 }
 
+// neighbours says how much of the neighbour tables is taken, which all namespaces share: pings fail when one is full.
+func neighbours(m *kernel.Machine) (all []finding, err error) {
+	tables, err := m.Host().NeighbourTables()
+	for _, t := range tables {
+		f := finding{Name: t.Family + " neighbours", OK: t.Entries <= t.Limit*9/10, Says: fmt.Sprintf("%d entries of %d, for all namespaces together", t.Entries, t.Limit)}
+		if !f.OK {
+			f.Remedy = fmt.Sprintf("sysctl -w net.%s.neigh.default.gc_thresh3=%d", t.Family, 8*t.Limit)
+		}
+		all = append(all, f)
+	}
+	return all, err
+}
+
 func root() error {
 	if os.Geteuid() != 0 {
 		return errors.New("you are not root")
@@ -138,7 +151,10 @@ func probeCommand(in *sandbox.Inside) *cobra.Command {
 		}
 		defer m.Close()
 		m.Helper = helper
-		var all []finding
+		all, err := neighbours(m)
+		if err != nil {
+			return err
+		}
 		for _, f := range voc.Features {
 			found := finding{Name: f.Name, OK: true, Needed: voc.NeededBy(f.Name), Says: f.Doc}
 			if err := f.Probe(m); err != nil {

@@ -1,0 +1,42 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attributes of linux/neighbour.h that package unix does not name.
+const (
+	ndtaName    = 1
+	ndtaThresh3 = 4
+	ndtaConfig  = 5
+	ndtaStats   = 7
+)
+
+// A NeighbourTable is how full the machine's table of neighbours of one family is. All namespaces share it, and with it the
+// limit (arp(7), gc_thresh3).
+type NeighbourTable struct {
+	Family  string // "ipv4" or "ipv6", as sysctl(8) spells it
+	Entries int
+	Limit   int
+	Refused int // how many entries found it full, since the machine was started
+}
+
+// NeighbourTables reads both.
+func (n *Namespace) NeighbourTables() (tables []NeighbourTable, err error) {
+	const header = 4 // of struct ndtmsg
+	all, err := n.dump(unix.RTM_GETNEIGHTBL, rawMessage(make([]byte, header)))
+	for _, raw := range all {
+		stats, config := attr(raw, header, ndtaStats), attr(raw, header, ndtaConfig)
+		family := map[string]string{"arp_cache": "ipv4", "ndisc_cache": "ipv6"}[strings.TrimRight(string(attr(raw, header, ndtaName)), "\x00")]
+		if family == "" || len(stats) < 88 || len(config) < 8 { // those of a link's own come behind them, without these
+			continue
+		}
+		tables = append(tables, NeighbourTable{Family: family, Limit: attrNumber(raw, header, ndtaThresh3),
+			Entries: int(binary.NativeEndian.Uint32(config[4:])),  // struct ndt_config: ndtc_entries
+			Refused: int(binary.NativeEndian.Uint64(stats[80:]))}) // struct ndt_stats: ndts_table_fulls
+	}
+	return tables, fail(err, "list neighbour tables", "", n)
+}
