@@ -71,6 +71,9 @@ func (a *prefixArg) Unpack(val starlark.Value) (err error) {
 	}
 	a.Prefix, err = netip.ParsePrefix(s)
 	if err != nil {
+		if strings.Contains(s, "%") {
+			return fmt.Errorf("%q: an address takes no zone, the link says where it is", s)
+		}
 		if ip, e := netip.ParseAddr(s); e == nil {
 			return fmt.Errorf("%q has no prefix length: %s/%d?", s, s, map[bool]int{true: 24, false: 64}[ip.Is4()])
 		}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -65,7 +66,18 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	if kind == unix.RTM_DELADDR {
 		return n.reallyGone(err, op, object, func() (bool, error) { return n.hasAddr(index, a) })
 	}
-	return fail(err, op, object, n)
+	err = fail(err, op, object, n)
+	if err == nil || local.Is4() {
+		return err
+	}
+	switch l, e := n.linkByIndex(index); {
+	case e != nil:
+	case l.MTU < MinIPv6:
+		err = hinted(err, "IPv6 needs an mtu of %d at least (RFC 8200), and the link's is %d", MinIPv6, l.MTU)
+	case errors.Is(err, unix.EACCES):
+		err = hinted(err, "IPv6 is off there: sysctl(%s, \"net/ipv6/conf/%s/disable_ipv6\", 0)", n.Name(), l.Name)
+	}
+	return err
 }
 
 // TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place. In

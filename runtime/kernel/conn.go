@@ -149,7 +149,7 @@ func verdict(m syscall.NetlinkMessage) error {
 	}
 	if m.Header.Flags&unix.NLM_F_ACK_TLVS != 0 {
 		if text := attr(m.Data, attrs, nl.NLMSGERR_ATTR_MSG); text != nil {
-			return fmt.Errorf("%w: %s", unix.Errno(-errno), unix.ByteSliceToString(text))
+			return &ExtAck{unix.Errno(-errno), unix.ByteSliceToString(text)}
 		}
 	}
 	return unix.Errno(-errno)

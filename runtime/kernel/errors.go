@@ -66,6 +66,24 @@ func Cause(err error) string {
 	return text + " (" + name + ")"
 }
 
+// An ExtAck is an errno for which the kernel sent its own explanation (netlink's extended acknowledgement).
+type ExtAck struct {
+	Errno unix.Errno
+	Text  string
+}
+
+func (e *ExtAck) Error() string { return e.Errno.Error() + ": " + e.Text }
+func (e *ExtAck) Unwrap() error { return e.Errno }
+
+// explanation is the kernel's own text for an error, "" when it sent none.
+func explanation(err error) string {
+	var ack *ExtAck
+	if errors.As(err, &ack) {
+		return ack.Text
+	}
+	return ""
+}
+
 // ErrGone means that an object is not there (any more): its namespace, its link or itself.
 var ErrGone = errors.New("it is gone")
 
@@ -111,8 +129,10 @@ func fail(err error, op, object string, ns *Namespace) error {
 		e.NS = ns.Name()
 	}
 	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	case (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)) && !privileged():
 		e.Machine, e.Hint = true, "this needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN): run it with sudo"
+	case errors.Is(err, unix.EPERM):
+		e.Machine = true
 	case errors.Is(err, unix.EOPNOTSUPP):
 		e.Machine = true
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
@@ -123,6 +143,15 @@ func fail(err error, op, object string, ns *Namespace) error {
 		e.Hint = "it was deleted, or its namespace was"
 	}
 	return e
+}
+
+// privileged reports whether this process has the capabilities that all of this takes, in its user namespace: what is refused
+// then is refused for another reason.
+func privileged() bool {
+	var caps [2]unix.CapUserData
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	const needed = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_ADMIN
+	return unix.Capget(&head, &caps[0]) == nil && caps[0].Effective&needed == needed
 }
 
 // hinted adds a hint to an error of this package that has none yet.

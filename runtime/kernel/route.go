@@ -59,20 +59,41 @@ func (m *Machine) AddRoute(r Route) error {
 	if err != nil {
 		return fail(err, "add route", r.String(), n)
 	}
-	h, err := n.handle()
-	if err == nil {
-		err = change(func() error { return h.RouteAdd(route) })
-	}
+	err = n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeRequest(route)...)
 	err = fail(err, "add route", r.String(), n)
+	if hint := routeHints[explanation(err)]; hint != "" {
+		return hinted(err, "%s", hint)
+	}
 	switch {
-	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
-		return hinted(err, "the gateway must be reachable over a link that is up and has an address of the gateway's subnet")
 	case errors.Is(err, unix.EEXIST):
 		return hinted(err, "%s has a route to %s with this metric already; give another metric=", n.Name(), r)
+	case explanation(err) != "":
+		return err // which says it better than the errno
+	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
+		return hinted(err, gatewayHint)
 	case errors.Is(err, unix.ENETDOWN):
-		return hinted(err, "the link is down: up(link) first")
+		return hinted(err, downHint)
 	}
 	return err
+}
+
+const (
+	gatewayHint = "the gateway must be reachable over a link that is up and has an address of the gateway's subnet"
+	downHint    = "the link is down: up(link) first"
+)
+
+// routeHints say what to do about what the kernel says of a route (net/ipv4/fib_semantics.c, net/ipv6/route.c).
+var routeHints = map[string]string{
+	"Nexthop has invalid gateway":        gatewayHint,
+	"No route to gateway":                gatewayHint,
+	"Gateway can not be a local address": "via= is an address of this namespace's own: want one of its neighbour's",
+	"Egress device not specified":        "a link-local gateway is behind one of the links: dev= says which",
+	"Invalid prefsrc address":            "src= must be an address of this namespace: addr() first",
+	"Invalid source address":             "src= must be an address of this namespace: addr() first",
+	"Nexthop device is not up":           downHint,
+	"Device for nexthop is not up":       downHint,
+	"Carrier for nexthop device is down": "the link has no carrier: its other end must be up, too",
+	"IPv6 is disabled on nexthop device": "its sysctl net.ipv6.conf.LINK.disable_ipv6 is 1, or its mtu is below 1280",
 }
 
 // DelRoute deletes a route. One that is not there is ErrGone.
@@ -96,12 +117,8 @@ func (m *Machine) DelRoute(r Route) error {
 	if err != nil {
 		return fail(err, "delete route", r.String(), n)
 	}
-	h, err := n.handle()
-	if err != nil {
-		return fail(err, "delete route", r.String(), n)
-	}
 	route.Priority = metricOf(route)
-	err = change(func() error { return h.RouteDel(route) })
+	err = n.do(unix.RTM_DELROUTE, 0, routeRequest(route)...)
 	return n.reallyGone(err, "delete route", r.String(), there)
 }
 

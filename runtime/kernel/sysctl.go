@@ -94,8 +94,25 @@ func (n *Namespace) sysctlError(err error, op, key string) error {
 	err = fail(err, op, key, n)
 	if errors.Is(err, unix.ENOENT) {
 		err.(*Error).Hint = "there is no such key in this namespace; `sysctl -a -r net` lists those of the host"
+		if dotted := n.dottedLink(key); dotted != "" {
+			err.(*Error).Hint = "a link with a dot in its name stands between slashes: " + dotted
+		}
 	}
 	return err
+}
+
+// dottedLink is a key in which a link of this namespace has its name taken apart at a dot, written as it must be.
+func (n *Namespace) dottedLink(key string) string {
+	links, err := n.Links()
+	if err != nil || strings.Contains(key, "/") {
+		return ""
+	}
+	for _, l := range links {
+		if before, after, ok := strings.Cut(key, "."+l.Name+"."); ok && strings.Contains(l.Name, ".") {
+			return strings.ReplaceAll(before, ".", "/") + "/" + l.Name + "/" + strings.ReplaceAll(after, ".", "/")
+		}
+	}
+	return ""
 }
 
 // openSysctl opens a key's file and no other, wherever the names of the link and the key in its path come from.
