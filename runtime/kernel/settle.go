@@ -31,6 +31,7 @@ func (m *Machine) Settle() error {
 // question that comes before that gets no answer, and is asked again a second later.
 func (m *Machine) settleAddrs() error {
 	// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more for each namespace.
+	// The work takes one address after the other, and on a busy machine much longer for many than for one.
 	for deadline := time.Now().Add(replyTimeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
 		routed := map[*Namespace]map[netip.Addr]bool{}
 		var waiting []Addr
@@ -45,6 +46,9 @@ func (m *Machine) settleAddrs() error {
 			if wait {
 				waiting = append(waiting, a)
 			}
+		}
+		if len(waiting) < len(m.unused) {
+			deadline = time.Now().Add(replyTimeout)
 		}
 		m.unused = waiting
 	}
