@@ -115,7 +115,7 @@ func (s *Session) intend(op Op, pos string, waiver *Irreversible) (c change, err
 			return err
 		}
 		seq, err := s.log.Intent(op.Kind(), op, pos, lost...)
-		c = change{seq, op, pos, lost}
+		c = change{seq: seq, op: op, pos: pos, lost: lost}
 		return blamed(err)
 	}
 	if fresh || len(op.Claims()) == 0 {

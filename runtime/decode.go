@@ -28,7 +28,7 @@ func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
 		if err := errors.Join(decode(r.Data, op), ValidOp(op)); err != nil {
 			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
 		}
-		all = append(all, change{r.Seq, op, r.Pos, r.Lost})
+		all = append(all, change{seq: r.Seq, op: op, pos: r.Pos, lost: r.Lost})
 	}
 	return all, nil
 }

@@ -276,6 +276,12 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 			return fail(blamed(err))
 		}
 	}
+	held, err := l.lingering(m, e.Records)
+	if err != nil {
+		return fail(err)
+	}
+	changes = append(changes, held...)
+	slices.SortFunc(changes, func(a, b change) int { return a.seq - b.seq })
 	if u, _ = undo(m, log, changes); !u.Over() {
 		return u, log.Close()
 	}

@@ -77,6 +77,7 @@ type change struct {
 	op   Op
 	pos  string
 	lost []string // what undoing it was known not to bring back when it was made
+	held bool     // it is undone, but the namespace that it made is held by somebody
 }
 
 // event is the change for those who are told of it.
@@ -87,7 +88,7 @@ func (c change) event() Event {
 // published lists the namespaces that changes gave a name and did not take it away again, oldest first.
 func published(changes []change) (all []kernel.NSRef) {
 	for _, c := range changes {
-		if p, ok := c.op.(Publisher); ok {
+		if p, ok := c.op.(Publisher); ok && !c.held {
 			all = append(all, p.Publishes())
 		}
 		if u, ok := c.op.(Unpublisher); ok {

@@ -1,9 +1,7 @@
 package runtime
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -35,6 +33,7 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		if p, ok := c.op.(Publisher); ok {
 			r.names = append(r.names, p.Publishes())
 		}
+		r.logged[c.seq] = c.held
 	}
 	r.pass(changes)
 	r.again(changes)
@@ -53,11 +52,14 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 		r.watch.Close()
 	}
 	for _, c := range changes {
-		if p, ok := c.op.(Publisher); ok && held[p.Publishes().Cookie] != "" {
-			u.Undone--
-			u.Left = append(u.Left, Leftover{Seq: c.seq, Command: c.op.Command(), Pos: c.pos, Reason: "namespace " + p.Publishes().Name + ", held by " + held[p.Publishes().Cookie]})
+		who := ""
+		if p, ok := c.op.(Publisher); ok {
+			if who = held[p.Publishes().Cookie]; who != "" {
+				u.Undone--
+				u.Left = append(u.Left, Leftover{Seq: c.seq, Command: c.op.Command(), Pos: c.pos, Reason: "namespace " + p.Publishes().Name + ", held by " + who})
+			}
 		}
-		if !r.logged[c.seq] {
+		if c.held = r.logged[c.seq]; !c.held || who != "" {
 			open = append(open, c)
 		}
 	}
@@ -111,38 +113,6 @@ func (r *rollback) again(changes []change) {
 		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
 		r.pass(changes[:newest+1])
 	}
-}
-
-// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
-// a moment after that has gone, and with them their other ends.
-func (r *rollback) going(held map[uint64]string) bool {
-	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
-		return !f.final() && slices.ContainsFunc(f.op.Touches(), func(o kernel.Object) bool {
-			_, is := held[o.Cookie]
-			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
-		})
-	})
-}
-
-// left reports whether a namespace's making or deletion is among what could not be undone.
-func (r *rollback) left(ref kernel.NSRef) bool {
-	return slices.ContainsFunc(r.failed, func(f failure) bool {
-		p, makes := f.op.(Publisher)
-		u, deletes := f.op.(Unpublisher)
-		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
-	})
-}
-
-// vanished waits for the namespaces that lost their names. It says of those that do not go who holds them.
-func (r *rollback) vanished() map[uint64]string {
-	if r.watch == nil {
-		return nil
-	}
-	stay := map[uint64]bool{}
-	for _, ref := range r.names {
-		stay[ref.Cookie] = r.left(ref)
-	}
-	return r.watch.Wait(context.Background(), patience, stay)
 }
 
 // A failure is a change that could not be undone, or not whole.
@@ -215,7 +185,7 @@ func (r *rollback) unname(todo []change) int {
 		c := todo[len(todo)-1]
 		if p, ok := c.op.(Publisher); !ok && !r.moot(c.op) {
 			break
-		} else if ok && r.unpublishing(p.Publishes()) == nil {
+		} else if ok && !c.held && r.unpublishing(p.Publishes()) == nil {
 			refs = append(refs, p.Publishes())
 		}
 		todo = todo[:len(todo)-1]
@@ -256,6 +226,9 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 		if err := r.unpublishing(p.Publishes()); err != nil {
 			return false, err
 		}
+	}
+	if c.held {
+		return false, nil // only its end is waited for
 	}
 	if u, ok := c.op.(Unpublisher); ok {
 		for _, f := range r.failed {
@@ -302,20 +275,4 @@ func (r *rollback) givenBack(path string, older []change) bool {
 		u, ok := c.op.(Unpublisher)
 		return ok && u.Unpublishes().Path == path && r.m.Leads(u.Unpublishes())
 	})
-}
-
-// unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
-// with it.
-func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
-	for _, f := range r.failed {
-		if mover, ok := f.op.(Mover); ok && !f.final() {
-			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Home(to.Object()) {
-				return fmt.Errorf("link %s is still in it", from.Name)
-			}
-		}
-	}
-	if r.watch == nil {
-		r.watch, err = r.m.Watch(r.names)
-	}
-	return err
 }

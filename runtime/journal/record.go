@@ -233,6 +233,17 @@ func Open(records []Record) []Record {
 	return open
 }
 
+// Ended lists the intents that are undone, oldest first.
+func Ended(records []Record) []Record {
+	undone := map[int]bool{}
+	for _, r := range records {
+		if r.State == Undone {
+			undone[r.Seq] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r Record) bool { return r.State != Intent || !undone[r.Seq] })
+}
+
 // Pending lists the open intents that the last decision to keep the run does not cover: those of who entered it since.
 func Pending(records []Record) []Record {
 	for i := len(records) - 1; i >= 0; i-- {

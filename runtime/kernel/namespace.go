@@ -68,6 +68,10 @@ func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
 		return nil, fail(err, "add namespace", name, nil)
 	}
 	n.ref.Name, n.ref.Path, n.ref.Token = name, netnsDir+"/"+name, m.token
+	if _, err := m.host.identify(n); err != nil {
+		n.release()
+		return nil, fail(err, "add namespace", name, nil)
+	}
 	m.open[n.ref.Cookie] = n
 	return n, nil
 }

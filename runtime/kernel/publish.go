@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -131,7 +130,7 @@ func (m *Machine) Unpublish(ref NSRef) error {
 func (m *Machine) unpublishTop(ref NSRef, below bool) (again bool, err error) {
 	fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ENOENT) {
-		return false, nil
+		return false, m.hidden(ref)
 	} else if err != nil {
 		return false, err
 	}
@@ -141,32 +140,13 @@ func (m *Machine) unpublishTop(ref NSRef, below bool) (again bool, err error) {
 	case err != nil:
 		return false, err
 	case !ours && (mounted || !below): // the file below our own mount is part of the name, whoever made it
-		return false, covered(ref.Path)
+		return false, covered(ref.Path, mounted)
 	case !mounted:
 		failpoint.Hit("namespace: before the file is removed")
 		// Removing the file also detaches the copies of the mount in other mount namespaces.
 		return false, failpoint.Call(func() error { return unix.Unlink(ref.Path) })
 	}
 	return true, unmount(fd)
-}
-
-// covered is ErrDiverged for a name that is somebody else's by now, and ErrInTheWay when theirs is only mounted on top of
-// another one, which may be ours: it can be taken away when theirs has gone.
-func covered(path string) error {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return errors.Join(ErrDiverged, err)
-	}
-	what := map[string]bool{} // one mount can be there more than once, where /run is shared
-	for _, line := range strings.Split(string(mounts), "\n") {
-		if f := strings.Fields(line); len(f) > 4 && f[4] == path {
-			what[f[3]] = true
-		}
-	}
-	if len(what) > 1 {
-		return ErrInTheWay
-	}
-	return ErrDiverged
 }
 
 // whose tells whether an open file is a namespace's name: the namespace itself, or the file below it.

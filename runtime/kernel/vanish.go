@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -27,26 +25,32 @@ type Vanishing struct {
 	wait map[int]doomed // by the id that the host knows the namespace by
 }
 
-type doomed struct{ cookie, inode uint64 }
+type doomed struct {
+	cookie   uint64
+	nameless bool // it had lost its name before
+}
 
-// Watch is to be called before the namespaces' names are taken away; this process's hold on them is the caller's to let
-// go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
+// namelessPatience is how long a namespace is waited for that had lost its name before: who took it away has waited, too.
+const namelessPatience = time.Second
+
+// Watch is to be called before the names are taken away of namespaces that a run has made; this process's hold on them is
+// the caller's to let go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
 func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 	v := &Vanishing{m: m, wait: map[int]doomed{}}
 	for _, ref := range refs {
+		id, there := ref.id(), true
 		n, err := m.Namespace(ref)
-		if err != nil || n.base {
-			continue
-		}
-		var st unix.Stat_t
-		id, err := m.host.identify(n)
 		if err == nil {
-			err = unix.Fstat(int(n.fd), &st)
+			id, err = m.host.identify(n)
+		} else {
+			there, err = m.Exists(ref)
 		}
 		if err != nil {
-			return nil, fail(err, "watch namespace", n.Name(), m.host)
+			return nil, fail(err, "watch namespace", ref.Name, m.host)
 		}
-		v.wait[id] = doomed{n.ref.Cookie, st.Ino}
+		if there {
+			v.wait[id] = doomed{ref.Cookie, n == nil}
+		}
 	}
 	var err error
 	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
@@ -58,16 +62,17 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 // Wait returns when all watched namespaces are gone but those that stay. Of those that are not by the deadline it says who
 // holds them. All are known by their cookies.
 func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[uint64]bool) (held map[uint64]string) {
-	going := func() (n int) {
+	begin := time.Now()
+	going := func() bool {
 		for _, d := range v.wait {
-			if !stay[d.cookie] {
-				n++
+			if !stay[d.cookie] && !(d.nameless && time.Since(begin) > namelessPatience) {
+				return true
 			}
 		}
-		return n
+		return false
 	}
-	for deadline := time.Now().Add(patience); going() > 0; {
-		now := time.Until(deadline)
+	for going() {
+		now := time.Until(begin.Add(patience))
 		if now <= 0 || ctx.Err() != nil {
 			break
 		}
@@ -86,9 +91,9 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[u
 		}
 	}
 	held = map[uint64]string{}
-	for _, d := range v.wait {
+	for id, d := range v.wait {
 		if !stay[d.cookie] {
-			held[d.cookie] = holders(d.inode)
+			held[d.cookie] = v.m.holders(id)
 		}
 	}
 	return held
@@ -100,24 +105,25 @@ func (v *Vanishing) Close() { v.sub.Close() }
 // rtgen is an empty struct rtgenmsg.
 var rtgen = rawMessage{0, 0, 0, 0}
 
-// identify is the id that a namespace knows another by, and gives it one when it has none.
+// id is what the host knows a namespace by that a run has made. The kernel gives the lowest free ids when it chooses, and so
+// none of these: it leads to that namespace, with or without a name, or to none.
+func (r NSRef) id() int { return 1<<30 | int(r.Cookie&(1<<30-1)) }
+
+// Exists reports whether a namespace is there that a run has made, with or without a name.
+func (m *Machine) Exists(ref NSRef) (bool, error) { return m.host.knows(ref.id()) }
+
+// knows reports whether there is a namespace with an id.
+func (n *Namespace) knows(id int) (bool, error) {
+	_, err := n.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
+	return err == nil, unlessGone(err)
+}
+
+// identify gives another namespace its id, and tells what that is: it may have had another one.
 func (n *Namespace) identify(other *Namespace) (id int, err error) {
-	// -1 lets the kernel choose, and the echo tells what; it fails when there is one.
-	err = change(func() error {
-		bodies, err := n.request(unix.RTM_NEWNSID, unix.NLM_F_ACK|unix.NLM_F_ECHO, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))),
-			nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(math.MaxUint32)))
-		if err == nil && len(bodies) == 1 {
-			id = nsid(bodies[0])
-		} else if err == nil {
-			id, err = n.idOf(other.fd)
-		}
-		return err
-	})
+	id = other.ref.id()
+	err = n.do(unix.RTM_NEWNSID, 0, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))), nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
 	if errors.Is(err, unix.EEXIST) {
 		id, err = n.idOf(other.fd)
-	}
-	if err == nil && id < 0 {
-		err = ErrGone
 	}
 	return id, err
 }
@@ -152,21 +158,28 @@ func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
 // recheck asks for every id that is waited for: an event can be lost.
 func (v *Vanishing) recheck() {
 	for id := range v.wait {
-		if _, err := v.m.host.get(unix.RTM_GETNSID, rtgen, nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id)))); gone(err) {
+		if there, err := v.m.host.knows(id); err == nil && !there {
 			delete(v.wait, id)
 		}
 	}
 }
 
-// holders names the processes that are in a namespace or have it open.
-func holders(inode uint64) string {
+// holders names the processes that are in the namespace that the host knows by an id, or have it open.
+func (m *Machine) holders(id int) string {
 	var who []string
-	want := "net:[" + strconv.FormatUint(inode, 10) + "]"
+	is := map[string]bool{} // what links of /proc lead to, and whether that is it
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range procs {
 		links := append([]string{p + "/ns/net"}, glob(p+"/fd/*")...)
 		for _, l := range links {
-			if to, err := os.Readlink(l); err == nil && to == want {
+			to, err := os.Readlink(l)
+			if err != nil || !strings.HasPrefix(to, "net:[") {
+				continue
+			}
+			if _, seen := is[to]; !seen {
+				is[to] = m.leadsTo(l, id)
+			}
+			if is[to] {
 				comm, _ := os.ReadFile(p + "/comm")
 				who = append(who, fmt.Sprintf("process %s (%s)", filepath.Base(p), strings.TrimSpace(string(comm))))
 				break
@@ -177,6 +190,17 @@ func holders(inode uint64) string {
 		return "a mount or a socket that /proc does not show"
 	}
 	return strings.Join(who, ", ")
+}
+
+// leadsTo reports whether a path leads to the namespace that the host knows by an id.
+func (m *Machine) leadsTo(path string, id int) bool {
+	fd, err := openNS(path)
+	if err != nil {
+		return false
+	}
+	defer fd.Close()
+	known, err := m.host.idOf(fd)
+	return err == nil && known == id
 }
 
 func glob(pattern string) []string {

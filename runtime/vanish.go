@@ -1,0 +1,83 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
+// with it.
+func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
+	for _, f := range r.failed {
+		if mover, ok := f.op.(Mover); ok && !f.final() {
+			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Home(to.Object()) {
+				return fmt.Errorf("link %s is still in it", from.Name)
+			}
+		}
+	}
+	if r.watch == nil {
+		r.watch, err = r.m.Watch(r.names)
+	}
+	return err
+}
+
+// vanished waits for the namespaces that lost their names. It says of those that do not go who holds them.
+func (r *rollback) vanished() map[uint64]string {
+	if r.watch == nil {
+		return nil
+	}
+	stay := map[uint64]bool{}
+	for _, ref := range r.names {
+		stay[ref.Cookie] = r.left(ref)
+	}
+	return r.watch.Wait(context.Background(), patience, stay)
+}
+
+// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
+// a moment after that has gone, and with them their other ends.
+func (r *rollback) going(held map[uint64]string) bool {
+	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
+		return !f.final() && slices.ContainsFunc(f.op.Touches(), func(o kernel.Object) bool {
+			_, is := held[o.Cookie]
+			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
+		})
+	})
+}
+
+// left reports whether a namespace's making or deletion is among what could not be undone.
+func (r *rollback) left(ref kernel.NSRef) bool {
+	return slices.ContainsFunc(r.failed, func(f failure) bool {
+		p, makes := f.op.(Publisher)
+		u, deletes := f.op.(Unpublisher)
+		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
+	})
+}
+
+// lingering lists the changes that were undone and that made namespaces which are there still: somebody held them then.
+func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change, err error) {
+	for _, r := range journal.Ended(records) {
+		publishes := slices.ContainsFunc(l.voc.Ops, func(op Op) bool {
+			_, ok := op.(Publisher)
+			return ok && op.Kind() == r.Kind
+		})
+		if !publishes {
+			continue
+		}
+		one, err := decodeOps(l.voc.Ops, []journal.Record{r})
+		if err != nil {
+			return nil, err
+		}
+		there, err := m.Exists(one[0].op.(Publisher).Publishes())
+		if err != nil {
+			return nil, err
+		}
+		if one[0].held = there; there {
+			held = append(held, one[0])
+		}
+	}
+	return held, nil
+}
