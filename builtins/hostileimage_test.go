@@ -47,6 +47,11 @@ func TestHostileImages(t *testing.T) {
 		{"of another link", func(img *kernel.Image) {
 			img.Port = &kernel.Port{LinkRef: img.Link, FDB: [][]byte{make([]byte, 12)}}
 		}},
+		{"of another link", func(img *kernel.Image) { img.FDB = [][]byte{append([]byte{7}, make([]byte, 11)...)} }},
+		{"has the altname", func(img *kernel.Image) { img.Altnames = []string{"a/b"} }},
+		{"-5 is no index", func(img *kernel.Image) {
+			img.Unheld = []kernel.Unheld{{Link: kernel.LinkRef{NS: img.Link.NS, Index: -5, Name: "x"}}}
+		}},
 		{"-5 is no index", func(img *kernel.Image) { img.Link.Index = -5 }},
 		{"no attribute at byte", func(img *kernel.Image) { img.Info = []byte{200, 0, 1, 0} }},
 		{"too many", func(img *kernel.Image) { img.Info = make([]byte, 1<<20) }},

@@ -45,6 +45,7 @@ var parts = []part{
 	{Leaving | Deleting | orphaning, givenGroups, "bridge mdb show"},
 	{Leaving | Deleting | orphaning, givenVLANs, "bridge vlan show dev %s"},
 	{Deleting, givenAttrs, "ip -d link show dev %s"},
+	{Deleting, givenPrograms, "bpftool net show dev %s"},
 	{Deleting, givenOffloads, "ethtool -k %s"},
 	{Deleting, givenQueues, "grep -r . /sys/class/net/%s/queues"},
 }
@@ -53,7 +54,7 @@ var parts = []part{
 type Unheld struct {
 	Link   LinkRef `json:"link"`
 	By     Taking  `json:"by"`
-	Losses []*Loss `json:"losses"`
+	Losses []Loss  `json:"losses"`
 }
 
 // Unheld is the Losses of what an image does not hold and a change would take from its link, and notes them in the image.
@@ -76,8 +77,8 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 		if u.Losses, err = m.unheld(u.Link, u.By); err != nil {
 			return err
 		}
-		for _, loss := range u.Losses {
-			errs = append(errs, loss)
+		for i := range u.Losses {
+			errs = append(errs, &u.Losses[i])
 		}
 		if u.Losses != nil {
 			img.Unheld = append(img.Unheld, u)
@@ -89,7 +90,7 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 // maxNamed bounds how many things of a kind a Loss names.
 const maxNamed = 8
 
-func (m *Machine) unheld(ref LinkRef, by Taking) (losses []*Loss, err error) {
+func (m *Machine) unheld(ref LinkRef, by Taking) (losses []Loss, err error) {
 	n, index, err := m.find(ref)
 	if err != nil {
 		return nil, fail(err, "save link", ref.Name, n)
@@ -113,7 +114,7 @@ func (m *Machine) unheld(ref LinkRef, by Taking) (losses []*Loss, err error) {
 				found = append(found[:maxNamed], fmt.Sprintf("%d more", more))
 			}
 			show := strings.ReplaceAll(p.show, "%s", ref.Name)
-			losses = append(losses, &Loss{What: strings.Join(found, ", ") + " of link " + ref.Name + " in " + ref.NS.String(),
+			losses = append(losses, Loss{What: strings.Join(found, ", ") + " of link " + ref.Name + " in " + ref.NS.String(),
 				Why: "the kernel drops it, and it is not made again", Hint: "`" + show + "` shows it"})
 		}
 	}
@@ -130,8 +131,8 @@ func (m *Machine) missingUnheld(all []Unheld) error {
 		}
 		errs = append(errs, err)
 		for _, was := range u.Losses {
-			if err == nil && !slices.ContainsFunc(have, func(l *Loss) bool { return l.What == was.What }) {
-				errs = append(errs, was)
+			if err == nil && !slices.ContainsFunc(have, func(l Loss) bool { return l.What == was.What }) {
+				errs = append(errs, &was)
 			}
 		}
 	}
