@@ -14,12 +14,13 @@ const most = 50_000_000
 // mostDigits is how long a number may be that is read: the time that it takes is quadratic.
 const mostDigits = 200_000
 
-// bounded are those of the language's own builtins that a script could keep busy for ever, with limits. What has none,
-// such as methods and operators, is left to the watch.
+// bounded are those of the language's own builtins that a script could keep busy for ever, with limits; see limits for
+// operators and methods. What has none is left to the watch: it sees what grows step by step.
 func bounded(s *Session) starlark.StringDict {
-	all := starlark.StringDict{"print": starlark.NewBuiltin("print", s.printBuiltin)}
+	all := starlark.StringDict{"print": starlark.NewBuiltin("print", s.printBuiltin), "getattr": starlark.NewBuiltin("getattr", limitedAttr)}
 	for names, check := range map[string]func(args ...starlark.Value) error{
-		"list tuple sorted reversed enumerate zip set dict any all min max bytes": countable,
+		"list tuple sorted reversed enumerate set dict any all min max bytes": countable,
+		"zip":      zippable,
 		"str repr": Writable,
 		"int":      readable,
 	} {
@@ -54,6 +55,23 @@ func countable(args ...starlark.Value) error {
 		}
 	}
 	return nil
+}
+
+func zippable(args ...starlark.Value) error {
+	rows := 0
+	for i, a := range args {
+		if n := starlark.Len(a); i == 0 || n < rows {
+			rows = n
+		}
+	}
+	return fits(max(rows, 0), uint64(len(args)), most, "elements")
+}
+
+func limitedAttr(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if len(args) > 0 {
+		args = append(starlark.Tuple{limitedText(args[0])}, args[1:]...)
+	}
+	return starlark.Universe["getattr"].(*starlark.Builtin).CallInternal(thread, args, kwargs)
 }
 
 func readable(args ...starlark.Value) error {

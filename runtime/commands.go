@@ -112,7 +112,7 @@ func (r *REPL) help(topic string) {
 	if text == "" {
 		var all []string
 		for n := range r.in.globals {
-			if n != lastValue {
+			if n != lastValue && !strings.HasPrefix(n, mark) {
 				all = append(all, n)
 			}
 		}

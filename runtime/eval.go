@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"strings"
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
@@ -125,7 +126,7 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 	if c.prog, err = starlark.FileProgram(f, known); err != nil {
 		names := map[string]bool{}
 		for n := range in.globals {
-			names[n] = n != lastValue
+			names[n] = n != lastValue && !strings.HasPrefix(n, mark)
 		}
 		return c, syntaxError(err, name, text, names)
 	}
@@ -164,7 +165,7 @@ func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error
 			expr = true
 		}
 	}
-	return f, expr, nil
+	return limit(f), expr, nil
 }
 
 // undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.

@@ -63,7 +63,7 @@ func (voc *Vocabulary) Parse(name string, src []byte) (*Program, error) {
 		return nil, err
 	}
 	names := voc.Predeclared()
-	prog, err := starlark.FileProgram(f, func(n string) bool { return names[n] })
+	prog, err := starlark.FileProgram(limit(f), func(n string) bool { return names[n] || limits.Has(n) })
 	if err != nil {
 		return nil, syntaxError(err, name, text, names)
 	}

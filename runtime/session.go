@@ -126,6 +126,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 		return nil, err
 	}
 	s.globals = o.Vocabulary.globals(s)
+	maps.Copy(s.globals, limits)
 	args := make([]starlark.Value, len(o.Args))
 	for i, a := range o.Args {
 		args[i] = starlark.String(a)
