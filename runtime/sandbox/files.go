@@ -52,7 +52,8 @@ func openTrees(folders []string, set uint64, idmap int) (trees []tree, err error
 		}
 		if idmap >= 0 {
 			// A file system that cannot do this, such as overlayfs, shows what everybody may read.
-			_ = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(idmap)})
+			moved := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(idmap)}
+			_ = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, moved)
 		}
 	}
 	return trees, nil
@@ -118,10 +119,10 @@ func ancestors(path string) func(yield func(string) bool) {
 	}
 }
 
-// seclude gives the calling thread, which must be locked and never be unlocked, the mounts of a sandbox that root starts: the
-// machine's files are read-only, /run, /tmp and /dev/shm are the sandbox's own, and the given folders are seen, where root's files
-// are its root's. No more can be done to them in the sandbox, since they are there before its user namespace is
-// (mount_namespaces(7)).
+// seclude gives the calling thread, which must be one of onThread's, the mounts of a sandbox that root starts: the
+// machine's files are read-only, /run, /tmp and /dev/shm are the sandbox's own, and the given folders are seen, where
+// root's files are its root's. No more can be done to them in the sandbox, since they are there before its user namespace
+// is (mount_namespaces(7)).
 func seclude(ids *unused, folders []string) error {
 	// Without it, as where this process is traced, the folders show what everybody may read.
 	idmap := -1
@@ -164,8 +165,8 @@ func seclude(ids *unused, folders []string) error {
 	return unix.Chdir("/")
 }
 
-// readOnly makes all mounts read-only but those that the sandbox will mount itself: the kernel lets it have no more of them than it
-// sees.
+// readOnly makes all mounts read-only but those that the sandbox will mount itself: the kernel lets it have no more of them
+// than it sees.
 func readOnly() error {
 	set := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
 	var open []string

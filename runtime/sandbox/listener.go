@@ -134,8 +134,8 @@ func (l *Listener) Accept() (*net.UnixConn, error) {
 	}
 }
 
-// ours reports whether an id is this user's or, for root, that of root in its sandboxes. The user is root in the sandbox, and nobody
-// else is.
+// ours reports whether an id is this user's or, for root, that of root in its sandboxes. The user is root in the sandbox,
+// and nobody else is.
 func ours(uid uint32) bool {
 	u := unusedIDs()
 	return int(uid) == os.Geteuid() || u != nil && int(uid) == u.uids.HostID

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -124,16 +123,12 @@ func start(cmd *exec.Cmd, nobody *unused, folders []string) error {
 	if nobody == nil {
 		return refusal("start it", cmd.Start())
 	}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends, and its mounts are the sandbox's alone
-		err := seclude(nobody, folders)
-		if err == nil {
-			err = refusal("start it", cmd.Start())
+	return onThread(func() error {
+		if err := seclude(nobody, folders); err != nil {
+			return err
 		}
-		done <- err
-	}()
-	return <-done
+		return refusal("start it", cmd.Start())
+	})
 }
 
 // Pid is the sandbox's first process, as this one sees it. It is nobody else's until Wait.

@@ -59,21 +59,21 @@ func (u *unused) attributes(a *syscall.SysProcAttr) {
 }
 
 // unusedNamespace is a user namespace with these ids. It is made once, by a process that is stopped before its first instruction.
-var unusedNamespace = sync.OnceValues(func() (*os.File, error) {
-	runtime.LockOSThread() // which traces the process
-	defer runtime.UnlockOSThread()
-	a := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, Ptrace: true, Pdeathsig: syscall.SIGKILL}
-	unusedIDs().attributes(a)
-	p, err := os.StartProcess("/proc/self/exe", []string{"nsscript"}, &os.ProcAttr{Sys: a})
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", p.Pid))
-	if e := p.Kill(); e != nil {
-		return nil, errors.Join(err, e)
-	}
-	_, e := p.Wait()
-	return f, errors.Join(err, e)
+var unusedNamespace = sync.OnceValues(func() (f *os.File, err error) {
+	return f, onThread(func() error { // which traces the process
+		a := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, Ptrace: true, Pdeathsig: syscall.SIGKILL}
+		unusedIDs().attributes(a)
+		p, err := os.StartProcess("/proc/self/exe", []string{"nsscript"}, &os.ProcAttr{Sys: a})
+		if err != nil {
+			return err
+		}
+		f, err = os.Open(fmt.Sprintf("/proc/%d/ns/user", p.Pid))
+		if e := p.Kill(); e != nil {
+			return errors.Join(err, e)
+		}
+		_, e := p.Wait()
+		return errors.Join(err, e)
+	})
 })
 
 // asRootOf calls fn with the effective user id that root has in its sandboxes: as whom they know who may reach them.
@@ -81,14 +81,20 @@ func asRootOf(u *unused, fn func() error) error {
 	if u == nil {
 		return fn()
 	}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends as who it became
+	return onThread(func() error {
 		_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), uintptr(u.uids.HostID), ^uintptr(0))
 		if errno != 0 {
-			done <- fmt.Errorf("become user %d: %w", u.uids.HostID, errno)
-			return
+			return fmt.Errorf("become user %d: %w", u.uids.HostID, errno)
 		}
+		return fn()
+	})
+}
+
+// onThread calls fn on a thread of its own, which ends then, whatever it became.
+func onThread(fn func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
 		done <- fn()
 	}()
 	return <-done
