@@ -63,13 +63,13 @@ var acts = map[string]func(w *madeWorld) act{
 		})
 	},
 	"link set netns": func(w *madeWorld) act {
-		name, back := w.pick(w.links...), w.chance(4)
+		name, back, as := w.pick(w.links...), w.chance(4), w.pick("", "", "renamed", "x0", "m1")
 		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op {
 			to := e.away
 			if back {
 				to = e.in
 			}
-			return &moveLink{From: l, To: kernel.LinkRef{NS: to.Ref()}}
+			return &moveLink{From: l, To: kernel.LinkRef{NS: to.Ref(), Name: as}}
 		})
 	},
 	"addr add": func(w *madeWorld) act {

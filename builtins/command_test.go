@@ -27,7 +27,7 @@ br = bridge(m, name = "br0", ports = [b, c], addrs = ["10.2.0.1/24"], mac = "02:
 b.set(master = False, mtu = 1400)
 j.set(name = "renamed", alias = "it's \"here\" $HOME", txqlen = 50, group = 3, mac = "02:00:00:00:00:08")
 j.set(ns = host)
-k.set(ns = m, up = True)
+k.set(ns = m, name = "k1", up = True)
 addr(a, "10.3.0.1/32", peer = "10.3.0.2/32")
 addr(a, "fd01::1/64", dad = True).delete()
 gone = addr(a, "10.4.0.1/32", peer = "10.4.0.2/32")

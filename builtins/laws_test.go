@@ -77,6 +77,13 @@ func laws() []law {
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref()}}
 		}},
+		{"link set netns, name", func(t *testing.T, m *kernel.Machine) runtime.Op {
+			n, err := m.OpenName("lawns")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref(), Name: "renamed"}}
+		}},
 		{"addr add", func(t *testing.T, m *kernel.Machine) runtime.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
 		}},

@@ -12,7 +12,7 @@ import (
 )
 
 var setDecl = runtime.Change("link.set", "link",
-	"Changes the link, in the words of `ip link set`, in this order: down, ns, name, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
+	"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
 
 type setArgs struct {
 	Link   linkArg      `arg:"link" doc:"the link"`
@@ -47,7 +47,11 @@ func (a *masterArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	link := &linkValue{tx.View, a.Link.LinkRef}
 	if a.NS != nil && a.NS.Cookie != link.current().NS.Cookie {
-		if err := tx.Apply(&moveLink{From: link.current(), To: kernel.LinkRef{NS: a.NS.NSRef}}); err != nil {
+		to := kernel.LinkRef{NS: a.NS.NSRef}
+		if a.Name != nil {
+			to.Name, a.Name = string(*a.Name), nil // the old name may be another's there
+		}
+		if err := tx.Apply(&moveLink{From: link.current(), To: to}); err != nil {
 			return nil, err
 		}
 	}

@@ -2,13 +2,14 @@ package builtins
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// moveLink moves a link to another namespace.
+// moveLink moves a link to another namespace, and may give it another name there.
 type moveLink struct {
 	From   kernel.LinkRef  `json:"from"`
 	To     kernel.LinkRef  `json:"to"`
@@ -22,11 +23,16 @@ type moveLink struct {
 
 func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
-	return in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
+	cmd := in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)
+	if o.renames() {
+		cmd += " name " + o.To.Name
+	}
+	return cmd
 }
 func (o *moveLink) Claims() []runtime.Claim {
 	return append(claims(o.From, slices.Concat(o.Above, o.Gone, o.Others)...), runtime.ClaimLink(o.To))
 }
+func (o *moveLink) renames() bool                    { return o.To.Name != "" && o.To.Name != o.From.Name }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
 func (o *moveLink) Wholly(whole bool)                { o.whole = whole }
 
@@ -44,7 +50,17 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	o.To.Name, o.To.Index = o.From.Name, o.From.Index
+	o.To.Index = o.From.Index
+	if o.renames() {
+		if err := m.CheckName(o.To); err != nil {
+			if k := new(kernel.Error); errors.As(err, &k) {
+				k.Op, k.Object, k.NS = "move link", o.From.Name+" to "+o.To.NS.String()+" as "+o.To.Name, o.From.NS.String()
+			}
+			return err
+		}
+	} else {
+		o.To.Name = o.From.Name
+	}
 	if o.From.NS.Cookie != o.To.NS.Cookie {
 		if o.To.Index, err = dst.KeepIndex(o.To.Index); err != nil {
 			return err
@@ -73,7 +89,26 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 		m.Unheld(o.Image, kernel.Moving))
 }
 
-func (o *moveLink) Do(m *kernel.Machine) error { return m.MoveLink(o.From, o.To.NS, o.To.Index) }
+func (o *moveLink) Do(m *kernel.Machine) error {
+	name := ""
+	if o.renames() {
+		name = o.To.Name
+	}
+	return m.MoveLink(o.From, o.To.NS, o.To.Index, name)
+}
+
+// oldName is the name that the link is given back; empty when that was not changed, or somebody else has changed it since.
+func (o *moveLink) oldName(m *kernel.Machine) (name string, foreign error) {
+	l, err := m.Read(o.To)
+	switch {
+	case !o.renames():
+		return "", nil
+	case err == nil && l.Name != o.From.Name && l.Name != o.To.Name:
+		return "", &kernel.Error{Op: "restore name of link", Object: l.Name, NS: l.NS.String(),
+			Err: fmt.Errorf("it was %s, was set to %s: %w", o.From.Name, o.To.Name, kernel.ErrDiverged)}
+	}
+	return o.From.Name, nil
+}
 
 func (o *moveLink) Undo(m *kernel.Machine) error {
 	if o.Image == nil {
@@ -82,9 +117,10 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if err := m.Strayed(o.From, o.To); err != nil {
 		return err
 	}
+	name, foreign := o.oldName(m)
 	switch {
 	case m.At(o.To):
-		if err := m.MoveLink(o.To, o.From.NS, o.From.Index); err != nil {
+		if err := m.MoveLink(o.To, o.From.NS, o.From.Index, name); err != nil {
 			return err
 		}
 		fallthrough
@@ -93,9 +129,12 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	case m.Elsewhere(o.To):
 		return &kernel.Error{Op: "move link", Object: o.From.Name + " back from " + o.To.NS.String(), Err: errors.New("it was moved on, and has not come back")}
 	}
-	img := o.Image
+	img := o.Image.Clone()
+	if name == "" && !o.whole || foreign != nil {
+		delete(img.Attrs, "name")
+	}
 	if !o.whole {
-		img = img.Clone().Stake("up", "master") // the rest of it is nobody's doing, or somebody else's
+		img.Stake("up", "master", "name") // the rest of it is nobody's doing, or somebody else's
 	}
 	err := m.Restore(img)
 	if err == nil {
@@ -104,5 +143,5 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if errors.Is(err, kernel.ErrGone) {
 		err = nil
 	}
-	return errors.Join(err, m.Missing(o.Gone, kernel.Moved), restoreAll(m, append(o.Above, o.Others...)))
+	return errors.Join(foreign, err, m.Missing(o.Gone, kernel.Moved), restoreAll(m, append(o.Above, o.Others...)))
 }

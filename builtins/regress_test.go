@@ -55,6 +55,12 @@ func move(e *env) runtime.Op {
 	})(e)
 }
 
+func moveAs(name string) act {
+	return onLink("m0", func(e *env, l kernel.LinkRef) runtime.Op {
+		return &moveLink{From: l, To: kernel.LinkRef{NS: e.away.Ref(), Name: name}}
+	})
+}
+
 func writing(key, value string) act {
 	return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: key, Value: value} }
 }
@@ -147,6 +153,11 @@ var wider = []struct {
 	{"deleted link whose other end is a port", "link add b0 type bridge; link set b0 addrgenmode none up; link add p0 address 02:00:00:00:00:99 type veth peer name p1; link set p0 master b0; " + pair + "link set m1 master b0", []act{deletion("m0")}, false},
 	{"move", much, []act{move}, false},
 	{"move of a port", bridged, []act{move}, false},
+	{"move to another name", much, []act{moveAs("renamed")}, false},
+	{"move to another name, where the old one is another's", much + "; link add o0 type veth peer name m0 netns AWAY", []act{moveAs("renamed")}, false},
+	{"move to another name, which is another's here", much, []act{moveAs("m1")}, false},
+	{"move to another name, and changes there", much, []act{moveAs("renamed"), settingOf("renamed", "name", "again"), settingOf("again", "mtu", "1300")}, false},
+	{"move to a name that is another's", much + "; link add o0 type veth peer name o1 netns AWAY", []act{moveAs("o1")}, true},
 	{"move of one end away from the other, and changes there", much, []act{move, settingOf("m0", "mtu", "1300"), settingOf("m0", "up", "on"), addition("m0", "10.9.0.1/24")}, false},
 	{"mtu of a macvlan with its link's", much + "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad; addr add 10.3.0.1/24 dev v0", []act{settingOf("m0", "mtu", "1000")}, false},
 	{"mtu of a macvlan over a bridge with that of a port", bridged + "link add v0 link b0 type macvlan; link set v0 addrgenmode none up; addr add fd03::1/64 dev v0 nodad", []act{settingOf("m0", "mtu", "1000")}, false},

@@ -28,7 +28,7 @@ func TestAbove(t *testing.T) {
 		nstest.IP(t, "link", "add", link, "link", "m0", "type", "macvlan")
 		l, err := other.Host().Link(link)
 		if err == nil {
-			err = other.MoveLink(l.LinkRef, n.Ref(), l.Index)
+			err = other.MoveLink(l.LinkRef, n.Ref(), l.Index, "")
 		}
 		if err != nil {
 			t.Fatal(err)

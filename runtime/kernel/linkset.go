@@ -97,9 +97,9 @@ func (l *Link) Attr(attr string) string {
 	return "off"
 }
 
-// MoveLink moves a link to another namespace, under an index that is free there. The kernel drops its addresses,
-// routes and state on the way.
-func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int) error {
+// MoveLink moves a link to another namespace, under an index that is free there, and gives it another name on the way unless
+// that is empty. The kernel drops its addresses, routes and state.
+func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int, name string) error {
 	n, at, err := m.find(ref)
 	if err != nil {
 		return fail(err, "move link", ref.Name, n)
@@ -114,9 +114,18 @@ func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int) error {
 	if index != at {
 		parts = append(parts, nl.NewRtAttr(unix.IFLA_NEW_IFINDEX, nl.Uint32Attr(uint32(index))))
 	}
-	if err := n.do(unix.RTM_NEWLINK, 0, parts...); err != nil {
-		return fail(err, "move link", ref.Name+" to "+dst.Name(), n)
+	if name != "" {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	}
-	m.Moved(Object{n.ref.Cookie, at}, Object{dst.ref.Cookie, index})
+	if err := n.do(unix.RTM_NEWLINK, 0, parts...); err != nil {
+		err = fail(err, "move link", ref.Name+" to "+dst.Name(), n)
+		if name == "" || dst.IndexFree(index) {
+			return err
+		}
+		// Its old name was free there, and the new one somebody else's by then.
+		m.Moved(m.where(ref.Object()), Object{Cookie: dst.ref.Cookie, Index: index})
+		return Partly(err)
+	}
+	m.Moved(m.where(ref.Object()), Object{Cookie: dst.ref.Cookie, Index: index})
 	return nil
 }
