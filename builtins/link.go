@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -15,15 +16,25 @@ type linkValue struct {
 	ref kernel.LinkRef
 }
 
-var _ starlark.HasAttrs = (*linkValue)(nil)
+var (
+	_ starlark.HasAttrs   = (*linkValue)(nil)
+	_ starlark.Comparable = (*linkValue)(nil)
+)
 
 func (l *linkValue) Freeze()                                  {}
 func (l *linkValue) Truth() starlark.Bool                     { return true }
 func (l *linkValue) String() string                           { return l.current().Name }
 func (l *linkValue) Type() string                             { return "link" }
-func (l *linkValue) Hash() (uint32, error)                    { return uint32(l.ref.Index), nil }
+func (l *linkValue) Hash() (uint32, error)                    { return l.identity().Hash(), nil }
 func (l *linkValue) Attr(name string) (starlark.Value, error) { return l.v.Attr("link", l, name) }
 func (l *linkValue) AttrNames() []string                      { return l.v.AttrNames("link") }
+
+// CompareSameType makes two values of one link equal.
+func (l *linkValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
+	return equal(op, "link", l.identity() == other.(*linkValue).identity())
+}
+
+func (l *linkValue) identity() kernel.Object { return l.v.Machine().Identity(l.ref.Object()) }
 
 // current is where the link is and what it is called now.
 func (l *linkValue) current() kernel.LinkRef { return l.v.Machine().Current(l.ref) }
@@ -62,7 +73,7 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 			if l.Master == 0 {
 				return starlark.None, nil
 			}
-			br, err := v.Machine().Read(kernel.LinkRef{NS: l.NS, Index: l.Master})
+			br, err := v.Machine().Beside(l, l.Master)
 			if err != nil {
 				return nil, err
 			}

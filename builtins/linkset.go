@@ -271,7 +271,7 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Ab
 		if index == 0 {
 			continue
 		}
-		br, err := m.Read(kernel.LinkRef{NS: l.NS, Index: index})
+		br, err := m.Beside(l, index)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -19,15 +20,23 @@ type nsValue struct {
 	ref kernel.NSRef
 }
 
-var _ starlark.HasAttrs = (*nsValue)(nil)
+var (
+	_ starlark.HasAttrs   = (*nsValue)(nil)
+	_ starlark.Comparable = (*nsValue)(nil)
+)
 
 func (n *nsValue) Freeze()                                  {}
 func (n *nsValue) Truth() starlark.Bool                     { return true }
 func (n *nsValue) String() string                           { return n.ref.String() }
 func (n *nsValue) Type() string                             { return "namespace" }
-func (n *nsValue) Hash() (uint32, error)                    { return uint32(n.ref.Cookie), nil }
+func (n *nsValue) Hash() (uint32, error)                    { return n.ref.Object().Hash(), nil }
 func (n *nsValue) Attr(name string) (starlark.Value, error) { return n.v.Attr("namespace", n, name) }
 func (n *nsValue) AttrNames() []string                      { return n.v.AttrNames("namespace") }
+
+// CompareSameType makes two values of one namespace equal, whatever name it was reached by.
+func (n *nsValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
+	return equal(op, "namespace", n.ref.Object() == other.(*nsValue).ref.Object())
+}
 
 func (n *nsValue) open() (*kernel.Namespace, error) {
 	if err := n.v.Reachable(n.ref); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -18,6 +19,17 @@ import (
 
 func want(what string, v starlark.Value) error {
 	return fmt.Errorf("got %s, want %s", v.Type(), what)
+}
+
+// equal answers a comparison of two values that have an identity and no order.
+func equal(op syntax.Token, typ string, same bool) (bool, error) {
+	switch op {
+	case syntax.EQL:
+		return same, nil
+	case syntax.NEQ:
+		return !same, nil
+	}
+	return false, fmt.Errorf("%s %s %s not implemented", typ, op, typ)
 }
 
 // nsArg is a namespace, given as itself or by its name.

@@ -46,7 +46,7 @@ func (a *Above) Images(l *Link, e Event) (gone, changed []*Image, err error) {
 	}
 	save := func(n *Namespace, index int, attrs ...string) (*Image, error) {
 		a.m.open[n.ref.Cookie] = n
-		img, err := a.m.Image(LinkRef{NS: n.ref, Index: index})
+		img, err := a.m.Image(n.at(index))
 		if errors.Is(err, ErrGone) {
 			return nil, nil // since it was found
 		} else if err != nil {
@@ -62,7 +62,7 @@ func (a *Above) Images(l *Link, e Event) (gone, changed []*Image, err error) {
 	for below := []lower{{l.LinkRef, e}}; len(below) > 0; below = below[1:] {
 		at := below[0]
 		err := a.find(at.LinkRef, func(n *Namespace, u upperLink) error {
-			o := Object{n.ref.Cookie, u.index}
+			o := n.at(u.index).Object()
 			if seen[o] {
 				return nil
 			}
@@ -76,7 +76,7 @@ func (a *Above) Images(l *Link, e Event) (gone, changed []*Image, err error) {
 			default:
 				changed, below = append(changed, img), append(below, lower{img.Link, Changed})
 			}
-			o.Index = u.master
+			o = n.at(u.master).Object()
 			if u.master == 0 || seen[o] {
 				return nil
 			}

@@ -141,7 +141,7 @@ func (m *Machine) Restore(img *Image) error {
 	var errs []error
 	if master, err := strconv.Atoi(img.Attrs["master"]); err == nil && master > 0 && n.IndexFree(master) {
 		img = img.Clone()
-		if img.Port = nil; m.own[Object{n.ref.Cookie, master}] {
+		if img.Port = nil; m.own[n.at(master).Object()] {
 			img.Attrs["master"] = "0"
 		} else {
 			errs = append(errs, fmt.Errorf("the bridge that it was a port of has gone: %w", ErrDiverged))

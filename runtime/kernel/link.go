@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -17,6 +18,7 @@ import (
 type LinkRef struct {
 	NS    NSRef  `json:"ns"`
 	Index int    `json:"index"`
+	Gen   int    `json:"gen,omitempty"` // how many links had the index before it that the run moved away
 	Name  string `json:"name"`
 }
 
@@ -24,7 +26,7 @@ type LinkRef struct {
 const loopback = 1
 
 // Object is the link's identity.
-func (r LinkRef) Object() Object { return Object{r.NS.Cookie, r.Index} }
+func (r LinkRef) Object() Object { return Object{r.NS.Cookie, r.Index, r.Gen} }
 
 func (r LinkRef) String() string { return r.Name }
 
@@ -47,7 +49,7 @@ func (n *Namespace) FreeIndex() (int, error) {
 		} else {
 			index = lowIndex + rand.IntN(1<<30-lowIndex)
 		}
-		if o := (Object{n.ref.Cookie, index}); n.m.used[o] {
+		if o := (Object{Cookie: n.ref.Cookie, Index: index}); n.m.used[o] {
 			continue
 		} else if n.m.used[o] = true; n.alone {
 			return index, nil
@@ -63,7 +65,7 @@ func (n *Namespace) FreeIndex() (int, error) {
 
 // KeepIndex is the index itself, when no link of the namespace has it or had it in this run, and another one otherwise.
 func (n *Namespace) KeepIndex(index int) (int, error) {
-	if !n.m.used[Object{n.ref.Cookie, index}] && n.IndexFree(index) {
+	if !n.m.used[Object{Cookie: n.ref.Cookie, Index: index}] && n.IndexFree(index) {
 		return index, nil
 	}
 	return n.FreeIndex()
@@ -240,6 +242,15 @@ func (m *Machine) Read(ref LinkRef) (*Link, error) {
 	return l, nil
 }
 
+// Beside reads the link that has an index in the namespace of another one: its master, in the kernel's word.
+func (m *Machine) Beside(l *Link, index int) (*Link, error) {
+	n, err := m.Namespace(l.NS)
+	if err == nil {
+		l, err = n.linkByIndex(index)
+	}
+	return l, fail(err, "read link", "with index "+strconv.Itoa(index), n)
+}
+
 // Current is the reference to a link brought up to date: where it is and what it is called now. A link that is gone
 // keeps its old one.
 func (m *Machine) Current(ref LinkRef) LinkRef {
@@ -299,10 +310,11 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 	}
 	a := l.Attrs()
 	link := &Link{
-		LinkRef: LinkRef{NS: n.ref, Index: a.Index, Name: a.Name},
+		LinkRef: n.at(a.Index),
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
 		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
+	link.Name = a.Name
 	if a.Flags&net.FlagLoopback != 0 {
 		link.Kind = "loopback"
 	}

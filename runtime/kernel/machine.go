@@ -19,6 +19,7 @@ type Machine struct {
 	open      map[uint64]*Namespace
 	closed    map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
 	moved     map[Object]Object  // where a link is now that an older reference puts elsewhere
+	first     map[Object]Object  // what a link was before it was moved anywhere
 	home      map[Object]bool    // what links were until they were brought back
 	own       map[Object]bool    // what the changes made that are being undone
 	used      map[Object]bool    // what no other link is to be, for a reference would mean both
@@ -42,10 +43,16 @@ type Machine struct {
 	shared     bool // whether the netns folder is known to be a shared mount point
 }
 
-// An Object is the identity of a namespace (Index 0) or of a link in it.
+// An Object is the identity of a namespace (Index 0) or of a link in it. Gen is that of LinkRef.
 type Object struct {
 	Cookie uint64
 	Index  int
+	Gen    int
+}
+
+// Hash is the same for the same object.
+func (o Object) Hash() uint32 {
+	return uint32(o.Cookie)*31 + uint32(o.Index)*7 + uint32(o.Gen)
 }
 
 // Open opens the namespace that the calling process is in as the host.
@@ -56,7 +63,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, herds: map[string][]*initHerd{},
 		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -127,6 +134,7 @@ func (m *Machine) Moved(from, to Object) {
 		return
 	}
 	m.used[from], m.used[to] = true, true
+	m.first[to] = m.Identity(from)
 	m.moved[from] = to
 	if !m.home[to] {
 		delete(m.moved, to)
@@ -143,6 +151,26 @@ func (m *Machine) movedTo(o Object) bool {
 	return false
 }
 
+// at refers to the link that has an index in the namespace now: it is none of those that were moved away from there, whose
+// references lead on.
+func (n *Namespace) at(index int) LinkRef {
+	ref := LinkRef{NS: n.ref, Index: index}
+	for {
+		if _, left := n.m.moved[ref.Object()]; !left {
+			return ref
+		}
+		ref.Gen++
+	}
+}
+
+// Identity is the same for all references to a link, wherever it was moved.
+func (m *Machine) Identity(o Object) Object {
+	if first, ok := m.first[o]; ok {
+		return first
+	}
+	return o
+}
+
 // Returned notes that a link that had been moved is back. What it was where it had been is undone with that: Restore makes it
 // that no more.
 func (m *Machine) Returned(from, to Object) {
@@ -153,7 +181,7 @@ func (m *Machine) Returned(from, to Object) {
 // Elsewhere reports whether a link was moved on from where the reference puts it, and not brought back from there.
 func (m *Machine) Elsewhere(ref LinkRef) bool {
 	n, index, err := m.find(ref)
-	return err == nil && Object{n.ref.Cookie, index} != ref.Object() && !m.home[ref.Object()] && !n.IndexFree(index)
+	return err == nil && m.where(ref.Object()) != ref.Object() && !m.home[ref.Object()] && !n.IndexFree(index)
 }
 
 // Own notes that a change made something which is being undone: nobody misses it who had to do with it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -241,9 +242,9 @@ func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
 			return nil, fail(err, "look up route", hop.Via.String(), n)
 		}
 		for _, way := range ways {
-			l, err := m.Read(LinkRef{NS: n.ref, Index: way.LinkIndex})
+			l, err := n.linkByIndex(way.LinkIndex)
 			if err != nil {
-				return nil, err
+				return nil, fail(err, "read link", "with index "+strconv.Itoa(way.LinkIndex), n)
 			}
 			over = append(over, l.LinkRef)
 		}

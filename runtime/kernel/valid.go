@@ -48,6 +48,9 @@ func (r LinkRef) Valid() error {
 	if err := validIndex(r.Index); err != nil {
 		return err
 	}
+	if r.Gen < 0 {
+		return fmt.Errorf("%d links cannot have been moved away", r.Gen)
+	}
 	return validDevName(r.Name)
 }
 
