@@ -46,7 +46,11 @@ type Mover interface {
 type Publisher interface{ Publishes() kernel.NSRef }
 
 // An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
-type Unpublisher interface{ Unpublishes() kernel.NSRef }
+type Unpublisher interface {
+	Unpublishes() kernel.NSRef
+	// Last reports whether the namespace has no other name, and so ends with this one.
+	Last() bool
+}
 
 // A Checkable is an op, or a part of one, that can tell what in it is not as nsscript writes it. It is asked before the op
 // is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held to that.

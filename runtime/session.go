@@ -303,7 +303,7 @@ func (s *Session) remember(c change) {
 			s.born[o] = at
 		}
 	}
-	if u, ok := c.op.(Unpublisher); ok {
+	if u, ok := c.op.(Unpublisher); ok && u.Last() {
 		s.deleted[u.Unpublishes().Object()] = at
 	}
 	if mover, ok := c.op.(Mover); ok {

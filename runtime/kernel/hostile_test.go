@@ -136,7 +136,7 @@ func TestRepublish(t *testing.T) {
 		if err := errors.Join(m.netnsFolder(), m.Pin(ref), os.WriteFile(ref.Path, []byte(file), 0o444)); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Republish(ref); ours != (err == nil) || !ours && !errors.Is(err, ErrDiverged) {
+		if err := m.Republish(ref, false); ours != (err == nil) || !ours && !errors.Is(err, ErrDiverged) {
 			t.Errorf("over %q: %v", file, err)
 		}
 		if ours {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -138,6 +139,41 @@ func (m *Machine) OpenName(name string) (*Namespace, error) {
 		return nil, &Error{Op: "open namespace", Object: name, Err: unix.ENOENT, Hint: "`ip netns list` shows the namespaces that have a name"}
 	}
 	return n, err
+}
+
+// Named is the reference to a namespace by a name that `ip netns` knows it by. It may have others.
+func (m *Machine) Named(name string) (NSRef, error) {
+	n, err := m.OpenName(name)
+	if err != nil {
+		return NSRef{}, err
+	}
+	if path := netnsDir + "/" + name; n.ref.Path != path {
+		return NSRef{Cookie: n.ref.Cookie, Name: name, Path: path}, nil
+	}
+	return n.ref, nil
+}
+
+// OtherName is a name in /run/netns that a namespace has beside the reference's, or "host"; empty when it has none.
+func (m *Machine) OtherName(ref NSRef) (string, error) {
+	n, err := m.Namespace(ref)
+	if err != nil || n.base {
+		return ref.String(), err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(n.fd), &st); err != nil {
+		return "", fail(err, "find names of namespace", ref.Name, nil)
+	}
+	all, err := os.ReadDir(netnsDir)
+	if err != nil {
+		return "", fail(err, "find names of namespace", ref.Name, nil)
+	}
+	for _, file := range all {
+		var other unix.Stat_t
+		if unix.Stat(netnsDir+"/"+file.Name(), &other) == nil && file.Name() != ref.Name && other.Dev == st.Dev && other.Ino == st.Ino {
+			return file.Name(), nil
+		}
+	}
+	return "", nil
 }
 
 // OpenPID opens the namespace that a process is in.

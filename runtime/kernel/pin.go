@@ -82,6 +82,12 @@ func (m *Machine) pinned(ref NSRef) *Namespace {
 	return n
 }
 
+// Pinned reports whether a namespace is held by a pin.
+func (m *Machine) Pinned(ref NSRef) bool {
+	cookie, err := m.cookieAt(pinPath(ref))
+	return err == nil && cookie == ref.Cookie
+}
+
 // removePin removes what a pin was mounted on, or was to be.
 func removePin(ref NSRef) error {
 	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil && !errors.Is(err, unix.ENOENT) {
@@ -106,13 +112,16 @@ func (m *Machine) At(ref LinkRef) bool {
 	return err == nil && !n.IndexFree(ref.Index)
 }
 
-// Republish gives a pinned namespace its name back; one that was never pinned has its name still.
-func (m *Machine) Republish(ref NSRef) error {
+// Republish gives a pinned namespace its name back; one that was never pinned has its name still. The pin goes with that,
+// unless an older deletion of another of its names holds the namespace by it.
+func (m *Machine) Republish(ref NSRef, held bool) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "restore namespace", ref.Name, nil)
 	}
 	n := m.pinned(ref)
-	if n == nil {
+	if n == nil && held {
+		return nil
+	} else if n == nil {
 		return removePin(ref)
 	}
 	if cookie, err := m.cookieAt(ref.Path); err == nil {
@@ -134,6 +143,9 @@ func (m *Machine) Republish(ref NSRef) error {
 		return err
 	}
 	failpoint.Hit("pin: name given back")
+	if held {
+		return nil
+	}
 	_, err := m.Unpin(ref)
 	return err
 }
