@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 
 	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
@@ -116,13 +117,15 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 // addRoute adds a route.
 type addRoute struct {
 	kernel.Route
-	Over []kernel.LinkRef `json:"over,omitempty"`
+	Links []kernel.LinkRef `json:"over,omitempty"` // that it goes over
+
+	under bool // older changes of the run found a route in its place
 }
 
 func (o *addRoute) Kind() string             { return "route add" }
 func (o *addRoute) Command() string          { return routeCommand("add", o.Route) }
 func (o *addRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
-func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Over) }
+func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Links) }
 
 // routeClaims are a route and the links that it goes over: with one of those the kernel may drop it.
 func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
@@ -142,7 +145,7 @@ func (o *addRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 	if err := m.CheckRoute(o.Route); err != nil {
 		return err
 	}
-	o.Over, err = m.RouteLinks(o.Route)
+	o.Links, err = m.RouteLinks(o.Route)
 	return err
 }
 
@@ -152,9 +155,16 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 	err := m.DelRoute(o.Route)
 	if errors.Is(err, kernel.ErrGone) {
 		_, foreign, err := m.RouteThere(o.Route)
-		return divergedRoute(o.Route, foreign, err)
+		return divergedRoute(o.Route, foreign && !o.under, err)
 	}
 	return err
+}
+
+func (o *addRoute) Over(older runtime.Op) { o.under = o.under || foundRoute(older, o.Route) }
+
+// foundRoute reports whether an op found a route in the place of another one, over a link that it changed.
+func foundRoute(op runtime.Op, r kernel.Route) bool {
+	return slices.ContainsFunc(saved(op), func(img *kernel.Image) bool { return img.Link.NS.Cookie == r.NS.Cookie && img.HasPlace(r) })
 }
 
 // divergedRoute is the error of an undoing that found a route of somebody else's in the place of one that it is about.
@@ -251,14 +261,16 @@ func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 // delRoute deletes a route that this lab added, and that undoing the lab deletes.
 type delRoute struct {
 	kernel.Route
-	Over []kernel.LinkRef `json:"over,omitempty"`
-	Loss *kernel.Loss     `json:"loss,omitempty"` // the route, when it could not be added again
+	Links []kernel.LinkRef `json:"over,omitempty"` // that it goes over
+	Loss  *kernel.Loss     `json:"loss,omitempty"` // the route, when it could not be added again
+
+	under bool // older changes of the run found another route in its place
 }
 
 func (o *delRoute) Kind() string               { return "route del" }
 func (o *delRoute) Command() string            { return routeCommand("del", o.Route) }
 func (o *delRoute) Touches() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
-func (o *delRoute) Claims() []runtime.Claim    { return routeClaims(o.Route, o.Over) }
+func (o *delRoute) Claims() []runtime.Claim    { return routeClaims(o.Route, o.Links) }
 func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
 
 func (o *delRoute) Unmakes(older runtime.Op) bool {
@@ -270,7 +282,7 @@ func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 	if fresh {
 		return nil
 	}
-	if o.Over, err = m.RouteLinks(o.Route); err != nil {
+	if o.Links, err = m.RouteLinks(o.Route); err != nil {
 		return err
 	}
 	if o.Loss, err = m.FrailRoute(o.Route); o.Loss != nil {
@@ -282,10 +294,12 @@ func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 func (o *delRoute) Undo(m *kernel.Machine) error {
 	there, foreign, err := m.RouteThere(o.Route)
 	if there || foreign || err != nil { // there: the deletion did not happen
-		return divergedRoute(o.Route, foreign && !there, err)
+		return divergedRoute(o.Route, foreign && !there && !o.under, err)
 	}
 	if err = m.AddRoute(o.Route); o.Loss != nil && kernel.Refused(err) {
 		return o.Loss
 	}
 	return err
 }
+
+func (o *delRoute) Over(older runtime.Op) { o.under = o.under || foundRoute(older, o.Route) }

@@ -58,6 +58,14 @@ var found = []struct {
 		`netns_at(name = "IN").link("m1").set(ns = netns_at(name = "ONE"), name = "x0")`,
 		`netns_at(name = "IN").delete()`,
 		`veth(netns_at(name = "ONE"), netns_at(name = "ONE"), name = "x0", peer = "x1")`}},
+	{"a route is added in the place of one that went with its link", "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 up; addr add 10.1.0.5/24 dev m0; route add 10.50.0.0/24 dev m0", []string{
+		`netns("ONE")`,
+		`down(netns_at(name = "IN").link("m0"))`,
+		`veth(netns_at(name = "IN"), netns_at(name = "ONE"), name = "x0", peer = "x1", addrs = ("10.1.0.11/24", "10.1.0.12/24"))`,
+		`route(netns_at(name = "IN"), "10.50.0.0/24", via = "10.1.0.200")`}},
+	{"an mtu and the setting that it is written to", "link add m0 type veth peer name m1", []string{
+		`netns_at(name = "IN").link("m0").set(mtu = 1400)`,
+		`sysctl(netns_at(name = "IN"), "net/ipv6/conf/m0/mtu", 1300)`}},
 	{"a port is taken out of a bridge that is not there", "link add b0 address 02:00:00:00:00:b0 type bridge; link add p0 type veth peer name q0; link set p0 master b0", []string{
 		`p = netns_at(name = "IN").link("p0")`,
 		`netns_at(name = "IN").link("b0").delete()`,

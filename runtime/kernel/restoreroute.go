@@ -71,6 +71,16 @@ func placeOf(raw []byte) place {
 		attrNumber(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY), string(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))}
 }
 
+// HasPlace reports whether one of the image's routes has the destination, table and metric of another one.
+func (img *Image) HasPlace(r Route) bool {
+	dst := r.Dst.Masked()
+	return slices.ContainsFunc(img.Routes, func(raw []byte) bool {
+		p := placeOf(raw)
+		same := int(p.bits) == dst.Bits() && (p.family == unix.AF_INET) == dst.Addr().Is4() && (p.bits == 0 || p.dst == string(dst.Addr().AsSlice()))
+		return same && p.table == cmp.Or(r.Table, unix.RT_TABLE_MAIN) && (p.metric == r.Metric || p.family == unix.AF_INET6 && r.Metric == 0)
+	})
+}
+
 func routeOver(raw []byte, index int, addrs [][]byte) bool {
 	if attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
 		return true
