@@ -179,31 +179,35 @@ var wider = []struct {
 // TestRegress holds what was fixed, and what is known of the kernel.
 func TestRegress(t *testing.T) {
 	for _, r := range append(regressions, wider...) {
-		t.Run(r.name, func(t *testing.T) {
-			w := &madeWorld{}
-			for _, line := range strings.Split(r.world, "; ") {
-				where := "in"
-				if strings.Contains(line, "=") && !strings.Contains(line, " ") {
-					where = "sysctl"
-				}
-				if rest, ok := strings.CutPrefix(line, "AWAY "); ok {
-					where, line = "away", rest
-				}
-				if line != "" {
-					w.parts = append(w.parts, part{where, line})
-				}
-			}
-			f, done := (&trial{world: w, acts: r.acts, twice: len(r.acts) == 1}).run(t, "rg", honest, 5*time.Second)
-			want := len(r.acts)
-			if r.refused {
-				want-- // the last one
-			}
-			if done != want {
-				t.Errorf("%d ops done, want %d", done, want)
-			}
-			if f != nil {
-				t.Errorf("%s\n%s", strings.Join(f.commands, "\n"), f.text)
-			}
-		})
+		t.Run(r.name, func(t *testing.T) { regress(t, r.world, r.acts, r.refused) })
+	}
+}
+
+// regress makes a world, does acts in it and undoes them. refused says that the last one is.
+func regress(t *testing.T, world string, acts []act, refused bool) {
+	t.Helper()
+	w := &madeWorld{}
+	for _, line := range strings.Split(world, "; ") {
+		where := "in"
+		if strings.Contains(line, "=") && !strings.Contains(line, " ") {
+			where = "sysctl"
+		}
+		if rest, ok := strings.CutPrefix(line, "AWAY "); ok {
+			where, line = "away", rest
+		}
+		if line != "" {
+			w.parts = append(w.parts, part{where, line})
+		}
+	}
+	f, done := (&trial{world: w, acts: acts, twice: len(acts) == 1}).run(t, "rg", honest, 5*time.Second)
+	want := len(acts)
+	if refused {
+		want--
+	}
+	if done != want {
+		t.Errorf("%d ops done, want %d", done, want)
+	}
+	if f != nil {
+		t.Errorf("%s\n%s", strings.Join(f.commands, "\n"), f.text)
 	}
 }

@@ -86,10 +86,11 @@ type setSysctl struct {
 	Key    string            `json:"key"`
 	Value  string            `json:"value"`
 	Old    string            `json:"old"`
+	Finer  string            `json:"finer,omitempty"`  // the key that the old value is of, when that says it more exactly
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
 	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
-	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read
+	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read, or not be set again
 
 	under []string // what older changes of the run found, here or where they write the same
 }
@@ -105,7 +106,7 @@ func (o *setSysctl) Claims() []runtime.Claim {
 	case o.Shadow != nil || o.Images != nil:
 		return []runtime.Claim{runtime.ClaimAll(o.NS)}
 	}
-	return []runtime.Claim{runtime.ClaimKey(o.NS, strings.ReplaceAll(o.Key, "/", "."))}
+	return []runtime.Claim{runtime.ClaimKey(o.NS, strings.ReplaceAll(o.exact(), "/", "."))}
 }
 
 // Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
@@ -118,7 +119,12 @@ func (o *setSysctl) Valid() error {
 	return nil
 }
 
-func (o *setSysctl) keys() []string { return append(slices.Collect(maps.Keys(o.Shadow)), o.Key) }
+func (o *setSysctl) keys() []string {
+	return append(slices.Collect(maps.Keys(o.Shadow)), o.Key, o.exact())
+}
+
+// exact is the key that the old value is of.
+func (o *setSysctl) exact() string { return cmp.Or(o.Finer, o.Key) }
 
 // linksOf are the indexes of the links that have settings among the given ones.
 func linksOf(n *kernel.Namespace, keys []string) (map[string]int, error) {
@@ -176,20 +182,31 @@ func (o *setSysctl) Command() string {
 	}
 }
 
+func (o *setSysctl) lost() string { return "the value of sysctl " + o.Key + " in " + o.NS.String() }
+
 func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	n, err := m.Namespace(o.NS)
 	if err != nil {
 		return err
 	}
-	if o.Old, err = n.Sysctl(o.Key); kernel.Unreadable(err) {
-		o.Loss = &kernel.Loss{What: "the value of sysctl " + o.Key + " in " + o.NS.String(), Why: "it cannot be read: " + kernel.Cause(err)}
-	} else if err != nil {
+	if finer, err := kernel.SysctlFiner(o.Key); err != nil {
 		return err
+	} else if finer != o.Key {
+		o.Finer = finer
+	}
+	o.Old, err = n.Sysctl(o.exact())
+	switch why := kernel.SysctlOneWay(o.Key, o.Old, o.Value); {
+	case kernel.Unreadable(err):
+		o.Loss = &kernel.Loss{What: o.lost(), Why: "it cannot be read: " + kernel.Cause(err)}
+	case err != nil:
+		return err
+	case why != "":
+		o.Loss = &kernel.Loss{What: o.lost(), Why: why}
 	}
 	if fresh {
 		return nil
 	}
-	if o.Shadow, err = n.SysctlShadow(o.Key); err != nil {
+	if o.Shadow, err = n.SysctlShadow(o.exact()); err != nil {
 		return err
 	}
 	if o.Links, err = linksOf(n, o.keys()); err != nil {
@@ -208,7 +225,7 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		if err != nil {
 			return err
 		}
-		img.Stake().StakeSysctls(kernel.MTU6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//disable_ipv6", "net/ipv6/conf//stable_secret")
+		img.Stake().StakeSysctls(kernel.MTU6, "net/ipv6/conf//disable_ipv6", "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
 		o.Images, lost = append(o.Images, img), append(lost, img.Whole())
 	}
 	return errors.Join(lost...)
@@ -225,12 +242,12 @@ func (o *setSysctl) Do(m *kernel.Machine) error {
 func (o *setSysctl) Over(older runtime.Op) {
 	for _, img := range saved(older) {
 		for key, was := range img.Sysctls {
-			if o.of(img.Link) && path.Base(key) == leaf(o.Key) {
+			if o.of(img.Link) && path.Base(key) == leaf(o.exact()) {
 				o.under = append(o.under, was)
 			}
 		}
 	}
-	if s, ok := older.(*setSysctl); ok && s.NS.Cookie == o.NS.Cookie && leaf(s.Key) == leaf(o.Key) {
+	if s, ok := older.(*setSysctl); ok && s.NS.Cookie == o.NS.Cookie && leaf(s.exact()) == leaf(o.exact()) {
 		o.under = append(append(o.under, s.Old), slices.Collect(maps.Values(s.Shadow))...)
 	}
 }
@@ -256,7 +273,7 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	at, err := o.keyNow(m, o.Key)
+	at, err := o.keyNow(m, o.exact())
 	if err != nil {
 		return unlessGone(err)
 	}
@@ -265,14 +282,14 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil // it went with its link
-	case o.Loss != nil && (err == nil || errors.Is(err, unix.EACCES)):
+	case o.Loss != nil && (err == nil && (now != o.Old || o.Old == "") || errors.Is(err, unix.EACCES)):
 		errs = append(errs, o.Loss)
 	case o.Loss != nil && kernel.Unreadable(err):
 		// It was never set, then as now.
 	case err != nil:
 		return err
 	default:
-		errs = append(errs, o.putBack(m, n, o.Key, at, now, o.Old))
+		errs = append(errs, o.putBack(m, n, o.exact(), at, now, o.Old))
 	}
 	// A key of all can be written with the value that it has, and change those of the links.
 	for _, k := range shadowOrder(o.Shadow) {
@@ -295,12 +312,12 @@ func (o *setSysctl) putBack(m *kernel.Machine, n *kernel.Namespace, key, at, now
 	if now == old {
 		return nil
 	}
-	ours := slices.Contains(o.under, now) || same(now, o.Value) || strings.HasSuffix(key, "/all/accept_redirects") // which becomes the opposite of the forwarding
+	ours := slices.Contains(o.under, now) || o.Finer == "" && same(now, o.Value) || strings.HasSuffix(key, "/all/accept_redirects") // which becomes the opposite of the forwarding
 	for k, v := range o.Shadow {
-		ours = ours || key != o.Key && now == v && shadowRank(k) < 2
+		ours = ours || key != o.exact() && now == v && shadowRank(k) < 2
 	}
-	if !ours && (key == o.Key || now != o.Old) {
-		if became, err := m.SysctlBecomes(o.Key, o.Value); err != nil || !same(now, became) {
+	if !ours && (key == o.exact() || now != o.Old) {
+		if became, err := m.SysctlBecomes(o.Key, o.Value, o.exact()); err != nil || !same(now, became) {
 			return &kernel.Error{Op: "restore sysctl", Object: key, NS: n.Name(),
 				Err: fmt.Errorf("it is %s, was %s, was set to %s: %w", now, old, o.Value, kernel.ErrDiverged)}
 		}

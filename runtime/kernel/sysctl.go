@@ -64,26 +64,30 @@ func (n *Namespace) SetSysctl(key, value string) error {
 	return n.sysctlError(n.Do(func() error { return writeSysctl(path, value) }), "set sysctl", key)
 }
 
-// SysctlBecomes is what the kernel makes of a value: it rounds some, and writes others in its own way. It is tried in a
-// namespace of its own, with lo in place of a link.
-func (m *Machine) SysctlBecomes(key, value string) (string, error) {
-	path, err := SysctlPath(key)
-	if err != nil {
-		return "", err
-	}
-	if parts := strings.Split(path, "/"); len(parts) == 5 && parts[3] != "all" && parts[3] != "default" {
-		parts[3] = "lo"
-		path = strings.Join(parts, "/")
+// SysctlBecomes is what the kernel makes of a value: it rounds some, and writes others in its own way. It is what a second
+// key says when the value was written to the first, tried in a namespace of its own, with lo in place of a link.
+func (m *Machine) SysctlBecomes(key, value, says string) (string, error) {
+	for _, k := range []*string{&key, &says} {
+		path, err := SysctlPath(*k)
+		if err != nil {
+			return "", err
+		}
+		// Only the first namespace of a machine has defaults for neighbours.
+		if parts := strings.Split(path, "/"); len(parts) == 5 && (parts[2] == "neigh" || parts[3] != "all" && parts[3] != "default") {
+			parts[3] = "lo"
+			path = strings.Join(parts, "/")
+		}
+		*k = path
 	}
 	n, err := m.Make("sysctl", false)
 	if err != nil {
 		return "", err
 	}
 	defer n.Forget()
-	if err := n.SetSysctl(path, value); err != nil {
+	if err := n.SetSysctl(key, value); err != nil {
 		return "", err
 	}
-	return n.Sysctl(path)
+	return n.Sysctl(says)
 }
 
 func (n *Namespace) sysctlError(err error, op, key string) error {
