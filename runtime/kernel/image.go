@@ -33,6 +33,7 @@ type Image struct {
 	FDB      [][]byte        `json:"fdb,omitempty"`      // of a bridge: the addresses that are the bridge itself
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
 	Unheld   []Unheld        `json:"unheld,omitempty"`   // see Machine.Unheld
+	Saved    int64           `json:"saved,omitempty"`    // when it was saved, by clock
 
 	grounded bool // the link is down, by somebody else's doing or an older change's undoing
 }
@@ -93,7 +94,7 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 		return nil, err
 	}
 	m.used[l.Object()] = true
-	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}}
+	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}, Saved: clock()}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
 	}
@@ -102,9 +103,10 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	}
 	_, img.IPv6 = img.Sysctls[MTU6]
 	if img.Addrs, err = n.linkAddrs(index); err == nil {
-		if img.Routes, err = n.linkRoutes(index, img.Addrs); err == nil {
-			img.Neighs, err = n.linkNeighs(index)
-		}
+		img.Routes, err = n.linkRoutes(index, img.Addrs)
+	}
+	if err == nil {
+		img.Neighs, err = n.linkNeighs(index)
 	}
 	if err == nil && l.Kind == "bridge" {
 		err = n.bridgeImage(img, index)
@@ -124,6 +126,7 @@ func (m *Machine) Restore(img *Image) error {
 	if img == nil {
 		return errNoImage
 	}
+	img = img.aged()
 	if m.home[img.Link.Object()] {
 		return nil
 	}

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkNeighs are the raw messages of a link's permanent neighbours and of those it answers for; the others the kernel learns by itself.
+// linkNeighs are the raw messages of the neighbours that somebody gave a link, and of those it answers for; the others the kernel
+// learns by itself.
 func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
 	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
 	for _, raw := range all {
-		if at := neighHead(raw); at.index == index && at.state&unix.NUD_PERMANENT != 0 {
+		if at := neighHead(raw); at.index == index && given(raw) {
 			mine = append(mine, raw)
 		}
 	}
@@ -28,6 +29,19 @@ func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
 		}
 	}
 	return mine, err
+}
+
+func managed(raw []byte) bool {
+	return attrNumber(raw, unix.SizeofNdMsg, netlink.NDA_FLAGS_EXT)&netlink.NTF_EXT_MANAGED != 0
+}
+
+// given reports whether somebody added a neighbour: a permanent one, one that a program learned (extern_learn) or has the
+// kernel look after (managed), or one that nobody is asked for. Groups are of that last state, too, by the kernel itself.
+func given(raw []byte) bool {
+	lladdr := attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
+	one := len(lladdr) > 0 && lladdr[0]&1 == 0 && len(bytes.Trim(lladdr, "\x00")) > 0
+	state := neighHead(raw).state
+	return state&unix.NUD_PERMANENT != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0 || managed(raw) || state&unix.NUD_NOARP != 0 && one
 }
 
 // restoreNeighs adds those that are missing. One that is there with another address was changed by somebody else.
@@ -46,6 +60,10 @@ func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
 			// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others when the
 			// link changes while it has no carrier.
 			binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
+		}
+		if managed(msg) {
+			msg = withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_LLADDR), unix.SizeofNdMsg, unix.NDA_PROBES)
+			binary.NativeEndian.PutUint16(msg[8:], unix.NUD_NONE) // to be asked for anew
 		}
 		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
 	}

@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restoreAddrs puts the addresses back. Where a family's order differs, which makes another one the primary, all of the
-// family are added anew; and so are the IPv6 ones of a link that went down, which may have been kept but without their
-// local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile, go.
+// restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those from
+// the first that differs on are added anew; and so are all IPv6 ones of a link that went down, which may have been kept but
+// without their local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile,
+// go.
 func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 	have, err := n.linkAddrs(l.Index)
 	if err != nil {
@@ -27,16 +28,39 @@ func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 		// The last IPv4 address takes the link's routes with it, and a primary one the others of its subnet.
 		routes, e := n.routesOfOthers(l.Index, img)
 		if err = e; err == nil {
-			err = errors.Join(n.replaceAddrs(have4, want4), n.addMissing(theirs4), n.restoreTheirRoutes(routes))
+			stay := alike(have4, want4)
+			err = errors.Join(n.replaceAddrs(have4[stay:], want4[stay:]), n.addMissing(theirs4), n.restoreTheirRoutes(routes))
+		}
+	}
+	var left6, gone6 [][]byte
+	for _, h := range have6 {
+		if hasKey(want6, h) {
+			left6 = append(left6, h)
+		} else {
+			gone6 = append(gone6, h)
 		}
 	}
 	// The kernel puts a new IPv6 address before the others of its scope.
-	slices.Reverse(have6)
+	slices.Reverse(left6)
 	slices.Reverse(want6)
-	if down || !slices.EqualFunc(have6, want6, sameAddr) {
-		err = errors.Join(err, n.replaceAddrs(have6, want6))
+	stay := 0
+	if !down {
+		stay = alike(left6, want6)
 	}
-	return err
+	return errors.Join(err, n.replaceAddrs(append(gone6, left6[stay:]...), want6[stay:]))
+}
+
+// alike is how many addresses two lists begin with that are the same.
+func alike(a, b [][]byte) (n int) {
+	for n < min(len(a), len(b)) && sameAddr(a[n], b[n]) {
+		n++
+	}
+	return n
+}
+
+// hasKey reports whether an address is among others.
+func hasKey(all [][]byte, msg []byte) bool {
+	return slices.ContainsFunc(all, func(a []byte) bool { return addrKey(a) == addrKey(msg) })
 }
 
 // addMissing adds those of a link's addresses that the kernel has removed with others.
@@ -72,7 +96,7 @@ func (n *Namespace) restoreTheirRoutes(routes [][]byte) error {
 	errs := []error{err}
 	for _, r := range routes {
 		if !slices.ContainsFunc(have, func(h []byte) bool { return sameRoute(h, r) }) {
-			errs = append(errs, n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(r))))
+			errs = append(errs, n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, routeAsItWas(r)))
 		}
 	}
 	return errors.Join(errs...)
@@ -155,9 +179,14 @@ func sameSettings(a, b []byte) bool {
 	return addrFlags(a)&given == addrFlags(b)&given && bytes.Equal(bare(a), bare(b))
 }
 
-// sameAddr compares two address messages but for the times in IFA_CACHEINFO.
+// sameAddr compares two address messages but for the times in IFA_CACHEINFO, and the flag that follows from them.
 func sameAddr(a, b []byte) bool {
-	return bytes.Equal(withoutAttr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), withoutAttr(b, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO))
+	bare := func(msg []byte) []byte {
+		msg = withoutAttr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
+		setAddrFlags(msg, addrFlags(msg)&^unix.IFA_F_DEPRECATED)
+		return msg
+	}
+	return bytes.Equal(bare(a), bare(b))
 }
 
 func addrFlags(msg []byte) uint32 {

@@ -176,7 +176,8 @@ var allMulticast = netip.MustParsePrefix("ff00::/8")
 
 // dropKernels deletes the IPv6 routes of the kernel's own that a link did not have: the kernel gives the route to all
 // multicast to a link without multicast too, when it gets an address, and leaves it when the address goes; and so it
-// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay.
+// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay, and those that
+// expire, which the kernel has from a router's advertisement or from an address that does.
 func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 	addrs, err := n.linkAddrs(index)
 	if err != nil {
@@ -190,7 +191,7 @@ func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 	}
 	for _, h := range have {
 		dst, _ := netip.AddrFromSlice(attr(h, unix.SizeofRtMsg, unix.RTA_DST))
-		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index &&
+		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
 			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
@@ -241,7 +242,7 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 	there := stay
 	for _, w := range add {
 		request := func() error {
-			return n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, rawMessage(plainRoute(w)))
+			return n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, routeAsItWas(w))
 		}
 		err := request()
 		if err != nil && lost && w[0] == unix.AF_INET {
@@ -280,10 +281,12 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 	return fn()
 }
 
-// remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself, and
-// writes the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c).
+// remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself, writes
+// the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c), and takes a source out that goes.
 func remains(have, want []byte) bool {
-	if have[0] == unix.AF_INET6 && bytes.Equal(withoutAttr(plainRoute(have), unix.SizeofRtMsg, unix.RTA_METRICS), withoutAttr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_METRICS)) {
+	bare := func(raw []byte) []byte { return withoutAttr(plainRoute(raw), unix.SizeofRtMsg, unix.RTA_METRICS) }
+	if have[0] == unix.AF_INET6 && (bytes.Equal(bare(have), bare(want)) ||
+		bytes.Equal(bare(have), withoutAttr(bare(want), unix.SizeofRtMsg, unix.RTA_PREFSRC))) {
 		return true
 	}
 	ways := map[string]bool{}

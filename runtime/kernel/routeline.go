@@ -96,10 +96,8 @@ func routeLine(raw []byte, names map[int]string) string {
 		l.add("metric", strconv.FormatUint(uint64(metric), 10))
 	}
 	l.flags(head.Flags)
-	if v := at(unix.RTA_CACHEINFO); len(v) >= 12 {
-		if expires := int32(binary.NativeEndian.Uint32(v[8:])); expires != 0 {
-			l.add("expires", fmt.Sprintf("%dsec", expires/userHZ))
-		}
+	if left := expires(raw); left != 0 {
+		l.add("expires", fmt.Sprintf("%dsec", left/userHZ))
 	}
 	l.metrics(at(unix.RTA_METRICS))
 	if v := at(unix.RTA_PREF); len(v) == 1 {
