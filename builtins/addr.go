@@ -80,7 +80,7 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	return o.Image.Stake().StakeSysctls().Whole()
+	return o.Image.Stake().StakeSysctls().WholeRoutes()
 }
 
 func (o *addAddr) there(m *kernel.Machine) (bool, error) {
@@ -167,7 +167,7 @@ func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	return o.Image.Stake().StakeSysctls().Whole()
+	return errors.Join(o.Image.Stake().StakeSysctls().WholeRoutes(), o.Image.Managed(o.Addr))
 }
 
 func (o *delAddr) Do(m *kernel.Machine) error { return m.DelAddr(o.Addr) }

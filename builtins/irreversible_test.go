@@ -26,6 +26,11 @@ const (
 	anObject = ends + "nexthop add id 5 via 10.1.0.2 dev m0; route add 10.5.0.0/16 nhid 5"
 	aBridge  = "link add b0 address 02:00:00:00:00:b0 type bridge; link set b0 addrgenmode none up; link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; link set m0 master b0; addr add 10.2.0.1/24 dev b0; nexthop add id 6 via 10.2.0.2 dev b0"
 
+	aRouter = "sysctl net.ipv6.conf.default.accept_dad=0; link add m0 type veth peer name m1; link set m0 up; link set m1 up; advertise m1 m0"
+	aSecret = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; sysctl net.ipv6.conf.m0.use_tempaddr=2; addr add fd01::5/64 dev m0 nodad mngtmpaddr valid_lft 5000 preferred_lft 4000"
+
+	lostRouter  = "route -6 default via fe80::"
+	lostSecret  = "temporary address fd01::"
 	lostDefault = "route default via 10.1.0.2 via 10.77.0.2 of link m0 in host"
 	lostBridges = "nexthop object 6 of link b0 in host, with the routes through it"
 )
@@ -61,6 +66,18 @@ var irreversible = []struct {
 	{"sysctl that takes IPv6 away", dead6, `sysctl(host, "net.ipv6.conf.m0.disable_ipv6", 1, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
 	{"sysctl that can only be written", "", `sysctl(host, "net.ipv4.route.flush", 1, IRR)`, []string{"the value of sysctl net.ipv4.route.flush in host"}, ""},
 	{"sysctl that was never set", ends, `sysctl(host, "net.ipv6.conf.m0.stable_secret", "2001:db8::1", IRR)`, []string{"the value of sysctl net.ipv6.conf.m0.stable_secret in host"}, ""},
+	{"delete a link with a router", aRouter, `host.link("m0").delete(IRR)`, []string{lostRouter}, "default via"},
+	{"move a link with a router", aRouter, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostRouter}, "default via"},
+	{"down with a router", aRouter, `down(host.link("m0"), IRR)`, []string{lostRouter}, "default via"},
+	{"too small for IPv6 with a router", aRouter, `host.link("m0").set(mtu = 1000, IRR)`, []string{lostRouter}, "default via"},
+	{"mtu of a router", aRouter, `host.link("m0").set(mtu = 1300, IRR)`, []string{lostRouter}, "default via"},
+	{"IPv6 off with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.disable_ipv6", 1, IRR)`, []string{lostRouter}, "default via"},
+	{"forward with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.forwarding", 1, IRR)`, []string{lostRouter}, "default via"},
+	{"forward elsewhere with a router", aRouter, `sysctl(host, "net/ipv6/conf/lo/forwarding", 1, IRR)`, []string{lostRouter}, "default via"},
+	{"stop forwarding with a router", strings.Replace(aRouter, "; advertise", "; sysctl net.ipv6.conf.m1.forwarding=1; advertise", 1), `sysctl(host, "net/ipv6/conf/m1/forwarding", 0, IRR)`, []string{lostRouter}, "default via"},
+	{"down with a temporary address", aSecret, `down(host.link("m0"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
+	{"move with a temporary address", aSecret, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
+	{"too small for IPv6 with a token", ends + "sysctl net.ipv6.conf.m0.accept_ra=1; token set ::5 dev m0", `host.link("m0").set(mtu = 1000, IRR)`, []string{"token ::5 of link m0 in host"}, ""},
 	{"delete a namespace with such a link", "link add m0 type veth peer name m1; link set m0 addrgenmode none up; netns add elsewhere; link set m1 netns elsewhere; -n elsewhere link set m1 up; addr add 10.1.0.1/24 dev m0; nexthop add id 5 via 10.1.0.2 dev m0",
 		`netns_at(name = "elsewhere").delete(IRR)`, []string{"nexthop object 5 of link m0 in host, with the routes through it"}, ""},
 }
@@ -101,7 +118,17 @@ func makeHost(t *testing.T, world string) {
 			_, _ = p.Wait()
 			continue
 		}
-		if line != "" {
+		switch word, rest, _ := strings.Cut(line, " "); word {
+		case "":
+		case "sysctl":
+			key, value, _ := strings.Cut(rest, "=")
+			if err := os.WriteFile("/proc/sys/"+strings.ReplaceAll(key, ".", "/"), []byte(value), 0); err != nil {
+				t.Fatal(err)
+			}
+		case "advertise":
+			router, host, _ := strings.Cut(rest, " ")
+			nstest.Advertise(t, router, host)
+		default:
 			nstest.IP(t, strings.Fields(line)...)
 		}
 	}

@@ -28,6 +28,7 @@ var layer3 = []struct {
 	{"address with a protocol", "addr add fd01::7a/64 dev m0 nodad proto 9", ""},
 	{"address with a scope", "addr add 10.1.0.78/24 dev m0 scope link", ""},
 	{"broadcast address", "addr add 10.1.0.79/24 broadcast 10.1.0.254 dev m0", ""},
+	{"multicast address", "addr add 239.1.1.9/32 dev m0 autojoin", "delete, move, down, mtu too small for IPv6, IPv6 off"},
 	{"routes of other types", "route add multicast 239.0.0.0/8 dev m0; route add broadcast 10.74.0.255 dev m0; -6 route add anycast fd74:: dev m0", ""},
 	{"type of service", "route add 10.72.0.0/16 via 10.1.0.9 dev m0 tos 8", ""},
 	{"route's metrics", "route add 10.70.0.0/16 dev m0 mtu lock 1200 rto_min 5 initcwnd 7 quickack 1", ""},

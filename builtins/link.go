@@ -209,7 +209,7 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 	for _, img := range ends {
 		lost = append(lost, img.Whole(), m.Unheld(img, kernel.Deleting))
 	}
-	return errors.Join(append(lost, kernel.AllAbove(o.Above, kernel.Deleted), above.Lost())...)
+	return errors.Join(append(lost, followers(o.Others), kernel.AllAbove(o.Above, kernel.Deleted), above.Lost())...)
 }
 
 // end saves one end of a pair, or a link that has only one, and what changes with it.

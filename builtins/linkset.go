@@ -160,17 +160,22 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
-		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), above.Lost(), m.Unheld(o.Image, kernel.Closing))
+		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), followers(o.Others), above.Lost(), m.Unheld(o.Image, kernel.Closing))
 	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {
 			lost = append(lost, img.Whole())
 		}
 		return errors.Join(append(lost, above.Lost())...)
-	case o.Attr == "master":
-		lost := []error{m.Carrier(o.Others...), above.Lost()}
-		if l.Master != 0 {
+	case o.Attr == "mtu", o.Attr == "master":
+		lost := []error{above.Lost()}
+		if o.Attr == "mtu" {
+			lost = append(lost, o.Image.Resized())
+		} else if lost = append(lost, m.Carrier(o.Others...)); l.Master != 0 {
 			lost = append(lost, m.Unheld(o.Image, kernel.Leaving))
+		}
+		for _, img := range o.Others {
+			lost = append(lost, img.Resized())
 		}
 		return errors.Join(lost...)
 	}
@@ -201,6 +206,17 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link, above *kernel.Ab
 	carried, err := otherEnd(m, l, above)
 	o.Others = append(o.Others, carried...)
 	return err
+}
+
+// followers are the Losses of links that may go down with the one that they stand on.
+func followers(above []*kernel.Image) error {
+	var lost []error
+	for _, img := range above {
+		if _, ok := img.Attrs["up"]; ok {
+			lost = append(lost, img.Whole())
+		}
+	}
+	return errors.Join(lost...)
 }
 
 // otherEnd saves the other end of a pair, which gets and loses its carrier with this one, what stands on it, and its bridge.

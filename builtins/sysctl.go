@@ -91,6 +91,7 @@ type setSysctl struct {
 	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
 	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
 	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read, or not be set again
+	Routes kernel.Learned    `json:"routes,omitzero"`  // what a host loses that becomes a router
 
 	under []string // what older changes of the run found, here or where they write the same
 }
@@ -216,19 +217,30 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
+	if o.Routes, err = n.Purged(o.Key, append(slices.Collect(maps.Values(o.Shadow)), o.Old, o.Value)); err != nil {
+		return err
+	}
 	var lost []error
 	if o.Loss != nil {
 		lost = append(lost, o.Loss)
 	}
+	lost = append(lost, o.Routes.Losses(o.NS))
 	for _, l := range links {
 		img, err := m.Image(l)
 		if err != nil {
 			return err
 		}
-		img.Stake().StakeSysctls(kernel.MTU6, "net/ipv6/conf//disable_ipv6", "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
-		o.Images, lost = append(o.Images, img), append(lost, img.Whole())
+		img.Stake().StakeSysctls(kernel.MTU6, kernel.NoIPv6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
+		if o.Images = append(o.Images, img); o.strips(img) {
+			lost = append(lost, img.Whole())
+		}
 	}
 	return errors.Join(lost...)
+}
+
+// strips reports whether writing the key, or its old value again, takes a link's IPv6 away.
+func (o *setSysctl) strips(img *kernel.Image) bool {
+	return leaf(o.Key) == "disable_ipv6" && img.Sysctls[kernel.NoIPv6] == "0" && (o.Old != "0" || strings.TrimSpace(o.Value) != "0")
 }
 
 func (o *setSysctl) Do(m *kernel.Machine) error {
@@ -303,7 +315,7 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 			errs = append(errs, o.putBack(m, n, k, at, now, o.Shadow[k]))
 		}
 	}
-	return errors.Join(append(errs, restoreAll(m, o.Images))...)
+	return errors.Join(append(errs, restoreAll(m, o.Images), m.MissingLearned(o.NS, o.Routes))...)
 }
 
 // putBack gives a key the value that it had, unless it has one that neither the op gave it nor its undoing, which has the

@@ -17,9 +17,13 @@ func Refused(err error) bool {
 		func(e error) bool { return errors.Is(err, e) })
 }
 
-// Whole is the Losses of an image's routes that the kernel would not take again as things are. To be asked before what
+// Whole is the Losses of what an image's link has and the kernel would not take again. To be asked before what takes the
+// link down, or its IPv6 away.
+func (img *Image) Whole() error { return errors.Join(img.WholeRoutes(), img.autoconf()) }
+
+// WholeRoutes is the Losses of an image's routes that the kernel would not take again as things are. To be asked before what
 // can lose routes.
-func (img *Image) Whole() error {
+func (img *Image) WholeRoutes() error {
 	var all []error
 	for _, raw := range img.Routes {
 		if loss := img.frail(raw); loss != nil {

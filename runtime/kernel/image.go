@@ -33,6 +33,9 @@ type Image struct {
 	FDB      [][]byte        `json:"fdb,omitempty"`      // of a bridge: the addresses that are the bridge itself
 	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
 	Unheld   []Unheld        `json:"unheld,omitempty"`   // see Machine.Unheld
+	Learned  Learned         `json:"learned,omitzero"`   // default routes over it that are routers' own
+	Token    string          `json:"token,omitempty"`    // of IPv6 autoconfiguration
+	Autoconf bool            `json:"autoconf,omitempty"` // the change takes what was configured out of advertisements
 	Saved    int64           `json:"saved,omitempty"`    // when it was saved, by clock
 
 	grounded bool // the link is down, by somebody else's doing or an older change's undoing
@@ -80,6 +83,9 @@ const MinIPv6 = 1280
 // MTU6 is the mtu of IPv6 among an image's settings: the kernel makes it the link's when that is changed or set up.
 const MTU6 = "net/ipv6/conf//mtu"
 
+// NoIPv6 is the setting that takes a link's IPv6 away.
+const NoIPv6 = "net/ipv6/conf//disable_ipv6"
+
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
 var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "flags", "master"}
 
@@ -94,7 +100,7 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 		return nil, err
 	}
 	m.used[l.Object()] = true
-	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}, Saved: clock()}
+	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}, Token: l.token, Saved: clock()}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
 	}
@@ -104,6 +110,9 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	_, img.IPv6 = img.Sysctls[MTU6]
 	if img.Addrs, err = n.linkAddrs(index); err == nil {
 		img.Routes, err = n.linkRoutes(index, img.Addrs)
+	}
+	if err == nil {
+		img.Routes, img.Learned, err = n.learned(img.Routes)
 	}
 	if err == nil {
 		img.Neighs, err = n.linkNeighs(index)
@@ -187,7 +196,7 @@ func (m *Machine) Restore(img *Image) error {
 	}
 	errs = append(errs, err)
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
-	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops), m.missingUnheld(img.Unheld))
+	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops), m.missingUnheld(img.Unheld), m.missingAutoconf(img))
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 

@@ -222,10 +222,11 @@ type Link struct {
 	TxQLen int
 	Group  int
 	Alias  string
-	Master int // index of the bridge it is a port of, 0 when of none
-	flags  int // those of userFlags that it has
-	peer   int // IFLA_LINK
-	peerNS int // IFLA_LINK_NETNSID, -1 in the same namespace
+	Master int    // index of the bridge it is a port of, 0 when of none
+	flags  int    // those of userFlags that it has
+	token  string // of IPv6 autoconfiguration, empty for none
+	peer   int    // IFLA_LINK
+	peerNS int    // IFLA_LINK_NETNSID, -1 in the same namespace
 	Stats  netlink.LinkStatistics64
 }
 
@@ -312,7 +313,7 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 	link := &Link{
 		LinkRef: n.at(a.Index),
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
-		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, peer: a.ParentIndex, peerNS: a.NetNsID,
+		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, token: tokenOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
 	if a.Flags&net.FlagLoopback != 0 {

@@ -13,7 +13,7 @@ import (
 // restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those from
 // the first that differs on are added anew; and so are all IPv6 ones of a link that went down, which may have been kept but
 // without their local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile,
-// go.
+// go. What only the kernel can make is neither deleted nor added.
 func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 	have, err := n.linkAddrs(l.Index)
 	if err != nil {
@@ -34,12 +34,14 @@ func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 	}
 	var left6, gone6 [][]byte
 	for _, h := range have6 {
-		if hasKey(want6, h) {
-			left6 = append(left6, h)
-		} else {
+		switch {
+		case !hasKey(want6, h):
 			gone6 = append(gone6, h)
+		case !kernelOnly(h):
+			left6 = append(left6, h)
 		}
 	}
+	want6 = slices.DeleteFunc(want6, kernelOnly)
 	// The kernel puts a new IPv6 address before the others of its scope.
 	slices.Reverse(left6)
 	slices.Reverse(want6)
@@ -130,6 +132,9 @@ func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 		if err == nil && nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET6 {
 			// Once more with the flags it had: the first was only to spare it a second duplicate detection.
 			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rawMessage(msg))
+		}
+		if errors.Is(err, unix.EADDRINUSE) {
+			err = groupLoss(msg)
 		}
 		errs = append(errs, err)
 	}
