@@ -214,3 +214,15 @@ func sandboxFiles(t *testing.T, dir string, id uint32) {
 		os.Remove("/dev/shm/nsscript-test")
 	}
 }
+
+// TestSandboxFolder starts sandboxes in folders that are others there: a run is in that of the same path, or in /.
+func TestSandboxFolder(t *testing.T) {
+	for dir, want := range map[string]string{"/proc/self": "/\n", "/proc/sys": "/proc/sys\n", "/run": "/run\n", "/tmp": "/tmp\n", "/": "/\n"} {
+		cmd := nsscript("--sandbox", "--rm", "-q", "-c", `print(run(host, ["pwd"]).stdout)`)
+		cmd.Dir = dir
+		if out, code := outcome(t, cmd); code != 0 || !strings.HasPrefix(out, want) {
+			t.Errorf("%s: exit code %d, want %q:\n%s", dir, code, want, out)
+		}
+	}
+	orphans(t)
+}

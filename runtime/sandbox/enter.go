@@ -110,11 +110,11 @@ func furnish(c config) error {
 				return err
 			}
 		}
-		// The current folder may be one of them.
-		if cwd, err := os.Getwd(); err == nil && len(trees) > 0 {
-			if err := os.Chdir(cwd); err != nil {
-				return err
-			}
+	}
+	// The current folder is what is seen at its path now, and none of the machine's /proc or /run.
+	if cwd, err := os.Getwd(); err == nil && errors.Is(os.Chdir(cwd), os.ErrNotExist) {
+		if err := os.Chdir("/"); err != nil {
+			return err
 		}
 	}
 	return loopback()
