@@ -163,8 +163,8 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 		}
 		if err != nil || !u.Over() {
 			hint := "  hint: `nsscript recover` tries again"
-			if u.Unwritten != nil {
-				hint += ", or `nsscript down` for a lab that it does not know to be taken down"
+			if u.Unwritten != nil { // that it is to be undone, for one
+				hint = "  hint: when its journal can be written, `nsscript down` undoes the rest of a lab that was up, and `nsscript recover` that of any other run"
 			}
 			events.say(runtime.Event{Event: "leftover", Text: hint})
 		}
