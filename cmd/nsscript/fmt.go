@@ -21,7 +21,8 @@ func fmtCommand() *cobra.Command {
 	var o layout
 	cmd := &cobra.Command{Use: "fmt [FILE|DIR...|-]", Short: "Lay scripts out in the one way that all are laid out in",
 		Long: `fmt lays scripts out, all *.star files below folders too, as buildifier does: in place, or from standard input to
-standard output when it is given no file, or -. What a script says is not changed. A file that is no Starlark is left as it is,
+standard output when it is given no file, or -. What a script says is not changed; a file keeps its owner, its mode and its links.
+A file that is no Starlark is left as it is,
 its mistakes are printed, and the exit code is 2. With --check the exit code is 1 when a file is laid out otherwise.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) == 1 && args[0] == "-" {
