@@ -115,3 +115,63 @@ func otherVLANs(spec []byte, pvid uint16) (found []string) {
 	}
 	return found
 }
+
+// givenStates are the states of ports that somebody has set: of a link that is one, of the ports of a bridge, and of the other end of a
+// pair. Without the spanning tree protocol a port forwards whenever its link comes up, and with it the bridge decides.
+func givenStates(at *subject) (found []string, err error) {
+	ports := []LinkRef{at.l.LinkRef}
+	if peer, err := at.m.Peer(at.l); err == nil {
+		ports = append(ports, peer)
+	}
+	if at.l.Kind == "bridge" {
+		links, err := at.n.Links()
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			if l.Master == at.l.Index {
+				ports = append(ports, l.LinkRef)
+			}
+		}
+	}
+	for _, p := range ports {
+		state, err := at.m.givenState(p)
+		if err != nil && !errors.Is(err, ErrGone) {
+			return nil, err
+		}
+		if state != "" {
+			found = append(found, "state "+state+" of port "+p.Name)
+		}
+	}
+	return found, nil
+}
+
+// portStates are a port's states (BR_STATE_DISABLED and so on), in bridge(8)'s words.
+var portStates = []string{"disabled", "listening", "learning", "forwarding", "blocking"}
+
+// givenState is a port's state when the bridge would not have it so by itself. "": it would, or the link is no port.
+func (m *Machine) givenState(port LinkRef) (string, error) {
+	n, err := m.Namespace(port.NS)
+	if err != nil {
+		return "", err
+	}
+	raw, err := n.linkMessage(port.Index) // which also makes its carrier known
+	if err != nil || slaveKind(raw) != "bridge" {
+		return "", err
+	}
+	bridge, err := n.linkMessage(attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER))
+	if err != nil {
+		return "", err
+	}
+	up := binary.NativeEndian.Uint32(raw[8:]) & binary.NativeEndian.Uint32(bridge[8:]) & unix.IFF_UP
+	carrier := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
+	info := attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
+	of := attr(attr(bridge, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
+	state := attr(info, 0, nl.IFLA_BRPORT_STATE)
+	const forwarding = 3
+	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || attrNumber(of, 0, nl.IFLA_BR_STP_STATE) != 0 ||
+		len(state) != 1 || state[0] == forwarding || int(state[0]) >= len(portStates) {
+		return "", nil
+	}
+	return portStates[state[0]], nil
+}
