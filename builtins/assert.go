@@ -85,7 +85,7 @@ func (a *containsArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var assertFails = runtime.Change("assert.fails", "None",
-	"Fails unless the function fails with an error that the regular expression matches. What it changed is undone.", &failsArgs{})
+	"Fails unless the function fails with an error that the regular expression matches. What it changed is undone. Without one, a mistake of the script (a wrong argument, an attribute that there is none of) is not what was meant, and ends it.", &failsArgs{})
 
 type failsArgs struct {
 	Fn      starlark.Callable `arg:"fn" doc:"the function, without parameters"`
@@ -100,6 +100,8 @@ func (a *failsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	_, err, stop := tx.Attempt(a.Fn, nil, nil)
 	switch {
 	case stop:
+		return nil, err
+	case a.Pattern == "" && runtime.Mistake(err):
 		return nil, err
 	case err == nil:
 		return nil, failed("want an error, but %s did not fail", a.Fn.Name())

@@ -16,7 +16,7 @@ import (
 )
 
 var attemptDecl = runtime.Change("attempt", "attempt",
-	"Calls a function in a transaction of its own: when it fails, its changes alone are undone, and the script goes on. It never catches a signal, a timeout or an undoing that failed.", &attemptArgs{})
+	"Calls a function in a transaction of its own: when it fails, its changes alone are undone, and the script goes on. It never catches a signal, a timeout, an undoing that failed, or a mistake of the script: a wrong argument, an attribute that there is none of.", &attemptArgs{})
 
 type attemptArgs struct {
 	Fn     starlark.Callable `arg:"fn" doc:"the function"`
@@ -26,7 +26,7 @@ type attemptArgs struct {
 
 func (a *attemptArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	val, err, stop := tx.Attempt(a.Fn, a.Args, a.Kwargs)
-	if stop {
+	if stop || runtime.Mistake(err) {
 		return nil, err
 	}
 	return &attemptValue{tx.View, val, err}, nil
@@ -124,7 +124,7 @@ func (a *unwrapArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var eventuallyDecl = runtime.Change("eventually", "any",
-	"Calls a function until it does not fail, and returns its value. What a failed try changed is undone. The last try's error is the failure when the time is over.",
+	"Calls a function until it does not fail, and returns its value. What a failed try changed is undone. A mistake of the script (a wrong argument, an attribute that there is none of) ends it at once. The last try's error is the failure when the time is over.",
 	&eventuallyArgs{Timeout: durationArg(5 * time.Second), Interval: durationArg(50 * time.Millisecond)})
 
 type eventuallyArgs struct {
@@ -137,7 +137,7 @@ type eventuallyArgs struct {
 func (a *eventuallyArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	for deadline := time.Now().Add(time.Duration(a.Timeout)); ; {
 		val, err, stop := tx.Attempt(a.Fn, nil, nil)
-		if err == nil || stop || time.Until(deadline) < time.Duration(a.Interval) {
+		if err == nil || stop || runtime.Mistake(err) || time.Until(deadline) < time.Duration(a.Interval) {
 			return val, err
 		}
 		if err := tx.Wait(time.Duration(a.Interval)); err != nil {
