@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -37,7 +38,18 @@ func TestSuite(t *testing.T) {
 		{[]string{"-run", "passes|skips", dir + "functions.star"}, 0, []string{`1 passed, 0 failed, 1 skipped`}},
 		{[]string{"-strict", "-run", "passes|skips", dir + "functions.star"}, exitFailed, []string{`1 passed, 0 failed, 1 skipped`}},
 		{[]string{"-v", "-run", "passes", dir + "functions.star"}, 0, []string{`setup test_passes\n    a\+b\n    teardown`}},
-		{[]string{"-run", "nothing", dir}, exitUsage, []string{`no tests in testdata/suite/ match the selection`}},
+		{[]string{"-run", "nothing", dir + "file.star"}, exitUsage, []string{`no tests in testdata/suite/file.star match the selection`}},
+		{[]string{"-run", "nothing", dir}, exitFailed, []string{`(?s)FAIL testdata/suite/wrong.star.*wrong.star:1:16.*0 passed, 1 failed`}},
+		{[]string{dir + "functions.star:test_passes"}, 0, []string{`1 passed, 0 failed, 0 skipped`}},
+		{[]string{dir + "functions.star:test_passes", dir + "functions.star:test_skips"}, 0, []string{`1 passed, 0 failed, 1 skipped`}},
+		{[]string{dir + "functions.star:test_passes", dir}, exitFailed, []string{`not today`, `on purpose`}},
+		{[]string{dir + "functions.star:test_nothing"}, exitUsage, []string{`functions.star has no test test_nothing`}},
+		{[]string{"-shard", "1/1000", dir + "file.star"}, 0, []string{`^0 passed, 0 failed, 0 skipped`}},
+		{[]string{"-tap", "-shard", "1/1000", dir + "file.star"}, 0, []string{`^TAP version 14\n1\.\.0\n$`}},
+		{[]string{dir + "long.star"}, exitFailed, []string{`(?s)it printed:\n      \.\.\. 35 lines more: -v shows them\n      line 35\n.*its changes:\n      \.\.\. \d+ lines more.*the lab when it failed:\n      \.\.\. \d+ lines more.*\n(FAIL testdata/suite/long.star:test_\w+\n){2}0 passed, 2 failed`,
+			`ip -n undone link add a0 .*# undone\n`, `a name�\[31m`}},
+		{[]string{"-v", dir + "long.star:test_long"}, exitFailed, []string{`line 0\n(.*\n)+.*line 39`}},
+		{[]string{"-tap", dir + "long.star"}, exitFailed, []string{`a name�\[31m`}},
 		{[]string{"-run", "(", dir}, exitUsage, []string{`error parsing regexp`}},
 		{[]string{"-shard", "3/2", dir}, exitUsage, []string{`want I/N`}},
 		{[]string{"nowhere"}, exitUsage, []string{`nowhere: no such file`}},
@@ -66,6 +78,35 @@ func TestSuite(t *testing.T) {
 		orphans(t)
 		nstest.Same(t, before)
 	}
+}
+
+// TestSuiteNamesakes leaves the labs of tests of one name up, by two runs: each is there, and can be taken down. One without
+// changes is no lab.
+func TestSuiteNamesakes(t *testing.T) {
+	before := nstest.Dump(t)
+	dir := t.TempDir()
+	for _, folder := range []string{"one", "two"} {
+		path := filepath.Join(dir, folder)
+		if err := errors.Join(os.Mkdir(path, 0o755), os.WriteFile(filepath.Join(path, "same.star"), []byte("netns(\"n\")\nfail(\"x\")\n"), 0o644),
+			os.WriteFile(filepath.Join(path, "none.star"), []byte("fail(\"x\")\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if out, code := outcome(t, nsscript("test", "--keep-failed", dir)); code != exitFailed || !strings.Contains(out, "0 passed, 4 failed") || strings.Contains(out, "taken") {
+			t.Errorf("exit code %d:\n%s", code, out)
+		}
+	}
+	for _, lab := range []string{"t-same", "t-same-2", "t-same-3", "t-same-4"} {
+		if out, code := outcome(t, nsscript("down", lab)); code != 0 {
+			t.Errorf("down %s: exit code %d: %s", lab, code, out)
+		}
+	}
+	if out, _ := outcome(t, nsscript("ls")); strings.Contains(out, "t-") {
+		t.Errorf("left: %s", out)
+	}
+	orphans(t)
+	nstest.Same(t, before)
 }
 
 // TestSuiteShards checks that the parts are all the cases, each once, also when others are added.

@@ -39,12 +39,25 @@ type Selection struct {
 
 // Find lists the cases in files, and in all *.star files below folders but those in a folder named lib. The cases of one
 // file are in its own order.
+//
+// A path may be a case's name as it is printed, FILE:FUNCTION. A part of none is no mistake: of few cases some parts are empty.
 func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error) {
 	var files []string
+	only, whole := map[string][]string{}, map[string]bool{} // functions of files, and files that are taken whole
 	for _, path := range paths {
 		st, err := os.Stat(path)
+		if i := strings.LastIndexByte(path, ':'); err != nil && i > 0 && strings.HasSuffix(path[:i], ".star") {
+			file, fn := filepath.Clean(path[:i]), path[i+1:]
+			if st, err = os.Stat(file); err == nil && !st.IsDir() {
+				files, only[file] = append(files, file), append(only[file], fn)
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
+		}
+		if !st.IsDir() {
+			whole[filepath.Clean(path)] = true
 		}
 		if !st.IsDir() {
 			files = append(files, path)
@@ -57,7 +70,7 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 			case d.IsDir() && d.Name() == "lib" && file != path:
 				return fs.SkipDir
 			case !d.IsDir() && filepath.Ext(file) == ".star":
-				files = append(files, file)
+				files, whole[filepath.Clean(file)] = append(files, file), true
 			}
 			return nil
 		})
@@ -66,14 +79,23 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 		}
 	}
 	var all []Case
-	seen := map[string]bool{}
+	seen, others := map[string]bool{}, false
 	for _, file := range files {
 		if file = filepath.Clean(file); seen[file] {
 			continue
 		}
 		seen[file] = true
-		for _, c := range inFile(voc, file) {
-			if sel.takes(c) {
+		cases := inFile(voc, file)
+		for _, fn := range only[file] {
+			if !slices.ContainsFunc(cases, func(c Case) bool { return c.Func == fn || c.Err != nil }) {
+				return nil, fmt.Errorf("%s has no test %s", file, fn)
+			}
+		}
+		for _, c := range cases {
+			if !sel.matches(c) || !whole[file] && c.Err == nil && !slices.Contains(only[file], c.Func) {
+				continue
+			}
+			if others = true; sel.takes(c) {
 				for try := range max(sel.Count, 1) {
 					c.Try = try + 1
 					all = append(all, c)
@@ -81,7 +103,7 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 			}
 		}
 	}
-	if len(all) == 0 {
+	if !others {
 		return nil, fmt.Errorf("no tests in %s%s", strings.Join(paths, ", "), map[bool]string{true: " match the selection"}[len(files) > 0])
 	}
 	slices.SortStableFunc(all, func(a, b Case) int { return a.Try - b.Try })
@@ -107,10 +129,13 @@ func inFile(voc *runtime.Vocabulary, file string) []Case {
 	return all
 }
 
+// matches reports whether a case is one of those that are asked for. Nobody knows of a file that does not compile which it has.
+func (s Selection) matches(c Case) bool {
+	return s.Run == nil || c.Err != nil || s.Run.MatchString(c.Name())
+}
+
+// takes reports whether a case is in this part.
 func (s Selection) takes(c Case) bool {
-	if s.Run != nil && !s.Run.MatchString(c.Name()) {
-		return false
-	}
 	if s.Shards == 0 {
 		return true
 	}

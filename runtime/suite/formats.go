@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"github.com/nsscript/nsscript/runtime"
 )
 
 // JSON reports one event a line, for programs.
@@ -57,7 +59,9 @@ type TAP struct {
 	n int
 }
 
-func (t *TAP) Start(Case) {
+func (t *TAP) Start(Case) { t.begin() }
+
+func (t *TAP) begin() {
 	if t.n == 0 {
 		fmt.Fprintln(t.W, "TAP version 14")
 		t.n = 1
@@ -66,16 +70,16 @@ func (t *TAP) Start(Case) {
 
 func (t *TAP) Done(r Result) {
 	word := map[bool]string{true: "ok", false: "not ok"}[r.Status != Failed]
-	name := strings.NewReplacer("#", `\#`, "\n", " ").Replace(r.Case.Name())
+	name := strings.NewReplacer("#", `\#`, "\n", " ").Replace(runtime.Printable(r.Case.Name()))
 	fmt.Fprintf(t.W, "%s %d - %s", word, t.n, name)
 	if r.Status == Skipped {
-		fmt.Fprintf(t.W, " # SKIP %s", strings.ReplaceAll(strings.TrimSpace(r.Error), "\n", " "))
+		fmt.Fprintf(t.W, " # SKIP %s", strings.ReplaceAll(runtime.Printable(strings.TrimSpace(r.Error)), "\n", " "))
 	}
 	fmt.Fprintln(t.W)
 	if r.Status == Failed {
 		fmt.Fprintln(t.W, "  ---")
 		for _, part := range [][2]string{{"error", r.Error}, {"output", r.Output}, {"changes", strings.Join(r.Changes, "\n")}, {"lab", r.Dump}} {
-			if text := strings.TrimRight(part[1], "\n"); text != "" {
+			if text := strings.TrimRight(runtime.Printable(part[1]), "\n"); text != "" {
 				fmt.Fprintf(t.W, "  %s: |\n    %s\n", part[0], strings.ReplaceAll(text, "\n", "\n    "))
 			}
 		}
@@ -85,6 +89,7 @@ func (t *TAP) Done(r Result) {
 }
 
 func (t *TAP) End(Summary) error {
+	t.begin()
 	_, err := fmt.Fprintf(t.W, "1..%d\n", max(t.n-1, 0))
 	return err
 }

@@ -44,10 +44,15 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 		return false, err
 	}
 	var o outcome
+	changes := map[int]int{} // which of them it is, by its number in the journal
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: j.Lab, Script: j.File, Root: j.Root, Stdout: os.Stdout,
 		Helper: helper, Sandboxed: true, Observe: func(e runtime.Event) {
-			if e.Event == "change" {
+			switch e.Event {
+			case "change":
+				changes[e.Seq] = len(o.Changes)
 				o.Changes = append(o.Changes, e.Command)
+			case "undo":
+				o.Changes[changes[e.Seq]] += "   # undone"
 			}
 		}})
 	if err != nil {
@@ -84,7 +89,7 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 		var text bytes.Buffer
 		s.Report(&text, err)
 		o.Error, o.Dump = text.String(), dump(voc, j.Lab)
-		if j.Keep {
+		if j.Keep && s.Changes() > 0 { // without one there is no lab
 			o.Kept = true
 			if err := s.Keep(); err != nil {
 				return false, err

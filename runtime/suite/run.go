@@ -68,6 +68,8 @@ type Summary struct {
 
 const (
 	maxOutput = 1 << 20
+	// maxNamesakes bounds how many labs of one name are left up.
+	maxNamesakes = 999
 	// grace is how long a case may take to tell of its own timeout.
 	grace = 2 * time.Second
 )
@@ -151,7 +153,7 @@ func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error
 	}
 	if o.KeepFailed {
 		j.Keep = true
-		if spec.Listener, err = sandbox.Listen(j.Lab); err != nil {
+		if spec.Listener, j.Lab, err = listen(j.Lab); err != nil {
 			return err
 		}
 		defer spec.Listener.Close()
@@ -205,6 +207,19 @@ func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error
 	res.Status = Failed
 	res.Error = o.unreported(ctx, hard, code, sig, res)
 	return nil
+}
+
+// listen claims a name for a lab that may be kept: its own, or the next one that is free. Other folders may have a test of the
+// same name, and so may a lab that an earlier run has left.
+func listen(lab string) (l *sandbox.Listener, name string, err error) {
+	for i := 1; ; i++ {
+		if name = lab; i > 1 {
+			name = fmt.Sprintf("%s-%d", lab[:min(len(lab), 60)], i)
+		}
+		if l, err = sandbox.Listen(name); !errors.Is(err, sandbox.ErrTaken) || i == maxNamesakes {
+			return l, name, err
+		}
+	}
 }
 
 // outOfMemory is what Go says at its end when it gets no more memory, also for the stack of a thread.
