@@ -54,7 +54,7 @@ const DefaultDir = "/run/nsscript"
 
 // An Event is something that a run did.
 type Event struct {
-	Event   string `json:"event"` // "change", "print", "recover"
+	Event   string `json:"event"` // "change", "undo" (of one, by an attempt that failed), "print", "recover"
 	Seq     int    `json:"seq,omitempty"`
 	Kind    string `json:"kind,omitempty"`
 	Command string `json:"command,omitempty"`

@@ -139,7 +139,15 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
+	undone := slices.Clone(s.changes[begin:])
 	u := s.undoFrom(begin)
+	for _, c := range slices.Backward(undone) {
+		if s.o.Observe != nil && !slices.ContainsFunc(u.Left, func(l Leftover) bool { return l.Seq == c.seq }) {
+			e := c.event()
+			e.Event = "undo"
+			s.o.Observe(e)
+		}
+	}
 	if u.Unwritten != nil {
 		err, stop = errors.Join(err, u.Unwritten), true
 	}
