@@ -46,6 +46,9 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	u = Undoing{Undone: len(changes), Unwritten: r.write}
 	for _, f := range r.failed {
 		u.Undone--
+		if r.below(f) {
+			f.err = errBelow
+		}
 		u.Left = append(u.Left, f.leftovers()...)
 	}
 	if r.watch != nil {
@@ -125,6 +128,16 @@ type failure struct {
 func (f failure) final() bool {
 	_, more := kernel.Losses(f.err)
 	return !more
+}
+
+// errBelow is why a change is left whose thing is not as it made it, because a newer change of that is left.
+var errBelow = errors.New("a newer change of it is not undone")
+
+// below reports whether it is no wonder that a change did not find what it had made.
+func (r *rollback) below(f failure) bool {
+	return f.final() && errors.Is(f.err, kernel.ErrDiverged) && slices.ContainsFunc(r.failed, func(newer failure) bool {
+		return newer.seq > f.seq && !newer.final() && slices.ContainsFunc(newer.op.Claims(), func(c Claim) bool { return slices.ContainsFunc(f.op.Claims(), c.meets) })
+	})
 }
 
 func (f failure) leftovers() []Leftover {

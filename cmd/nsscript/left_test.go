@@ -37,7 +37,8 @@ func TestLeft(t *testing.T) {
 			ip("link", "add", "left0", "type", "bridge"), "ip link set left0 name left9: restore link left0 in host: set name of link left0 in host: file exists (EEXIST)",
 			ip("link", "del", "left0")},
 		{"settings of a link that cannot be written", `sysctl(host, "net.ipv4.conf.left0.rp_filter", 1); sysctl(host, "net.ipv4.conf.left0.rp_filter", 2)`,
-			readOnly, "net.ipv4.conf.left0.rp_filter=2: set sysctl net/ipv4/conf/left0/rp_filter in host: read-only file system (EROFS)", writable},
+			readOnly, "net.ipv4.conf.left0.rp_filter=2: set sysctl net/ipv4/conf/left0/rp_filter in host: read-only file system (EROFS)\n" +
+				"  <command>:1:7 sysctl -w net.ipv4.conf.left0.rp_filter=1: a newer change of it is not undone", writable},
 		{"a link whose settings cannot be written", `h = host.link("left0"); h.set(alias = "x"); addr(h, "10.1.0.1/24"); h.set(mtu = 1000)`,
 			readOnly, "ip link set left0 mtu 1000: restore link left0 in host: ", writable},
 	} {
