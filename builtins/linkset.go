@@ -29,23 +29,16 @@ type setArgs struct {
 	runtime.Irreversible
 }
 
-// masterArg is a bridge, or none.
-type masterArg struct{ kernel.LinkRef }
-
-func (masterArg) ArgType() string { return "link or False" }
-
-func (a *masterArg) UnpackIn(v *runtime.View, val starlark.Value) error {
-	if br, ok := val.(*linkValue); ok {
-		a.LinkRef = br.current()
-		return v.Reachable(a.NS)
-	} else if val != starlark.False {
-		return want("link or False", val)
-	}
-	return nil
-}
-
 func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	link := &linkValue{tx.View, a.Link.LinkRef}
+	link, in := &linkValue{tx.View, a.Link.LinkRef}, a.Link.NS
+	if a.NS != nil {
+		in = a.NS.NSRef
+	}
+	if a.Master != nil && a.Master.Index > 0 {
+		if err := a.Master.check(tx.Machine(), a.Link.LinkRef, in); err != nil {
+			return nil, err
+		}
+	}
 	if a.NS != nil && a.NS.Cookie != link.current().NS.Cookie {
 		to := kernel.LinkRef{NS: a.NS.NSRef}
 		if a.Name != nil {

@@ -193,6 +193,11 @@ type bridgeArgs struct {
 }
 
 func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	for _, p := range a.Ports {
+		if err := sameNamespace(p.LinkRef, p.NS, a.NS.NSRef, string(a.Name)); err != nil {
+			return nil, err
+		}
+	}
 	if a.Name == "" {
 		n, err := tx.Machine().Namespace(a.NS.NSRef)
 		if err != nil {
