@@ -3,7 +3,6 @@ package builtins
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -109,14 +108,14 @@ type netnsArgs struct {
 }
 
 func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	for i := 1; a.Name == ""; i++ {
-		name := fmt.Sprintf("ns%d", i)
-		if _, err := os.Lstat("/run/netns/" + name); errors.Is(err, os.ErrNotExist) {
-			a.Name = netnsName(name)
-		}
-	}
 	add := &addNetns{Name: string(a.Name), Lo: a.Lo}
-	if err := tx.Apply(add); err != nil {
+	var err error
+	if a.Name == "" {
+		err = addFree(tx, add)
+	} else {
+		err = tx.Apply(add)
+	}
+	if err != nil {
 		for _, ref := range tx.Namespaces() {
 			// The script's own fault, not the machine's.
 			if k := new(kernel.Error); ref.Name == add.Name && errors.Is(err, unix.EEXIST) && errors.As(err, &k) {
@@ -126,6 +125,19 @@ func (a *netnsArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	return &nsValue{tx.View, add.NS}, nil
+}
+
+// addFree makes a namespace under the next free name. One that another process has taken since is passed over.
+func addFree(tx *runtime.Tx, add *addNetns) (err error) {
+	for i := 1; ; i++ {
+		add.Name = fmt.Sprintf("ns%d", i)
+		if err = tx.Machine().NameFree(add.Name); err == nil {
+			err = tx.Apply(add)
+		}
+		if !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+	}
 }
 
 // addNetns makes a namespace and gives it its name.

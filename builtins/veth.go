@@ -2,8 +2,10 @@ package builtins
 
 import (
 	"errors"
+	"slices"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -32,21 +34,21 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if a.B == nil {
 		a.B = &a.A
 	}
-	first, err := newLink(tx, a.A.NSRef, a.Name, "")
+	var first, second kernel.LinkRef
+	err := addNamed(func(taken []string) (err error) {
+		if first, err = newLink(tx, a.A.NSRef, a.Name, "eth", taken); err != nil {
+			return err
+		}
+		if a.A.Cookie == a.B.Cookie { // it is not there yet but has its name
+			taken = append(taken[:len(taken):len(taken)], first.Name)
+		}
+		if second, err = newLink(tx, a.B.NSRef, a.Peer, "eth", taken); err != nil {
+			return err
+		}
+		return tx.Apply(&addVeth{A: kernel.LinkSpec{LinkRef: first, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up},
+			B: kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}})
+	}, a.Name, a.Peer)
 	if err != nil {
-		return nil, err
-	}
-	taken := ""
-	if a.A.Cookie == a.B.Cookie {
-		taken = first.Name
-	}
-	second, err := newLink(tx, a.B.NSRef, a.Peer, taken)
-	if err != nil {
-		return nil, err
-	}
-	op := &addVeth{A: kernel.LinkSpec{LinkRef: first, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up},
-		B: kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}}
-	if err := tx.Apply(op); err != nil {
 		return nil, err
 	}
 	if a.Up {
@@ -63,16 +65,31 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return starlark.Tuple{&linkValue{tx.View, first}, &linkValue{tx.View, second}}, nil
 }
 
-// newLink chooses what identifies a link that is to be: its index, and its name when it was not given. other is the
-// name of the pair's first end when it is in the same namespace: it is not there yet but has its name.
-func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, other string) (kernel.LinkRef, error) {
+// nameTries bounds how often a name is chosen that another process is then faster to take.
+const nameTries = 100
+
+// addNamed adds links, some of whose names were given. A name that was chosen, and that another process has taken since, is
+// among the taken ones the next time.
+func addNamed(add func(taken []string) error, given ...linkNameArg) error {
+	for taken := []string(nil); ; {
+		err, k := add(taken), new(kernel.Error)
+		if !errors.Is(err, unix.EEXIST) || !errors.As(err, &k) || slices.Contains(given, linkNameArg(k.Object)) || len(taken) == nameTries {
+			return err
+		}
+		taken = append(taken, k.Object)
+	}
+}
+
+// newLink chooses what identifies a link that is to be: its index, and its name when it was not given, the next free one with
+// the prefix that is not among the taken ones.
+func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, prefix string, taken []string) (kernel.LinkRef, error) {
 	ref := kernel.LinkRef{NS: ns, Name: string(name)}
 	n, err := tx.Machine().Namespace(ns)
 	if err != nil {
 		return ref, err
 	}
 	if ref.Name == "" {
-		if ref.Name, err = n.FreeName("eth", other); err != nil {
+		if ref.Name, err = n.FreeName(prefix, taken...); err != nil {
 			return ref, err
 		}
 	}
@@ -198,22 +215,14 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	if a.Name == "" {
-		n, err := tx.Machine().Namespace(a.NS.NSRef)
-		if err != nil {
-			return nil, err
+	var ref kernel.LinkRef
+	err := addNamed(func(taken []string) (err error) {
+		if ref, err = newLink(tx, a.NS.NSRef, a.Name, "br", taken); err != nil {
+			return err
 		}
-		name, err := n.FreeName("br", "")
-		if err != nil {
-			return nil, err
-		}
-		a.Name = linkNameArg(name)
-	}
-	ref, err := newLink(tx, a.NS.NSRef, a.Name, "")
+		return tx.Apply(&addBridge{LinkSpec: kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}})
+	}, a.Name)
 	if err != nil {
-		return nil, err
-	}
-	if err := tx.Apply(&addBridge{LinkSpec: kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}); err != nil {
 		return nil, err
 	}
 	for _, p := range a.Ports {

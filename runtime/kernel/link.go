@@ -71,13 +71,16 @@ func (n *Namespace) KeepIndex(index int) (int, error) {
 	return n.FreeIndex()
 }
 
-// FreeName is the first of prefix0, prefix1 ... that no link in the namespace has and that is not the other one.
-func (n *Namespace) FreeName(prefix, other string) (string, error) {
+// FreeName is the first of prefix0, prefix1 ... that no link in the namespace has and that is not among the others.
+func (n *Namespace) FreeName(prefix string, others ...string) (string, error) {
 	links, err := n.Links()
 	if err != nil {
 		return "", err
 	}
-	taken := map[string]bool{other: true}
+	taken := map[string]bool{}
+	for _, name := range others {
+		taken[name] = true
+	}
 	for _, l := range links {
 		taken[l.Name] = true
 	}
