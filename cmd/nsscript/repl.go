@@ -23,9 +23,9 @@ func interactive(o options, args []string) bool {
 	return o.interactive || o.code == "" && len(args) == 0 && term.IsTerminal(0)
 }
 
-// enters reports whether a REPL is to enter a lab that is up.
+// enters reports whether a REPL is to enter a lab that is up. In a new sandbox there is none: --lab is what it was given.
 func enters(o options, args []string) bool {
-	return o.interactive && o.lab != "" && o.code == "" && len(args) == 0
+	return o.in == nil && o.interactive && o.lab != "" && o.code == "" && len(args) == 0
 }
 
 // replLab is the name of the lab of a REPL which runs no script.

@@ -419,16 +419,18 @@ func TestREPLPiped(t *testing.T) {
 		{"for i in range(2):\n    print(i)\n\n    print(-i)", "0\n0\n1\n-1\n"},
 		{"print(1)\nx = [", "1\n"},
 	} {
-		cmd := nsscript("-i")
-		cmd.Stdin = strings.NewReader(c.in)
-		var said strings.Builder
-		cmd.Stderr = &said
-		if out, err := cmd.Output(); err != nil || string(out) != c.out {
-			t.Errorf("%q: %q, %v, want %q", c.in, out, err, c.out)
-		}
-		for line := range strings.Lines(said.String()) {
-			if !strings.HasPrefix(line, "<repl:") && !strings.HasPrefix(line, " ") {
-				t.Errorf("%q: it said %q", c.in, line)
+		for _, args := range [][]string{{"-i"}, {"-i", "--sandbox"}} {
+			cmd := nsscript(args...)
+			cmd.Stdin = strings.NewReader(c.in)
+			var said strings.Builder
+			cmd.Stderr = &said
+			if out, err := cmd.Output(); err != nil || string(out) != c.out {
+				t.Errorf("%q: %q, %v, want %q", c.in, out, err, c.out)
+			}
+			for line := range strings.Lines(said.String()) {
+				if !strings.HasPrefix(line, "<repl:") && !strings.HasPrefix(line, " ") {
+					t.Errorf("%q: it said %q", c.in, line)
+				}
 			}
 		}
 	}
