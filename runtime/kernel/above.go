@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -102,7 +104,9 @@ func (a *Above) find(below LinkRef, fn func(*Namespace, upperLink) error) error 
 	if err := a.look(under, below); err != nil {
 		return err
 	}
-	for n, s := range a.near {
+	older := func(n, m *Namespace) int { return cmp.Compare(n.ref.Cookie, m.ref.Cookie) }
+	for _, n := range slices.SortedFunc(maps.Keys(a.near), older) {
+		s := a.near[n]
 		for _, u := range s.links {
 			if !slices.Contains(u.lower, below.Index) {
 				continue

@@ -12,17 +12,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// givenMACs are the addresses beside its own that a link lets in since somebody said so: not those of the groups that the
-// namespace listens to, nor those of its other links, which may stand on this one.
-func givenMACs(at *subject) (found []string, err error) {
+// givenMACs are the addresses beside its own that a link lets in since somebody said so: not those of the groups that a
+// namespace listens to, nor those of other links, which may stand on this one.
+func givenMACs(at *subject) ([]string, error) {
 	own := map[string]bool{}
-	links, err := at.n.Links()
-	if err != nil {
+	if err := at.n.wanted(own); err != nil {
 		return nil, err
 	}
-	for _, l := range links {
-		own[l.MAC.String()] = true
+	found, err := at.lets(own)
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
+	above := at.m.LookAbove()
+	defer above.Close()
+	if err := above.look(at.n, at.l.LinkRef); err != nil {
+		return nil, err
+	}
+	for n := range above.near {
+		if err := n.wanted(own); err != nil {
+			return nil, err
+		}
+	}
+	return at.lets(own)
+}
+
+// wanted adds the addresses of a namespace's links, and of the groups that it listens to.
+func (n *Namespace) wanted(all map[string]bool) error {
+	links, err := n.Links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		all[string(l.MAC)] = true
+	}
+	return n.Do(func() error { return listenedTo(all) })
+}
+
+// lets are the addresses that a link lets in and that are not among those known, or were given by SIOCADDMULTI.
+func (at *subject) lets(known map[string]bool) (found []string, err error) {
 	all, err := at.n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Family: unix.AF_BRIDGE})
 	if err != nil {
 		return nil, err
@@ -30,28 +57,24 @@ func givenMACs(at *subject) (found []string, err error) {
 	// What a bridge was given behind its other ports, a port lets in.
 	for _, raw := range all {
 		if master := attrNumber(raw, unix.SizeofNdMsg, unix.NDA_MASTER); master != 0 && master == at.l.Master {
-			own[net.HardwareAddr(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)).String()] = true
+			known[string(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))] = true
 		}
 	}
 	for _, raw := range all {
 		mac := net.HardwareAddr(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))
 		mine := neighHead(raw).index == at.l.Index && raw[10]&netlink.NTF_SELF != 0 && len(mac) > 0 && mac[0]&1 == 0
 		table := attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil || attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil // of a vxlan or a bridge
-		if mine && !table && !own[mac.String()] {
+		if mine && !table && !known[string(mac)] {
 			found = append(found, "address "+mac.String())
 		}
 	}
 	err = at.n.Do(func() error {
-		groups, err := listenedTo()
-		if err != nil {
-			return err
-		}
 		// index, name, how many want it, how often it was given by SIOCADDMULTI, address
 		return lines("/proc/thread-self/net/dev_mcast", func(f []string) {
 			if len(f) != 5 || f[0] != strconv.Itoa(at.l.Index) {
 				return
 			}
-			if mac, err := hex.DecodeString(f[4]); err == nil && (f[3] != "0" || !groups[string(mac)]) {
+			if mac, err := hex.DecodeString(f[4]); err == nil && (f[3] != "0" || !known[string(mac)]) {
 				found = append(found, "address "+net.HardwareAddr(mac).String())
 			}
 		})
@@ -59,9 +82,8 @@ func givenMACs(at *subject) (found []string, err error) {
 	return found, err
 }
 
-// listenedTo are the link-layer addresses of all groups that the thread's namespace listens to (RFC 1112, RFC 2464).
-func listenedTo() (map[string]bool, error) {
-	groups := map[string]bool{}
+// listenedTo adds the link-layer addresses of all groups that the thread's namespace listens to (RFC 1112, RFC 2464).
+func listenedTo(groups map[string]bool) error {
 	err := lines("/proc/thread-self/net/igmp", func(f []string) {
 		// The lines of links have more to say than those of their groups, which begin with the group.
 		if ip, err := strconv.ParseUint(f[0], 16, 32); err == nil && len(f[0]) == 8 {
@@ -70,9 +92,9 @@ func listenedTo() (map[string]bool, error) {
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return groups, lines("/proc/thread-self/net/igmp6", func(f []string) {
+	return lines("/proc/thread-self/net/igmp6", func(f []string) {
 		if len(f) < 3 {
 			return
 		}
