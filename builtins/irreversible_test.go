@@ -60,6 +60,10 @@ var irreversible = []struct {
 	{"set down", deadHop, `host.link("m0").set(up = False, IRR)`, []string{lostDefault}, "default|nexthop"},
 	{"too small for IPv6", dead6, `host.link("m0").set(mtu = 1000, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
 	{"move", deadHop, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"move a link below one with a nexthop object", ends + "link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; nexthop add id 7 via 10.4.0.9 dev v0", `host.link("m0").set(ns = netns("n1"), IRR)`,
+		[]string{"nexthop object 7 of link v0 in host, with the routes through it"}, ""},
+	{"down below one under a dead nexthop", strings.Replace(strings.Replace(deadHop, "; route", "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; route", 1), "via 10.1.0.2 dev m0", "via 10.4.0.2 dev v0", 1),
+		`down(host.link("m0"), IRR)`, []string{"route default via 10.4.0.2 via 10.77.0.2 of link v0 in host"}, ""},
 	{"leave a bridge", aBridge, `host.link("m0").set(master = False, IRR)`, []string{lostBridges}, ""},
 	{"port of a new bridge", aBridge, `bridge(host, ports = [host.link("m0")], IRR)`, []string{lostBridges}, ""},
 	{"add an address", deadHop, `addr(host.link("m0"), "10.1.0.9/24", IRR)`, []string{lostDefault}, ""},
@@ -143,7 +147,8 @@ func clearHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range links {
-		if _, err := os.Stat("/sys/class/net/" + l.Name()); err == nil && l.Name() != "lo" { // a pair goes with one of its ends
+		// A pair goes with one of its ends. bonding_masters is a file.
+		if at, err := os.Stat("/sys/class/net/" + l.Name()); err == nil && at.IsDir() && l.Name() != "lo" {
 			nstest.IP(t, "link", "del", l.Name())
 		}
 	}
