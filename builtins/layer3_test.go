@@ -38,6 +38,9 @@ var layer3 = []struct {
 	{"neighbour that nobody is asked for", "neigh add 10.1.0.211 lladdr 02:00:00:00:07:09 dev m0 nud noarp", ""},
 	{"neighbour that the kernel looks after", "neigh add 10.1.0.213 dev m0 managed", ""},
 	{"router among the neighbours", "neigh add fd01::211 lladdr 02:00:00:00:07:0a dev m0 nud permanent router", ""},
+	{"encapsulations", "route add 10.71.0.0/16 encap ip id 5 dst 10.1.0.9 dev m0; -6 route add fd71::/64 encap seg6 mode encap segs fd01::9 dev m0", ""},
+	{"link-local address by lot", "net/ipv6/conf/m0/addr_gen_mode=3", ""},
+	{"link-local address by a secret", "net/ipv6/conf/m0/stable_secret=2001:db8::1", ""},
 	{"settings in finer units", "net/ipv4/neigh/m0/unres_qlen_bytes=70000; net/ipv4/neigh/m0/retrans_time_ms=1240; net/ipv6/neigh/m0/base_reachable_time_ms=12340", ""},
 }
 

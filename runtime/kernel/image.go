@@ -86,6 +86,10 @@ const MTU6 = "net/ipv6/conf//mtu"
 // NoIPv6 is the setting that takes a link's IPv6 away.
 const NoIPv6 = "net/ipv6/conf//disable_ipv6"
 
+// secret is the setting that stable link-local addresses are made of (RFC 7217). It cannot be read before it is set, and sets
+// addr_gen_mode, which cannot be set to its use before.
+const secret = "net/ipv6/conf//stable_secret"
+
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
 var attrOrder = []string{"name", "mtu", "mac", "txqlen", "group", "alias", "flags", "master"}
 
@@ -211,10 +215,17 @@ func (n *Namespace) restoreSysctls(img *Image, name string) error {
 	}
 	return n.Do(func() error {
 		var errs []error
+		write := func(k string) error {
+			return writeSysctl(strings.Replace(k, "//", "/"+name+"/", 1), img.Sysctls[k])
+		}
 		have := sysctlsBelow(name)
+		if have[NoIPv6] != "" && img.Sysctls[secret] != "" && img.Sysctls[secret] != have[secret] {
+			errs = append(errs, write(secret))
+			have = sysctlsBelow(name)
+		}
 		for _, k := range slices.Sorted(maps.Keys(img.Sysctls)) {
 			if v, ok := have[k]; ok && v != img.Sysctls[k] && (k != MTU6 || l.MTU == img.MTU) {
-				errs = append(errs, writeSysctl(strings.Replace(k, "//", "/"+name+"/", 1), img.Sysctls[k]))
+				errs = append(errs, write(k))
 			}
 		}
 		return errors.Join(errs...)
