@@ -10,7 +10,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// pairs is the world that links are given more in: a pair, and a bridge whose ports are two others, of which p1 is the last.
+// pairs is the world that links are given more in: a pair, and a bridge with two ports that are ends of pairs.
 const pairs = `
 sysctl -qw net.ipv6.conf.default.addr_gen_mode=1
 ip link add m0 address 02:00:00:00:00:01 type veth peer name m1 address 02:00:00:00:00:02
@@ -19,6 +19,7 @@ ip link add p0 address 02:00:00:00:00:03 type veth peer name q0 address 02:00:00
 ip link add p1 address 02:00:00:00:00:05 type veth peer name q1 address 02:00:00:00:00:06
 ip link set p0 master b0; ip link set p1 master b0
 for l in m0 m1 b0 p0 q0 p1 q1; do ip link set $l up; done
+for l in m0 m1 p0 q0 p1 q1; do ip link show $l >/dev/null; done # which makes their carriers known
 `
 
 // changesOf are the changes that can take something from a link L.
@@ -59,8 +60,8 @@ var givenToLinks = []struct {
 		map[string]string{"down": "state up in mode dormant of link m0 in host", "move": "state up in mode dormant of link m0", "delete": "state up in mode dormant of link m0"}},
 	{"offloads", "m0", "ethtool -K m0 tso off", map[string]string{"delete": "ethtool features of link m0 in host"}},
 	{"offloads of a bridge", "b0", "ethtool -K b0 tx off", map[string]string{"delete": "ethtool features of link b0 in host"}},
-	{"processors for a queue", "m0", "test -d /sys/class/net/m0 || mount -t sysfs sysfs /sys; echo 1 > /sys/class/net/m0/queues/rx-0/rps_cpus", map[string]string{"delete": "queues/rx-0/rps_cpus of link m0 in host"}},
-	{"the qdisc that it has by default", "i0", "ip tuntap add i0 mode tap; ip link set i0 up", map[string]string{"delete": "link i0 in host"}},
+	{"processors for a queue", "m0", "echo 1 2>/dev/null >/sys/class/net/m0/queues/rx-0/rps_cpus || echo only root may", map[string]string{"delete": "queues/rx-0/rps_cpus of link m0 in host"}},
+	{"the qdisc that it has by default", "i0", "ip link add i0 type ifb; ip link set i0 up", map[string]string{"delete": "link i0 in host", "set": "operation not supported"}},
 	{"a rule that names it", "m0", "ip rule add iif m0 table 77", nil},
 	{"forwarding entries of a port", "p0", "bridge fdb add 02:00:00:00:01:01 dev p0 master static; bridge fdb add 02:00:00:00:01:02 dev p0 master permanent; " +
 		"bridge fdb add 02:00:00:00:01:03 dev p0 master static sticky; bridge fdb add 02:00:00:00:01:04 dev p0 master extern_learn", nil},
@@ -97,9 +98,11 @@ func TestUnheld(t *testing.T) {
 					}
 					t.Cleanup(func() {
 						clearHost(t)
-						shell(t, "ip rule del table 77 2>/dev/null || true; umount /sys 2>/dev/null || true; rm -rf /run/nsscript")
+						shell(t, "ip rule del table 77 2>/dev/null || true; rm -rf /run/nsscript")
 					})
-					shell(t, pairs+g.shell)
+					if why := shell(t, pairs+g.shell); why != "" {
+						t.Skip(why)
+					}
 					nstest.Quiet(t, "")
 					state := func() string {
 						// That an action has been counted shows in its filter, and looking at it is enough for that.
