@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -49,5 +50,5 @@ func sameNamespace(port kernel.LinkRef, in, bridge kernel.NSRef, name string) er
 		return nil
 	}
 	return &kernel.Error{Op: "set master of link", Object: port.Name, NS: in.String(),
-		Err: fmt.Errorf("bridge %s is in another namespace, %s", name, bridge)}
+		Err: fmt.Errorf("%s is in another namespace, %s", cmp.Or(name, "the bridge"), bridge)}
 }

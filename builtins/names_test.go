@@ -14,6 +14,7 @@ func TestTwoNames(t *testing.T) {
 	shell(t, "touch /run/netns/two; mount --bind /run/netns/one /run/netns/two")
 	t.Cleanup(func() { shell(t, "ip netns del one; ip netns del two") })
 	nstest.IP(t, "link", "add", "far0", "type", "veth", "peer", "name", "near0", "netns", "one")
+	t.Cleanup(func() { nstest.IP(t, "link", "del", "far0") }) // with the namespace it would go later
 	names := func() string {
 		inode := func(name string) string { return shell(t, "stat -L -c %i /run/netns/"+name+" 2>&1 || true") }
 		return inode("one") + inode("two")
