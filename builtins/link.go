@@ -53,7 +53,7 @@ func linkAttr(name, typ, doc string, get func(v *runtime.View, l *kernel.Link) (
 	}}
 }
 
-var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Every attribute is read from the kernel when it is asked for.",
+var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Every attribute is read from the kernel when it is asked for. All values of one link are equal, whatever it is called and wherever it was moved.",
 	Attrs: []runtime.Attr{
 		linkAttr("name", "string", "its name", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Name), nil }),
 		linkAttr("ns", "namespace", "the namespace that it is in", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return &nsValue{v, l.NS}, nil }),

@@ -48,7 +48,7 @@ func (n *nsValue) open() (*kernel.Namespace, error) {
 	return ns, nil
 }
 
-var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own links, addresses, routes and sysctls (network_namespaces(7)).",
+var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own links, addresses, routes and sysctls (network_namespaces(7)). All values of one namespace are equal; one that was deleted cannot be used any more.",
 	Attrs: []runtime.Attr{
 		{Name: "name", Type: "string", Doc: "its name; \"host\" for the one nsscript started in", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 			return starlark.String(r.(*nsValue).ref.String()), nil
