@@ -12,7 +12,7 @@ import (
 
 // A part is one command that a world is made with. What the kernel refuses is left out of the world.
 type part struct {
-	where string // "in": ip in the namespace, "away": ip in the other one, "sysctl"
+	where string // "in": ip in the namespace, "away": ip in the other one, "sysctl", "sh": in the namespace, at last
 	line  string
 }
 
@@ -81,6 +81,9 @@ func newWorld(seed uint64) *madeWorld {
 	}
 	for range w.rand.IntN(4) {
 		w.sysctl(w.pick(append(w.links, "lo", "default")...))
+	}
+	for w.chance(3) {
+		w.rare(w.pick(w.links...))
 	}
 	return w
 }
@@ -245,6 +248,17 @@ func (w *madeWorld) build(t *testing.T, in, away *kernel.Namespace) {
 			_ = cmd.Run() // refusals are expected
 		}
 	}
+	var rare strings.Builder
+	for _, p := range w.parts {
+		if p.where == "sh" {
+			rare.WriteString(strings.ReplaceAll(p.line, "AWAY", away.Name()) + "\n")
+		}
+	}
+	if rare.Len() > 0 {
+		cmd := exec.Command("ip", "netns", "exec", in.Name(), "sh")
+		cmd.Stdin = strings.NewReader(rare.String())
+		_ = cmd.Run()
+	}
 	for _, p := range w.parts {
 		if key, value, ok := strings.Cut(p.line, "="); ok && p.where == "sysctl" {
 			_ = in.SetSysctl(key, value)
@@ -256,7 +270,7 @@ func (w *madeWorld) build(t *testing.T, in, away *kernel.Namespace) {
 func (w *madeWorld) String() string {
 	var b strings.Builder
 	for _, p := range w.parts {
-		b.WriteString(map[string]string{"in": "ip ", "away": "ip -n AWAY ", "sysctl": "sysctl -w "}[p.where] + p.line + "\n")
+		b.WriteString(map[string]string{"in": "ip ", "away": "ip -n AWAY ", "sysctl": "sysctl -w ", "sh": ""}[p.where] + p.line + "\n")
 	}
 	return b.String()
 }

@@ -107,11 +107,41 @@ func tcLine(ns, what string, m []byte) string {
 	}
 	line := fmt.Sprintf("%s %s %d %x", ns, what, number(m[4:]), head)
 	for _, a := range attributes(m, tcHeader) {
-		if !strings.Contains(tcShown, " "+strconv.Itoa(a.typ)+" ") {
+		switch {
+		case strings.Contains(tcShown, " "+strconv.Itoa(a.typ)+" "):
+		case what == "filter" && a.typ == 2: // TCA_OPTIONS
+			line += " options" + filterOptions(a.value)
+		default:
 			line += fmt.Sprintf(" %d=%s", a.typ, text(a.value))
 		}
 	}
 	return line + "\n"
+}
+
+// filterOptions prints a u32 filter's options without counters (TCA_U32_PCNT), and its actions without theirs and without the
+// times at which they were used (TCA_ACT_STATS, and TCA_MIRRED_TM and its likes).
+func filterOptions(options []byte) (line string) {
+	for _, o := range attributes(options, 0) {
+		switch o.typ {
+		case 9:
+		case 7: // TCA_U32_ACT
+			for _, action := range attributes(o.value, 0) {
+				for _, a := range attributes(action.value, 0) {
+					for _, part := range attributes(a.value, 0) {
+						if a.typ == 2 && part.typ != 1 {
+							line += fmt.Sprintf(" action %d=%x", part.typ, part.value)
+						}
+					}
+					if a.typ == 1 { // TCA_ACT_KIND
+						line += " " + text(a.value)
+					}
+				}
+			}
+		default:
+			line += fmt.Sprintf(" %d=%x", o.typ, o.value)
+		}
+	}
+	return line
 }
 
 // groupLines prints a bridge's entries that stay (MDB_PERMANENT). struct br_mdb_entry is index, state, flags, vid, address.
