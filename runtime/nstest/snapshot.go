@@ -96,8 +96,8 @@ func snapshot(b *strings.Builder, ns string) error {
 		for _, msg := range all {
 			switch {
 			case tab.keep != nil && !tab.keep(msg):
-			case tab.name == "route" && msg[7] == syscall.RTN_LOCAL:
-				// An address that a link has twice has two; their order follows the addresses' history, which is gone.
+			case tab.name == "route" && (msg[7] == syscall.RTN_LOCAL || msg[7] == syscall.RTN_BROADCAST):
+				// An address or subnet that is there twice has two; their order follows the addresses' history, which is gone.
 				local = append(local, tab.line(ns, msg))
 			default:
 				lines = append(lines, tab.line(ns, msg))
