@@ -1,6 +1,7 @@
 package nstest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
@@ -98,6 +99,9 @@ func snapshot(b *strings.Builder, ns string) error {
 			case tab.keep != nil && !tab.keep(msg):
 			case tab.name == "route" && (msg[7] == syscall.RTN_LOCAL || msg[7] == syscall.RTN_BROADCAST):
 				// An address or subnet that is there twice has two; their order follows the addresses' history, which is gone.
+				local = append(local, tab.line(ns, msg))
+			case tab.name == "addr" && bytes.Equal(find(msg, tab.header, 11), []byte{3}): // IFA_PROTO, IFAPROT_KERNEL_LL
+				// The kernel makes them when a link goes up, and their order is that of the ways in which they were to be made.
 				local = append(local, tab.line(ns, msg))
 			default:
 				lines = append(lines, tab.line(ns, msg))
@@ -221,7 +225,7 @@ func linkInfo(b *strings.Builder, prefix string, info []byte) {
 		case 2: // IFLA_INFO_DATA, of a bridge
 			mask = " 16 17 18 19 47 48 "
 		case 5: // IFLA_INFO_SLAVE_DATA, of a port
-			mask = " 14 15 17 18 19 21 22 23 24 37 38 41 "
+			mask = " 13 14 15 16 17 18 19 21 22 23 24 37 38 41 "
 		case 3: // IFLA_INFO_XSTATS
 			continue
 		default:
