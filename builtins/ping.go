@@ -134,6 +134,13 @@ func pingAttr(name, typ, doc string, get func(r probe.Result) starlark.Value) ru
 	}}
 }
 
+// pingErrors is the doc of a ping's errors, with the names that they can have.
+func pingErrors() string {
+	return `each request that failed: seq, name, source (who said so, or None), mtu. The name is "timeout"; or the ICMP error's, which is "` +
+		strings.Join(probe.Names(false), `", "`) + `" in IPv4 and "` + strings.Join(probe.Names(true), `", "`) +
+		`" in IPv6; or that of the errno when the kernel refused to send, such as "ENETUNREACH", "EMSGSIZE" or "EPERM"`
+}
+
 var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when a reply came.",
 	Attrs: []runtime.Attr{
 		pingAttr("sent", "int", "requests sent", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Sent) }),
@@ -151,7 +158,7 @@ var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when
 			}
 			return starlark.NewList(all)
 		}),
-		pingAttr("errors", "list of struct", "each request that failed: seq, name (\"time exceeded\", \"timeout\" ...), source (who said so, or None), mtu", func(r probe.Result) starlark.Value {
+		pingAttr("errors", "list of struct", pingErrors(), func(r probe.Result) starlark.Value {
 			var all []starlark.Value
 			for _, f := range r.Failures {
 				from := starlark.Value(starlark.None)

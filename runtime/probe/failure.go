@@ -71,27 +71,44 @@ func icmpFailure(seq int, v6 bool, e queuedError) Failure {
 	return f
 }
 
-// icmpName names an ICMP error as RFC 792, 1122 and 1812, or RFC 4443 do.
-func icmpName(v6 bool, typ, code uint8) string {
-	var names []string
-	switch {
-	case v6 && typ == 1:
-		names = []string{"no route", "administratively prohibited", "beyond scope of source", "address unreachable",
-			"port unreachable", "source address failed policy", "reject route"}
-	case v6 && typ == 2:
-		return "packet too big"
-	case v6 && typ == 3, !v6 && typ == 11:
-		names = []string{"time exceeded", "fragment reassembly time exceeded"}
-	case v6 && typ == 4, !v6 && typ == 12:
-		return "parameter problem"
-	case !v6 && typ == 3:
-		names = []string{"net unreachable", "host unreachable", "protocol unreachable", "port unreachable",
-			"fragmentation needed", "source route failed", "net unknown", "host unknown", "source host isolated",
-			"net prohibited", "host prohibited", "net unreachable for tos", "host unreachable for tos",
-			"administratively prohibited", "host precedence violation", "precedence cutoff"}
+// icmpNames is how RFC 792, 1122 and 1812, or RFC 4443 name ICMP errors, by their codes; a single one is that of all codes.
+var icmpNames = []struct {
+	v6    bool
+	typ   uint8
+	names []string
+}{
+	{false, 3, []string{"net unreachable", "host unreachable", "protocol unreachable", "port unreachable",
+		"fragmentation needed", "source route failed", "net unknown", "host unknown", "source host isolated",
+		"net prohibited", "host prohibited", "net unreachable for tos", "host unreachable for tos",
+		"administratively prohibited", "host precedence violation", "precedence cutoff"}},
+	{false, 11, []string{"time exceeded", "fragment reassembly time exceeded"}},
+	{false, 12, []string{"parameter problem"}},
+	{true, 1, []string{"no route", "administratively prohibited", "beyond scope of source", "address unreachable",
+		"port unreachable", "source address failed policy", "reject route"}},
+	{true, 2, []string{"packet too big"}},
+	{true, 3, []string{"time exceeded", "fragment reassembly time exceeded"}},
+	{true, 4, []string{"parameter problem"}},
+}
+
+// Names lists the names of a family's ICMP errors that a Failure can have.
+func Names(v6 bool) (all []string) {
+	for _, row := range icmpNames {
+		if row.v6 == v6 {
+			all = append(all, row.names...)
+		}
 	}
-	if int(code) < len(names) {
-		return names[code]
+	return all
+}
+
+func icmpName(v6 bool, typ, code uint8) string {
+	for _, row := range icmpNames {
+		switch {
+		case row.v6 != v6 || row.typ != typ:
+		case len(row.names) == 1:
+			return row.names[0]
+		case int(code) < len(row.names):
+			return row.names[code]
+		}
 	}
 	return fmt.Sprintf("icmp type %d code %d", typ, code)
 }
