@@ -29,6 +29,7 @@ func All() *runtime.Vocabulary {
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
+		Topics:   topics(),
 		Test:     func(v *runtime.View, name string) starlark.Value { return &testValue{v, name} },
 		Host:     func(v *runtime.View) starlark.Value { return &nsValue{v, v.Machine().Host().Ref()} },
 	}

@@ -177,7 +177,7 @@ func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
 	return nil, &assertError{"fail", "fail: " + cmp.Or(text, "it was told to")}
 }
 
-var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes.", &structArgs{})
+var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes, which do not change: s = struct(a = 1), then s.a. Two are equal when their attributes are.", &structArgs{})
 
 type structArgs struct {
 	Fields []starlark.Tuple `arg:"**fields" doc:"the attributes"`
@@ -192,7 +192,7 @@ func newStruct(name string, fields map[string]starlark.Value) starlark.Value {
 	return starlarkstruct.FromStringDict(starlark.String(name), fields)
 }
 
-var helpDecl = runtime.Query("help", "None", "Prints what a builtin, a type or an attribute is; without a name, all of them in a line each.", &helpArgs{})
+var helpDecl = runtime.Query("help", "None", "Prints what a builtin, a type, an attribute, a module or a file of the standard library is; without a name, all but attributes in a line each.", &helpArgs{})
 
 type helpArgs struct {
 	Of starlark.Value `arg:"of?" doc:"a builtin, a value, or a name as a string"`
@@ -201,8 +201,8 @@ type helpArgs struct {
 func (a *helpArgs) Query(v *runtime.View) (starlark.Value, error) {
 	voc := v.Vocabulary()
 	if a.Of == nil {
-		for _, d := range voc.Decls {
-			if err := v.Print(fmt.Sprintf("%-18s %s", d.Name, runtime.Summary(d.Doc))); err != nil {
+		for _, e := range voc.Index() {
+			if err := v.Print(e.String()); err != nil {
 				return nil, err
 			}
 		}

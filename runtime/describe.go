@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 )
 
 // Signature is how the builtin is called, as one line of Starlark.
@@ -55,6 +56,11 @@ func (d *Decl) given() []Param {
 	return d.Params
 }
 
+// explained lists the parameters that a call can give and that have a doc: a function that is written in Starlark has none.
+func (d *Decl) explained() []Param {
+	return slices.DeleteFunc(slices.Clone(d.given()), func(p Param) bool { return p.Doc == "" })
+}
+
 // isMethod: a method's first parameter is named after its type.
 func (d *Decl) isMethod() bool {
 	recv, _, dotted := strings.Cut(d.Name, ".")
@@ -68,7 +74,7 @@ func (d *Decl) Help(markdown bool) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n    %s\n", d.Signature(), strings.ReplaceAll(d.Doc, "\n", "\n    "))
-	for i, p := range d.given() {
+	for i, p := range d.explained() {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
@@ -81,7 +87,7 @@ func (d *Decl) Help(markdown bool) string {
 func (d *Decl) text() string {
 	var b strings.Builder
 	b.WriteString(d.Doc + "\n")
-	for i, p := range d.given() {
+	for i, p := range d.explained() {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
@@ -100,13 +106,15 @@ func (p *Param) how() string {
 
 // Summary is the first sentence of a doc.
 func Summary(doc string) string {
+	doc = strings.Join(strings.Fields(doc), " ")
 	if i := strings.Index(doc, ". "); i >= 0 {
 		doc = doc[:i+1]
 	}
-	return strings.Join(strings.Fields(doc), " ")
+	return doc
 }
 
-// Help finds what a name means: a builtin, a type, a type's attribute or a module; "" when it means nothing.
+// Help finds what a name means: a builtin, a type, a type's attribute, a topic, a function of one, or a module; "" when it
+// means nothing.
 func (voc *Vocabulary) Help(name string, markdown bool) string {
 	for _, d := range voc.Decls {
 		if d.Name == name {
@@ -120,6 +128,16 @@ func (voc *Vocabulary) Help(name string, markdown bool) string {
 		for _, a := range t.Attrs {
 			if t.Name+"."+a.Name == name {
 				return fmt.Sprintf("%s: %s\n\n    %s\n", name, a.Type, a.Doc)
+			}
+		}
+	}
+	for _, t := range voc.topics() {
+		if t.Name == name {
+			return t.help(markdown)
+		}
+		for _, d := range t.Members {
+			if d.Name == name {
+				return t.member(d, markdown)
 			}
 		}
 	}
@@ -152,10 +170,30 @@ func (voc *Vocabulary) HelpOn(v starlark.Value) string {
 			text += "\n    " + doc + "\n"
 		}
 		return text + fmt.Sprintf("\n    defined at %s\n", v.Position())
+	case *starlarkstruct.Module:
+		return voc.Help(v.Name, false)
+	case *starlark.Builtin:
+		return voc.Help(voc.memberName(v), false)
 	case starlark.Callable:
 		return voc.Help(v.Name(), false)
 	}
 	return voc.Help(v.Type(), false)
+}
+
+// memberName is the name by which a script calls a builtin that is not declared: those of some modules do not say theirs.
+func (voc *Vocabulary) memberName(fn *starlark.Builtin) string {
+	for name, m := range voc.Modules {
+		m, ok := m.(*starlarkstruct.Module)
+		if !ok {
+			continue
+		}
+		for member, v := range m.Members {
+			if v == fn {
+				return name + "." + member
+			}
+		}
+	}
+	return fn.Name()
 }
 
 func (voc *Vocabulary) typeHelp(t *Type, markdown bool) string {
@@ -180,14 +218,35 @@ func (voc *Vocabulary) typeHelp(t *Type, markdown bool) string {
 	return b.String()
 }
 
-// Names lists all that Help knows, in the order of the reference.
-func (voc *Vocabulary) Names() []string {
-	var names []string
+// An Entry is a line of the reference's index.
+type Entry struct{ Name, Summary string }
+
+// Index lists builtins, types and topics, in the order of the reference.
+func (voc *Vocabulary) Index() (all []Entry) {
 	for _, d := range voc.Decls {
-		names = append(names, d.Name)
+		all = append(all, Entry{d.Name, Summary(d.Doc)})
 	}
 	for _, t := range voc.Types {
-		names = append(names, t.Name)
+		all = append(all, Entry{t.Name, "(type) " + Summary(t.Doc)})
+	}
+	for _, t := range voc.topics() {
+		all = append(all, Entry{t.Name, Summary(t.Doc)})
+	}
+	return all
+}
+
+// String is the entry as a line for a terminal.
+func (e Entry) String() string { return fmt.Sprintf("%-18s %s", e.Name, e.Summary) }
+
+// Names lists all that Help knows but attributes, in the order of the reference.
+func (voc *Vocabulary) Names() (names []string) {
+	for _, e := range voc.Index() {
+		names = append(names, e.Name)
+	}
+	for _, t := range voc.topics() {
+		for _, d := range t.Members {
+			names = append(names, d.Name)
+		}
 	}
 	return names
 }
@@ -195,13 +254,18 @@ func (voc *Vocabulary) Names() []string {
 // Reference is the whole vocabulary as one Markdown page.
 func (voc *Vocabulary) Reference() string {
 	var b strings.Builder
-	b.WriteString("# Reference\n\nMade by `nsscript doc --markdown` from the declarations of the builtins.\n\n## Types\n\n")
+	b.WriteString("# Reference\n\nMade by `nsscript doc --markdown` from the declarations of the builtins, and from the docs in the standard library.\n")
+	b.WriteString("For those who know Python, [python.md](python.md) says what differs.\n\n## Types\n\n")
 	for _, t := range voc.Types {
 		b.WriteString(voc.typeHelp(t, true) + "\n")
 	}
 	b.WriteString("## Builtins\n\n")
 	for _, d := range voc.Decls {
 		b.WriteString(d.Help(true) + "\n")
+	}
+	b.WriteString("## Language, modules and standard library\n\n")
+	for _, t := range voc.topics() {
+		b.WriteString(t.help(true) + "\n")
 	}
 	return b.String()
 }

@@ -97,7 +97,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("Help(%q): %s", name, got)
 		}
 	}
-	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing" {
+	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//topo.star line ring mesh star tree" {
 		t.Errorf("names: %s", got)
 	}
 	ref := voc.Reference()

@@ -21,6 +21,7 @@ type Vocabulary struct {
 	// Test makes the value that a test function gets, with the test's name.
 	Test     func(v *View, name string) starlark.Value
 	Features []*Feature // what a kernel may lack
+	Topics   []*Topic   // what else the reference explains, besides the standard library
 }
 
 // A Type declares a type of values: what attributes they have. Its methods are the builtins named after it.

@@ -93,12 +93,8 @@ func completeScript(_ *cobra.Command, args []string, word string) ([]string, cob
 // completeDoc completes what the reference knows.
 func completeDoc(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		voc := vocabulary()
-		for _, d := range voc.Decls {
-			names = append(names, cobra.CompletionWithDesc(d.Name, runtime.Summary(d.Doc)))
-		}
-		for _, t := range voc.Types {
-			names = append(names, cobra.CompletionWithDesc(t.Name, runtime.Summary(t.Doc)))
+		for _, e := range vocabulary().Index() {
+			names = append(names, cobra.CompletionWithDesc(e.Name, e.Summary))
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

@@ -147,7 +147,7 @@ func recoverCommand() *cobra.Command {
 
 func docCommand() *cobra.Command {
 	var markdown bool
-	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, or of all", Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeDoc, RunE: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "doc [NAME]", Short: "Show the reference of a builtin, a module or a file of the standard library, or of all", Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeDoc, RunE: func(_ *cobra.Command, args []string) error {
 		voc := vocabulary()
 		switch {
 		case len(args) == 1:
@@ -159,11 +159,8 @@ func docCommand() *cobra.Command {
 		case markdown:
 			fmt.Print(voc.Reference())
 		default:
-			for _, d := range voc.Decls {
-				fmt.Printf("%-18s %s\n", d.Name, runtime.Summary(d.Doc))
-			}
-			for _, t := range voc.Types {
-				fmt.Printf("%-18s (type) %s\n", t.Name, runtime.Summary(t.Doc))
+			for _, e := range voc.Index() {
+				fmt.Println(e)
 			}
 		}
 		return nil

@@ -3,7 +3,6 @@ package check
 import (
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
@@ -102,35 +101,10 @@ func (v *variable) function() *syntax.DefStmt {
 
 // declare declares a script's own function as builtins are.
 func (u *unit) declare(def *syntax.DefStmt) *runtime.Decl {
-	d := &runtime.Decl{Name: def.Name.Name}
-	if len(def.Body) > 0 {
-		if s, ok := def.Body[0].(*syntax.ExprStmt); ok {
-			if lit, ok := s.X.(*syntax.Literal); ok && lit.Token == syntax.STRING {
-				text, _ := lit.Value.(string) // it is a string's
-				d.Doc = strings.TrimSpace(text)
-			}
-		}
-	}
-	keyword := false
-	for _, p := range def.Params {
-		param := runtime.Param{Type: "any", Keyword: keyword, Required: true}
-		switch p := p.(type) {
-		case *syntax.Ident:
-			param.Name = p.Name
-		case *syntax.BinaryExpr:
-			param.Name, param.Required = nameOf(p.X), false
-			begin, end := p.Y.Span()
-			param.Default = strings.Join(strings.Fields(u.source[u.offset(begin):u.offset(end)]), " ")
-		case *syntax.UnaryExpr:
-			keyword = true
-			if p.X == nil {
-				continue
-			}
-			param.Name, param.Rest, param.Required = nameOf(p.X), p.Op.String(), false
-		}
-		d.Params = append(d.Params, param)
-	}
-	return d
+	return runtime.Declare(def, func(e syntax.Expr) string {
+		begin, end := e.Span()
+		return u.source[u.offset(begin):u.offset(end)]
+	})
 }
 
 func nameOf(e syntax.Expr) string {
