@@ -44,7 +44,6 @@ var rareParts = []string{
 	"ip route add 10.73.0.0/16 dev s0 src 10.1.0.1 table 8", "ip -6 route add fd73::/64 dev s0 src fd01::1 table 8", "ip route add broadcast 10.74.0.255 dev L", "ip -6 route add anycast fd74:: dev L",
 	"ip nexthop add id 7 via 10.1.0.9 dev L; ip nexthop add id 8 via 10.77.0.2 dev s0; ip nexthop add id 70 group 7,3/8; ip route add 10.75.0.0/16 nhid 70", "ip nexthop add id 9 dev L; ip -6 nexthop add id 19 via fe80::9 dev L; ip -6 route add fd75::/64 nhid 19",
 	"ip neigh add 10.1.0.210 lladdr 02:00:00:00:07:08 dev L nud permanent extern_learn", "ip neigh add 10.1.0.211 lladdr 02:00:00:00:07:09 dev L nud noarp", "ip neigh add fd01::211 lladdr 02:00:00:00:07:0a dev L nud permanent router",
-	"ip neigh add 10.1.0.212 lladdr 02:00:00:00:07:0b dev L nud stale extern_learn",
 	"ip rule add iif L table 77", "ip rule add oif L table 77", "ip mptcp endpoint add 10.1.0.1 dev L subflow", "ip -6 addrlabel add prefix fd01::/64 dev L label 77",
 	"ip tunnel prl-default dev L 10.1.0.1", "ip xfrm policy add src 10.1.0.0/24 dst 10.2.0.0/24 dev L dir out",
 	// Settings that are two views of one value, or go one way.

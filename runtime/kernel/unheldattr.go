@@ -13,10 +13,9 @@ import (
 var heldAttrs = []int{unix.IFLA_ADDRESS, unix.IFLA_IFNAME, unix.IFLA_MTU, unix.IFLA_MASTER, unix.IFLA_TXQLEN, unix.IFLA_IFALIAS, unix.IFLA_GROUP,
 	unix.IFLA_LINKINFO, unix.IFLA_AF_SPEC, unix.IFLA_PROP_LIST}
 
-// shownAttrs are those that follow from others, or from what surrounds the link: states, counters, bounds, the other end. How a link is
-// set up when it gets its carrier is looked for by itself (givenMode).
+// shownAttrs are those that follow from others, or from what surrounds the link: states, counters, bounds, the other end.
 var shownAttrs = []int{unix.IFLA_LINK, unix.IFLA_LINK_NETNSID, unix.IFLA_QDISC, unix.IFLA_STATS, unix.IFLA_STATS64, unix.IFLA_MAP, unix.IFLA_OPERSTATE,
-	unix.IFLA_LINKMODE, unix.IFLA_PROMISCUITY, unix.IFLA_ALLMULTI, unix.IFLA_CARRIER, unix.IFLA_CARRIER_CHANGES, unix.IFLA_CARRIER_UP_COUNT,
+	unix.IFLA_PROMISCUITY, unix.IFLA_ALLMULTI, unix.IFLA_CARRIER, unix.IFLA_CARRIER_CHANGES, unix.IFLA_CARRIER_UP_COUNT,
 	unix.IFLA_CARRIER_DOWN_COUNT, unix.IFLA_MIN_MTU, unix.IFLA_MAX_MTU, unix.IFLA_TSO_MAX_SIZE, unix.IFLA_TSO_MAX_SEGS, unix.IFLA_PERM_ADDRESS,
 	unix.IFLA_EVENT, unix.IFLA_NEW_NETNSID, unix.IFLA_NEW_IFINDEX, unix.IFLA_IF_NETNSID, iflaHeadroom, iflaTailroom}
 
@@ -28,7 +27,7 @@ const (
 
 // attrWords are ip-link(8)'s words for others.
 var attrWords = map[int]string{unix.IFLA_BROADCAST: "broadcast address", unix.IFLA_NUM_TX_QUEUES: "numtxqueues", unix.IFLA_NUM_RX_QUEUES: "numrxqueues",
-	unix.IFLA_PROTO_DOWN: "protodown", unix.IFLA_PROTO_DOWN_REASON: "protodown_reason", unix.IFLA_XDP: "xdp program", unix.IFLA_GSO_MAX_SIZE: "gso_max_size",
+	unix.IFLA_LINKMODE: "mode", unix.IFLA_PROTO_DOWN: "protodown", unix.IFLA_PROTO_DOWN_REASON: "protodown_reason", unix.IFLA_XDP: "xdp program", unix.IFLA_GSO_MAX_SIZE: "gso_max_size",
 	unix.IFLA_GSO_MAX_SEGS: "gso_max_segs", unix.IFLA_GRO_MAX_SIZE: "gro_max_size", unix.IFLA_GSO_IPV4_MAX_SIZE: "gso_ipv4_max_size",
 	unix.IFLA_GRO_IPV4_MAX_SIZE: "gro_ipv4_max_size", unix.IFLA_VFINFO_LIST: "vf"}
 

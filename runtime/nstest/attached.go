@@ -215,6 +215,7 @@ func sysfs(b *strings.Builder, ns string) error {
 	if err != nil {
 		return err
 	}
+	var lines []string
 	for _, l := range links {
 		folder := net + l.Name() + "/"
 		index, err := os.ReadFile(folder + "ifindex")
@@ -230,9 +231,11 @@ func sysfs(b *strings.Builder, ns string) error {
 		}
 		for _, file := range files {
 			if v, err := os.ReadFile(folder + file); err == nil { // not every link has each
-				fmt.Fprintf(b, "%s sys %s %s=%s\n", ns, bytes.TrimSpace(index), file, bytes.TrimSpace(v))
+				lines = append(lines, fmt.Sprintf("%s sys %s %s=%s\n", ns, bytes.TrimSpace(index), file, bytes.TrimSpace(v)))
 			}
 		}
 	}
+	slices.Sort(lines) // its folders are in no order
+	b.WriteString(strings.Join(lines, ""))
 	return nil
 }
