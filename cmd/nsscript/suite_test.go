@@ -42,7 +42,7 @@ func TestSuite(t *testing.T) {
 		{[]string{"-run", "nothing", dir}, exitFailed, []string{`(?s)FAIL testdata/suite/wrong.star.*wrong.star:1:16.*0 passed, 1 failed`}},
 		{[]string{dir + "functions.star:test_passes"}, 0, []string{`1 passed, 0 failed, 0 skipped`}},
 		{[]string{dir + "functions.star:test_passes", dir + "functions.star:test_skips"}, 0, []string{`1 passed, 0 failed, 1 skipped`}},
-		{[]string{dir + "functions.star:test_passes", dir}, exitFailed, []string{`not today`, `on purpose`}},
+		{[]string{dir + "functions.star:test_passes", dir + "functions.star"}, exitFailed, []string{`not today`, `on purpose`}},
 		{[]string{dir + "functions.star:test_nothing"}, exitUsage, []string{`functions.star has no test test_nothing`}},
 		{[]string{"-shard", "1/1000", dir + "file.star"}, 0, []string{`^0 passed, 0 failed, 0 skipped`}},
 		{[]string{"-tap", "-shard", "1/1000", dir + "file.star"}, 0, []string{`^TAP version 14\n1\.\.0\n$`}},
