@@ -186,20 +186,7 @@ func TestRegress(t *testing.T) {
 // regress makes a world, does acts in it and undoes them. refused says that the last one is.
 func regress(t *testing.T, world string, acts []act, refused bool) {
 	t.Helper()
-	w := &madeWorld{}
-	for _, line := range strings.Split(world, "; ") {
-		where := "in"
-		if strings.Contains(line, "=") && !strings.Contains(line, " ") {
-			where = "sysctl"
-		}
-		if rest, ok := strings.CutPrefix(line, "AWAY "); ok {
-			where, line = "away", rest
-		}
-		if line != "" {
-			w.parts = append(w.parts, part{where, line})
-		}
-	}
-	f, done := (&trial{world: w, acts: acts, twice: len(acts) == 1}).run(t, "rg", honest, 5*time.Second)
+	f, done := (&trial{world: worldOf(world), acts: acts, twice: len(acts) == 1}).run(t, "rg", honest, 5*time.Second)
 	want := len(acts)
 	if refused {
 		want--
@@ -210,4 +197,25 @@ func regress(t *testing.T, world string, acts []act, refused bool) {
 	if f != nil {
 		t.Errorf("%s\n%s", strings.Join(f.commands, "\n"), f.text)
 	}
+}
+
+// worldOf is the world that some lines make.
+func worldOf(world string) *madeWorld {
+	w := &madeWorld{}
+	for _, line := range strings.Split(world, "; ") {
+		where := "in"
+		if strings.Contains(line, "=") && !strings.Contains(line, " ") {
+			where = "sysctl"
+		}
+		if rest, ok := strings.CutPrefix(line, "AWAY "); ok {
+			where, line = "away", rest
+		}
+		if rest, ok := strings.CutPrefix(line, "sh: "); ok {
+			where, line = "sh", rest
+		}
+		if line != "" {
+			w.parts = append(w.parts, part{where, line})
+		}
+	}
+	return w
 }
