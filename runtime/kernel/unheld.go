@@ -16,6 +16,7 @@ const (
 	Moving                       // it goes to another namespace
 	Deleting                     // it is deleted
 	orphaning                    // the bridge that it is a port of is deleted
+	stranding                    // the last port of it that is up goes, and with that its carrier
 )
 
 // A part is a kind of thing that a link has and that its image does not hold.
@@ -39,7 +40,7 @@ var parts = []part{
 	{Moving | Deleting, givenQdiscs, "tc qdisc show dev %s"},
 	{Moving | Deleting, actionsTo, "tc actions list action mirred"},
 	{Moving | Deleting, givenMACs, "bridge fdb show dev %s"},
-	{Closing, givenMode, "ip link show dev %s"},
+	{Closing | stranding, givenMode, "ip link show dev %s"},
 	{Closing | Leaving | orphaning, givenStates, "bridge -d link show"},
 	{Leaving, otherMaster, "ip -d link show dev %s"},
 	{Leaving, backedPorts, "bridge -d link show"},
@@ -67,6 +68,17 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 		}
 	}
 	all := []Unheld{{Link: img.Link, By: by}}
+	l, err := m.Read(img.Link)
+	if err != nil {
+		return err
+	}
+	if l.Master != 0 && by&(Closing|Leaving) != 0 && m.lastPort(l) {
+		master, err := m.Beside(l, l.Master)
+		if err != nil {
+			return err
+		}
+		all = append(all, Unheld{Link: master.LinkRef, By: stranding})
+	}
 	if by&Deleting != 0 {
 		for _, p := range img.Ports {
 			all = append(all, Unheld{Link: p.LinkRef, By: orphaning})
@@ -86,6 +98,16 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// lastPort reports whether no other port of a link's master is up.
+func (m *Machine) lastPort(l *Link) bool {
+	n, err := m.Namespace(l.NS)
+	if err != nil {
+		return true
+	}
+	links, err := n.Links()
+	return err != nil || !slices.ContainsFunc(links, func(o *Link) bool { return o.Master == l.Master && o.Index != l.Index && o.Up })
 }
 
 // maxNamed bounds how many things of a kind a Loss names.
