@@ -16,7 +16,7 @@ const (
 	Moving                       // it goes to another namespace
 	Deleting                     // it is deleted
 	orphaning                    // the bridge that it is a port of is deleted
-	stranding                    // the last port of it that is up goes, and with that its carrier
+	stranding                    // its last port that is up leaves it, and with that its carrier goes
 )
 
 // A part is a kind of thing that a link has and that its image does not hold.
@@ -72,7 +72,7 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 	if err != nil {
 		return err
 	}
-	if l.Master != 0 && by&(Closing|Leaving) != 0 && m.lastPort(l) {
+	if l.Master != 0 && by&Leaving != 0 && m.lastPort(l) {
 		master, err := m.Beside(l, l.Master)
 		if err != nil {
 			return err
