@@ -77,6 +77,7 @@ var cares = []struct {
 // TestMutationOfCares does each of these, which is the same afterwards or refused, and does it with what is to be looked after left
 // out: the comparison of TestProperty notices.
 func TestMutationOfCares(t *testing.T) {
+	long(t)
 	for _, c := range cares {
 		t.Run(c.name, func(t *testing.T) {
 			whole := &trial{world: worldOf(c.world), acts: []act{c.act}}

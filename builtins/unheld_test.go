@@ -92,6 +92,7 @@ var filterLines = regexp.MustCompile(`(?m)^ filter .*\n`)
 // TestUnheld changes links that have what their images do not hold: either the change is refused and nothing is done, or all of it
 // is there again after the undoing. What is refused can be had all the same, and is then named after the undoing.
 func TestUnheld(t *testing.T) {
+	long(t)
 	for _, g := range givenToLinks {
 		t.Run(g.name, func(t *testing.T) {
 			for _, change := range changesOf {

@@ -93,6 +93,7 @@ func refuses(t *testing.T, labs *runtime.Labs, line int, how string) {
 // TestDamagedJournal changes every byte of journals of killed runs, and cuts them at every byte. Of a byte that was
 // changed recovery says in which line it is, and does nothing at all; of a journal that was cut it sees the whole records.
 func TestDamagedJournal(t *testing.T) {
+	long(t)
 	before := makeWorld(t)
 	labs := runtime.OpenLabs(vocabulary(), "")
 	flips, cuts := 0, 0
@@ -182,6 +183,7 @@ func cut(t *testing.T, labs *runtime.Labs, name string, text []byte) (cuts int) 
 // TestCutJournal recovers journals that were cut in every line: at its beginning, in its middle, or before its
 // newline. What the run had not changed stays as it was; and with the whole journal back, everything is as it was.
 func TestCutJournal(t *testing.T) {
+	long(t)
 	before := makeWorld(t)
 	world := whole(t)
 	labs := runtime.OpenLabs(vocabulary(), "")

@@ -24,6 +24,15 @@ import (
 // asCommand makes the test binary be nsscript itself, so that the race detector and the tests' build see all of it.
 const asCommand = "NSSCRIPT_TEST_COMMAND"
 
+// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes several
+// times as long. CI runs it by itself.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long")
+	}
+}
+
 func TestMain(m *testing.M) {
 	// What run() starts has no environment of the tests'; its helper is told by its arguments.
 	if os.Getenv(asCommand) != "" || len(os.Args) > 1 && os.Args[1] == "helper" {
@@ -264,12 +273,9 @@ func TestKillAnywhere(t *testing.T) {
 
 // TestBackToBack runs the tutorial again and again without a pause: names are free as soon as a run has ended.
 func TestBackToBack(t *testing.T) {
+	long(t)
 	before := nstest.Dump(t)
-	runs := 200
-	if testing.Short() {
-		runs = 20
-	}
-	for i := range runs {
+	for i := range 200 {
 		if out, err := nsscript("--rm", "../../scripts/two_ns.star").CombinedOutput(); err != nil {
 			t.Fatalf("run %d: %v\n%s", i, err, out)
 		}
