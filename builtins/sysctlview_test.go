@@ -25,6 +25,10 @@ func TestTwoViews(t *testing.T) {
 	nstest.IP(t, "netns", "add", "views")
 	defer nstest.IP(t, "netns", "del", "views")
 	const key = "net.ipv6.route.gc_min_interval"
+	if _, err := os.Stat("/proc/sys/net/ipv6/route/gc_min_interval"); err != nil {
+		t.Logf("an ordinary user's namespaces have no %s", key)
+		return
+	}
 	shell(t, "ip netns exec views sysctl -qw "+key+"_ms=1240")
 	if _, err := script(t, "x.star", `sysctl(netns_at(name = "views"), "`+key+`", 3)`); err != nil {
 		t.Error(err)
