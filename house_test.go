@@ -23,8 +23,8 @@ func TestImports(t *testing.T) {
 	only := map[string]string{ // what may be imported by these rooms only
 		"github.com/vishvananda/netns":                 "runtime/kernel",
 		"github.com/vishvananda/netlink":               "runtime/kernel runtime/probe builtins",
-		"github.com/vishvananda/netlink/nl":            "runtime/kernel",
-		"golang.org/x/sys/unix":                        "runtime/kernel runtime/probe runtime/nstest runtime/sandbox builtins",
+		"github.com/vishvananda/netlink/nl":            "runtime/kernel runtime/kernel/rtnl",
+		"golang.org/x/sys/unix":                        "runtime/kernel runtime/kernel/rtnl runtime/probe runtime/nstest runtime/sandbox builtins",
 		"github.com/spf13/cobra":                       "cmd/nsscript",
 		"github.com/bazelbuild/buildtools/build":       "runtime/format",
 		"testing":                                      "runtime/nstest",
@@ -34,6 +34,7 @@ func TestImports(t *testing.T) {
 		module + "/runtime":                            "cmd/nsscript builtins runtime/check runtime/format runtime/lsp runtime/suite",
 		module + "/runtime/check":                      "cmd/nsscript runtime/lsp",
 		"github.com/sourcegraph/jsonrpc2":              "runtime/lsp",
+		module + "/runtime/kernel/rtnl":                "runtime/kernel",
 		module + "/runtime/lsp":                        "cmd/nsscript",
 		module + "/runtime/suite":                      "cmd/nsscript",
 		module + "/runtime/nstest":                     "",

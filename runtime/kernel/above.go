@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An Above tells what stands on links, as one look at the namespaces of the machine finds it. Close releases it.
@@ -154,7 +156,7 @@ func (a *Above) look(under *Namespace, below LinkRef) error {
 		if a.m.open[n.ref.Cookie] == n {
 			return true, nil
 		}
-		if n.ref.Cookie, err = socketCookie(n.conn.fd); err == nil {
+		if n.ref.Cookie, err = socketCookie(n.conn.FD()); err == nil {
 			a.kept = append(a.kept, n)
 		}
 		return err == nil, err
@@ -274,7 +276,7 @@ func (m *Machine) Reopen(below LinkRef, above []*Image) error {
 			continue
 		}
 		lets := func(raw []byte) bool {
-			return neighHead(raw).index == index && bytes.Equal(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), up.MAC)
+			return neighHead(raw).index == index && bytes.Equal(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), up.MAC)
 		}
 		if err == nil && !slices.ContainsFunc(filter, lets) {
 			err = m.SetLink(img.Link, "up", "off")

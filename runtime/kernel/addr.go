@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An Addr is an address on a link, as a journal writes it.
@@ -88,7 +90,7 @@ func (m *Machine) TakeBack(a Addr) error {
 		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
 	}
 	msg, err := n.findAddr(index, a)
-	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() && !bytes.Equal(attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
+	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() && !bytes.Equal(rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
 		err = ErrDiverged
 	}
 	if err == nil && msg != nil && a.Prefix.Addr().Is6() && addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // aheadFrom is the namespace from which on the next ones are made ahead: who makes so many makes more.
@@ -30,7 +32,7 @@ func (m *Machine) newAhead() *ahead {
 		// It is never unlocked: the thread, which is in the last of them, ends with the goroutine.
 		runtime.LockOSThread()
 		defer close(a.made)
-		buf := make([]byte, maxReply)
+		buf := make([]byte, rtnl.MaxReply)
 		for {
 			// In one namespace it would be that one which the next inherits from, as some machines have it.
 			if netns.Set(host) != nil {

@@ -3,6 +3,8 @@ package kernel
 import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // maxAltname is the length of the longest (ALTIFNAMSIZ in linux/if.h, with a zero byte).
@@ -10,7 +12,7 @@ const maxAltname = 127
 
 // altnames are the other names in a link's message (`ip link property`).
 func altnames(raw []byte) (names []string) {
-	for name := range nested(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_PROP_LIST)) {
+	for name := range rtnl.Nested(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_PROP_LIST)) {
 		names = append(names, unix.ByteSliceToString(name))
 	}
 	return names

@@ -13,6 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // What the kernel configures by itself out of routers' advertisements (RFC 4861, 4862, 8981) it takes from nobody else: it
@@ -90,11 +92,11 @@ func (n *Namespace) learned(routes [][]byte) (others [][]byte, learned Learned, 
 				return nil, learned, err
 			}
 		}
-		l, err := n.linkByIndex(attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF))
+		l, err := n.linkByIndex(rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF))
 		if err != nil && !errors.Is(err, ErrGone) {
 			return nil, learned, err
 		}
-		if err == nil && from[l.Name+" "+hex.EncodeToString(attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))] {
+		if err == nil && from[l.Name+" "+hex.EncodeToString(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))] {
 			learned.Routes, learned.Saved = append(learned.Routes, raw), clock()
 		} else {
 			others = append(others, raw)
@@ -148,7 +150,7 @@ func (n *Namespace) Purged(key string, values []string) (Learned, error) {
 	}
 	_, all, err := n.learned(routes)
 	kept := func(raw []byte) bool {
-		l, e := n.linkByIndex(attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF))
+		l, e := n.linkByIndex(rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF))
 		if e != nil {
 			err = errors.Join(err, unlessGone(e))
 			return true
@@ -213,7 +215,7 @@ func (img *Image) autoconf() error {
 func (img *Image) Resized() error {
 	var errs []error
 	for _, raw := range img.Learned.Routes {
-		if attr(attr(raw, unix.SizeofRtMsg, unix.RTA_METRICS), 0, unix.RTAX_MTU) != nil {
+		if rtnl.Attr(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_METRICS), 0, unix.RTAX_MTU) != nil {
 			errs = append(errs, learnedLoss(raw, img.Link.NS))
 			img.Autoconf = true
 		}
@@ -266,8 +268,8 @@ func (m *Machine) missingAutoconf(img *Image) error {
 
 // tokenOf is the IPv6 token of a link's message (ip-token(8)), empty when it has none.
 func tokenOf(raw []byte) string {
-	inet6 := attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), 0, unix.AF_INET6)
-	if ip, ok := netip.AddrFromSlice(attr(inet6, 0, unix.IFLA_INET6_TOKEN)); ok && !ip.IsUnspecified() {
+	inet6 := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), 0, unix.AF_INET6)
+	if ip, ok := netip.AddrFromSlice(rtnl.Attr(inet6, 0, unix.IFLA_INET6_TOKEN)); ok && !ip.IsUnspecified() {
 		return ip.String()
 	}
 	return ""

@@ -9,6 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Port is what a link is as a bridge's port. The kernel forgets it when the port leaves the bridge.
@@ -58,9 +60,9 @@ func (n *Namespace) givenFDB(index int) (given [][]byte, err error) {
 	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Family: unix.AF_BRIDGE})
 	for _, raw := range all {
 		at := neighHead(raw)
-		own := at.state&unix.NUD_PERMANENT != 0 && bytes.Equal(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), l.MAC)
+		own := at.state&unix.NUD_PERMANENT != 0 && bytes.Equal(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), l.MAC)
 		stays := at.state&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0
-		if at.index == index && stays && !own && attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil {
+		if at.index == index && stays && !own && rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil {
 			given = append(given, raw)
 		}
 	}
@@ -81,9 +83,9 @@ func (n *Namespace) restoreFDB(index int, want [][]byte, where byte) error {
 		if slices.ContainsFunc(have, func(h []byte) bool { return sameNeigh(h, msg) }) {
 			continue
 		}
-		msg = withoutAttr(withoutAttr(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
+		msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
 		msg[10] = where | msg[10]&(netlink.NTF_STICKY|netlink.NTF_EXT_LEARNED)
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(msg)))
+		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rtnl.Raw(msg)))
 	}
 	return errors.Join(errs...)
 }
@@ -170,7 +172,7 @@ func (n *Namespace) linkInfo(index, part int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, part), nil
+	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, part), nil
 }
 
 // setInfo sets what a part of a link's IFLA_LINKINFO is other than wanted: only that, since a kernel shows settings that
@@ -184,8 +186,8 @@ func (n *Namespace) setInfo(index, kind, part int, want []byte, shown []int) err
 	info.AddRtAttr(kind, nl.NonZeroTerminated("bridge"))
 	data := info.AddRtAttr(part|unix.NLA_F_NESTED, nil)
 	differ := false
-	for _, typ := range attrsOf(want, 0) {
-		if value := attr(want, 0, typ); !slices.Contains(shown, typ) && !bytes.Equal(value, attr(have, 0, typ)) {
+	for _, typ := range rtnl.Attrs(want, 0) {
+		if value := rtnl.Attr(want, 0, typ); !slices.Contains(shown, typ) && !bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
 			data.AddRtAttr(typ, value)
 			differ = true
 		}
@@ -200,5 +202,5 @@ func (n *Namespace) setInfo(index, kind, part int, want []byte, shown []int) err
 
 // slaveKind is the kind of a link's master, as its own message says it.
 func slaveKind(raw []byte) string {
-	return unix.ByteSliceToString(attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_KIND))
+	return unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_KIND))
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Decoys that are there all the time, so that each of them must be in every dump.
@@ -81,7 +83,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 
 	interrupted := 0
 	for k := range dumps {
-		if _, err := n.request(unix.RTM_GETLINK, unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC)); errors.Is(err, errInterrupted) {
+		if _, err := n.conn.Execute(m.buf, unix.RTM_GETLINK, unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC)); errors.Is(err, rtnl.ErrInterrupted) {
 			interrupted++
 		} else if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An Error says which act on which object in which namespace the kernel refused, and why. It prints as
@@ -66,24 +68,6 @@ func Cause(err error) string {
 	return text + " (" + name + ")"
 }
 
-// An ExtAck is an errno for which the kernel sent its own explanation (netlink's extended acknowledgement).
-type ExtAck struct {
-	Errno unix.Errno
-	Text  string
-}
-
-func (e *ExtAck) Error() string { return e.Errno.Error() + ": " + e.Text }
-func (e *ExtAck) Unwrap() error { return e.Errno }
-
-// explanation is the kernel's own text for an error, "" when it sent none.
-func explanation(err error) string {
-	var ack *ExtAck
-	if errors.As(err, &ack) {
-		return ack.Text
-	}
-	return ""
-}
-
 // ErrGone means that an object is not there (any more): its namespace, its link or itself.
 var ErrGone = errors.New("it is gone")
 
@@ -103,7 +87,7 @@ var ErrDiverged = errors.New("changed by somebody else meanwhile, left as it is"
 var ErrInTheWay = fmt.Errorf("its name is another one's: %w", ErrDiverged)
 
 // ErrLost means that a request was made and its answer did not come: nobody knows whether it was done.
-var ErrLost = errors.New("the kernel's answer was lost")
+var ErrLost = rtnl.ErrLost
 
 // errPartly marks what Partly was given.
 var errPartly = errors.New("done in part")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Refused reports whether the kernel would not take a route as things are.
@@ -47,11 +49,11 @@ func (img *Image) frail(raw []byte) *Loss {
 	switch {
 	case deadHops(raw) > 0:
 		loss.Why, loss.Hint = deadHop, deadHopHint
-	case !img.IPv6 && attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
+	case !img.IPv6 && rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
 		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
-	case img.Nexthops != nil && attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
+	case img.Nexthops != nil && rtnl.Attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
 		for _, o := range img.Nexthops {
-			if o.ID == attrNumber(raw, unix.SizeofRtMsg, rtaNexthop) {
+			if o.ID == rtnl.Uint32(raw, unix.SizeofRtMsg, rtaNexthop) {
 				return o.loss()
 			}
 		}
@@ -66,7 +68,7 @@ func (img *Image) frail(raw []byte) *Loss {
 func routeText(raw []byte) string {
 	head := nl.DeserializeRtMsg(raw)
 	text := "default"
-	if dst, ok := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok {
+	if dst, ok := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok {
 		text = netip.PrefixFrom(dst, int(head.Dst_len)).String()
 	} else if head.Family == unix.AF_INET6 {
 		text = "-6 default"
@@ -76,14 +78,14 @@ func routeText(raw []byte) string {
 			text += " via " + ip.String()
 		}
 	}
-	via(attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
-	if v := attr(raw, unix.SizeofRtMsg, unix.RTA_VIA); len(v) > 2 {
+	via(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
+	if v := rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_VIA); len(v) > 2 {
 		via(v[2:])
 	}
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-		via(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		via(rtnl.Attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
 	}
-	if table := attrNumber(raw, unix.SizeofRtMsg, unix.RTA_TABLE); table != unix.RT_TABLE_MAIN {
+	if table := rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_TABLE); table != unix.RT_TABLE_MAIN {
 		text += " table " + strconv.Itoa(table)
 	}
 	return text
@@ -116,11 +118,11 @@ func (n *Namespace) dropDead(img *Image) error {
 	}
 	for _, h := range dead {
 		again := true // the kernel wants all the links up
-		for hop := range hopsOf(attr(h, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		for hop := range hopsOf(rtnl.Attr(h, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 			again = again && up[int(int32(binary.NativeEndian.Uint32(hop[4:])))]
 		}
 		if again {
-			err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h)))
+			err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(plainRoute(h)))
 			if err = n.gone(err, "delete route", img.Link.Name, func() (bool, error) {
 				all, err := n.routes46()
 				return slices.ContainsFunc(all, func(r []byte) bool { return sameRoute(r, h) }), err
@@ -134,7 +136,7 @@ func (n *Namespace) dropDead(img *Image) error {
 
 // deadHops is how many of a route's nexthops are dead.
 func deadHops(raw []byte) (dead int) {
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 		if hop[2]&unix.RTNH_F_DEAD != 0 {
 			dead++
 		}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // handle is the library's view of the namespace, for routes, which it parses and composes better than we would.
@@ -19,12 +21,12 @@ func (n *Namespace) handle() (*netlink.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.routes, n.routes.SetSocketTimeout(replyTimeout)
+	return n.routes, n.routes.SetSocketTimeout(rtnl.Timeout)
 }
 
 // whole repeats a read of the library's until it was not interrupted.
 func whole[T any](read func() (T, error)) (v T, err error) {
-	for range dumpTries {
+	for range 50 {
 		if v, err = read(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return v, err
 		}

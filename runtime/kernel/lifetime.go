@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Lifetimes of addresses, and the expiry of IPv6 routes, run on between the saving of an image and its restoring, as they
@@ -44,7 +46,7 @@ const forever = 1<<32 - 1
 // agedAddr is an address's message with what is left of its lifetimes after some milliseconds, nil when it is over.
 func agedAddr(msg []byte, past int64) []byte {
 	msg = slices.Clone(msg)
-	info := attr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO) // struct ifa_cacheinfo: preferred, valid, ...
+	info := rtnl.Attr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO) // struct ifa_cacheinfo: preferred, valid, ...
 	if len(info) < 8 {
 		return msg
 	}
@@ -74,13 +76,13 @@ func agedRoute(raw []byte, past int64) []byte {
 	if left -= past * userHZ / 1000; left <= 0 {
 		return nil
 	}
-	binary.NativeEndian.PutUint32(attr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)[expiry:], uint32(left))
+	binary.NativeEndian.PutUint32(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)[expiry:], uint32(left))
 	return raw
 }
 
 // expires is when an IPv6 route goes by itself, in the unit of expiry.
 func expires(raw []byte) int64 {
-	info := attr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
+	info := rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
 	if len(raw) == 0 || raw[0] != unix.AF_INET6 || len(info) < expiry+4 {
 		return 0
 	}
@@ -88,7 +90,7 @@ func expires(raw []byte) int64 {
 }
 
 // routeAsItWas is the message that adds a route as another one says it was.
-func routeAsItWas(raw []byte) rawMessage {
+func routeAsItWas(raw []byte) rtnl.Raw {
 	msg := plainRoute(raw)
 	if left := expires(raw); left > 0 {
 		// RTA_EXPIRES takes whole seconds.

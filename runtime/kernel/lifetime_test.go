@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // message is a header, of a family, with one attribute.
@@ -32,7 +34,7 @@ func TestAged(t *testing.T) {
 		Routes: [][]byte{route(0), route(900), route(9000), route(-1)}}).aged()
 	var got [][2]uint32
 	for _, a := range img.Addrs {
-		info := attr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
+		info := rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
 		got = append(got, [2]uint32{binary.NativeEndian.Uint32(info), binary.NativeEndian.Uint32(info[4:])})
 	}
 	if len(got) != 3 || got[0] != [2]uint32{forever, forever} || got[1][0] != 0 || got[1][1] > 90 || got[1][1] < 80 || got[2][0] != forever {
@@ -41,11 +43,11 @@ func TestAged(t *testing.T) {
 	if len(img.Routes) != 2 || expires(img.Routes[0]) != 0 {
 		t.Fatalf("%d routes are left, want 2", len(img.Routes))
 	}
-	left := attrNumber(routeAsItWas(img.Routes[1]), unix.SizeofRtMsg, unix.RTA_EXPIRES)
+	left := rtnl.Uint32(routeAsItWas(img.Routes[1]), unix.SizeofRtMsg, unix.RTA_EXPIRES)
 	if left > 80 || left < 70 {
 		t.Errorf("the route is added for %d seconds, want 80", left)
 	}
-	if attr(routeAsItWas(img.Routes[0]), unix.SizeofRtMsg, unix.RTA_EXPIRES) != nil {
+	if rtnl.Attr(routeAsItWas(img.Routes[0]), unix.SizeofRtMsg, unix.RTA_EXPIRES) != nil {
 		t.Error("a route that stays is added for some time")
 	}
 }

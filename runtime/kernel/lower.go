@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An Event is what happens to a link that others stand on.
@@ -75,7 +77,7 @@ func (n *Namespace) upperLinks(id int) (found []upperLink, err error) {
 	if id >= 0 {
 		ask = append(ask, attrMessage(unix.IFLA_TARGET_NETNSID, uint32(id))...)
 	}
-	all, err := n.dump(unix.RTM_GETLINK, rawMessage(ask))
+	all, err := n.dump(unix.RTM_GETLINK, rtnl.Raw(ask))
 	for _, raw := range all {
 		if u := readUpper(raw); len(u.lower) > 0 {
 			found = append(found, u)
@@ -86,10 +88,10 @@ func (n *Namespace) upperLinks(id int) (found []upperLink, err error) {
 
 func readUpper(raw []byte) upperLink {
 	const header = unix.SizeofIfInfomsg
-	info := attr(raw, header, unix.IFLA_LINKINFO)
-	u := upperLink{index: int(int32(binary.NativeEndian.Uint32(raw[4:]))), master: attrNumber(raw, header, unix.IFLA_MASTER),
-		name: unix.ByteSliceToString(attr(raw, header, unix.IFLA_IFNAME)), kind: unix.ByteSliceToString(attr(info, 0, nl.IFLA_INFO_KIND)), nsid: -1}
-	if id := attr(raw, header, unix.IFLA_LINK_NETNSID); len(id) >= 4 {
+	info := rtnl.Attr(raw, header, unix.IFLA_LINKINFO)
+	u := upperLink{index: int(int32(binary.NativeEndian.Uint32(raw[4:]))), master: rtnl.Uint32(raw, header, unix.IFLA_MASTER),
+		name: unix.ByteSliceToString(rtnl.Attr(raw, header, unix.IFLA_IFNAME)), kind: unix.ByteSliceToString(rtnl.Attr(info, 0, nl.IFLA_INFO_KIND)), nsid: -1}
+	if id := rtnl.Attr(raw, header, unix.IFLA_LINK_NETNSID); len(id) >= 4 {
 		u.nsid = int(int32(binary.NativeEndian.Uint32(id)))
 	}
 	s := standingOf(u.kind)
@@ -98,13 +100,13 @@ func readUpper(raw []byte) upperLink {
 			u.lower = append(u.lower, index)
 		}
 	}
-	switch data := attr(info, 0, nl.IFLA_INFO_DATA); {
+	switch data := rtnl.Attr(info, 0, nl.IFLA_INFO_DATA); {
 	case !s.on:
 	case s.data == nil:
-		lower(attrNumber(raw, header, unix.IFLA_LINK))
+		lower(rtnl.Uint32(raw, header, unix.IFLA_LINK))
 	default:
 		for _, typ := range s.data {
-			lower(attrNumber(data, 0, typ))
+			lower(rtnl.Uint32(data, 0, typ))
 		}
 	}
 	return u

@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Machine is one process's view of the kernel's network namespaces: those it has opened, by cookie, and where links
@@ -64,7 +66,7 @@ func Open() (*Machine, error) {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
 	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, herds: map[string][]*initHerd{},
-		buf: make([]byte, maxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
+		buf: make([]byte, rtnl.MaxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
 		fd.Close()

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // FuzzMessages looks for a message that an image may have and that is a panic when the image is restored.
@@ -40,15 +42,15 @@ func FuzzMessages(f *testing.F) {
 			routeOver(a, 1, nil)
 			sameRoute(a, b)
 			remains(a, b)
-			for hop := range hopsOf(attr(a, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-				attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY)
+			for hop := range hopsOf(rtnl.Attr(a, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+				rtnl.Attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY)
 				_ = hop[4:8]
 			}
 			_ = img.Whole() // nothing is wrong with most
 		}
 		img.Routes, img.Neighs, img.Info = nil, [][]byte{a}, b
 		if img.Valid() == nil {
-			withoutAttr(a, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
+			rtnl.Without(a, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An NSRef is what a journal writes of a namespace: its identity, and the path it can be opened by.
@@ -45,7 +46,7 @@ type Namespace struct {
 	next   int       // in a namespace made by this process: the next interface index to give out
 	alone  bool      // so far nobody else can have made a link in it
 	born   time.Time // when it was made ahead
-	conn   *conn
+	conn   *rtnl.Conn
 	routes *netlink.Handle
 }
 
@@ -82,10 +83,10 @@ func (n *Namespace) setUp(buf []byte, deviating func() ([][2]string, error), lo 
 	if n.fd, err = netns.New(); err != nil {
 		return err
 	}
-	if n.conn, err = dial(); err != nil {
+	if n.conn, err = rtnl.Dial(); err != nil {
 		return err
 	}
-	if n.ref.Cookie, err = socketCookie(n.conn.fd); err != nil {
+	if n.ref.Cookie, err = socketCookie(n.conn.FD()); err != nil {
 		return err
 	}
 	// Link-local addresses are usable at once, like those that scripts add. A kernel without IPv6 has no such key.
@@ -101,7 +102,7 @@ func (n *Namespace) setUp(buf []byte, deviating func() ([][2]string, error), lo 
 	}
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index, msg.Change, msg.Flags = loopback, unix.IFF_UP, unix.IFF_UP
-	_, err = n.conn.execute(buf, unix.RTM_NEWLINK, unix.NLM_F_ACK, msg)
+	_, err = n.conn.Execute(buf, unix.RTM_NEWLINK, unix.NLM_F_ACK, msg)
 	return err
 }
 
@@ -268,7 +269,7 @@ func (n *Namespace) Forget() {
 }
 
 func (n *Namespace) release() {
-	n.conn.close()
+	n.conn.Close()
 	if n.routes != nil {
 		n.routes.Close()
 	}

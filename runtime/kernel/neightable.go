@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Attributes of linux/neighbour.h that package unix does not name.
@@ -27,14 +29,14 @@ type NeighbourTable struct {
 // NeighbourTables reads both.
 func (n *Namespace) NeighbourTables() (tables []NeighbourTable, err error) {
 	const header = 4 // of struct ndtmsg
-	all, err := n.dump(unix.RTM_GETNEIGHTBL, rawMessage(make([]byte, header)))
+	all, err := n.dump(unix.RTM_GETNEIGHTBL, rtnl.Raw(make([]byte, header)))
 	for _, raw := range all {
-		stats, config := attr(raw, header, ndtaStats), attr(raw, header, ndtaConfig)
-		family := map[string]string{"arp_cache": "ipv4", "ndisc_cache": "ipv6"}[strings.TrimRight(string(attr(raw, header, ndtaName)), "\x00")]
+		stats, config := rtnl.Attr(raw, header, ndtaStats), rtnl.Attr(raw, header, ndtaConfig)
+		family := map[string]string{"arp_cache": "ipv4", "ndisc_cache": "ipv6"}[strings.TrimRight(string(rtnl.Attr(raw, header, ndtaName)), "\x00")]
 		if family == "" || len(stats) < 88 || len(config) < 8 { // those of a link's own come behind them, without these
 			continue
 		}
-		tables = append(tables, NeighbourTable{Family: family, Limit: attrNumber(raw, header, ndtaThresh3),
+		tables = append(tables, NeighbourTable{Family: family, Limit: rtnl.Uint32(raw, header, ndtaThresh3),
 			Entries: int(binary.NativeEndian.Uint32(config[4:])),  // struct ndt_config: ndtc_entries
 			Refused: int(binary.NativeEndian.Uint64(stats[80:]))}) // struct ndt_stats: ndts_table_fulls
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A NexthopObject is one of ip-nexthop(8)'s. The kernel deletes it, and the routes and groups that use it, when the link
@@ -56,13 +58,13 @@ func (m *Machine) Carrier(images ...*Image) error {
 }
 
 func (n *Namespace) nexthops(over LinkRef) (found []NexthopObject, err error) {
-	all, err := n.dump(unix.RTM_GETNEXTHOP, rawMessage(make([]byte, unix.SizeofNhmsg)))
+	all, err := n.dump(unix.RTM_GETNEXTHOP, rtnl.Raw(make([]byte, unix.SizeofNhmsg)))
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, nil // a kernel without them
 	}
 	for _, raw := range all {
-		if attrNumber(raw, unix.SizeofNhmsg, unix.NHA_OIF) == over.Index {
-			found = append(found, NexthopObject{n.ref, attrNumber(raw, unix.SizeofNhmsg, unix.NHA_ID), over.Name})
+		if rtnl.Uint32(raw, unix.SizeofNhmsg, unix.NHA_OIF) == over.Index {
+			found = append(found, NexthopObject{n.ref, rtnl.Uint32(raw, unix.SizeofNhmsg, unix.NHA_ID), over.Name})
 		}
 	}
 	return found, err
@@ -78,11 +80,11 @@ func (m *Machine) missingNexthops(want []NexthopObject) error {
 		}
 		var have [][]byte
 		if err == nil {
-			have, err = n.dump(unix.RTM_GETNEXTHOP, rawMessage(make([]byte, unix.SizeofNhmsg)))
+			have, err = n.dump(unix.RTM_GETNEXTHOP, rtnl.Raw(make([]byte, unix.SizeofNhmsg)))
 		}
 		if err != nil {
 			errs = append(errs, err)
-		} else if !slices.ContainsFunc(have, func(raw []byte) bool { return attrNumber(raw, unix.SizeofNhmsg, unix.NHA_ID) == o.ID }) {
+		} else if !slices.ContainsFunc(have, func(raw []byte) bool { return rtnl.Uint32(raw, unix.SizeofNhmsg, unix.NHA_ID) == o.ID }) {
 			errs = append(errs, o.loss())
 		}
 	}

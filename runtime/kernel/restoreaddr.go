@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those from
@@ -74,7 +76,7 @@ func (n *Namespace) addMissing(addrs [][]byte) error {
 	errs := []error{err}
 	for _, a := range addrs {
 		if !slices.ContainsFunc(have, func(h []byte) bool { return addrKey(h) == addrKey(a) }) {
-			errs = append(errs, n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rawMessage(a)))
+			errs = append(errs, n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.Raw(a)))
 		}
 	}
 	return errors.Join(errs...)
@@ -120,7 +122,7 @@ func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 	var errs []error
 	for _, msg := range have {
 		a, index := addrKey(msg), int(nl.DeserializeIfAddrmsg(msg).Index)
-		err := n.do(unix.RTM_DELADDR, 0, rawMessage(msg))
+		err := n.do(unix.RTM_DELADDR, 0, rtnl.Raw(msg))
 		errs = append(errs, n.gone(err, "delete address", a.Prefix.String(), func() (bool, error) { return n.hasAddr(index, a) }))
 	}
 	for _, msg := range want {
@@ -128,10 +130,10 @@ func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 		if addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
 			setAddrFlags(again, addrFlags(msg)|unix.IFA_F_NODAD)
 		}
-		err := n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rawMessage(again))
+		err := n.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rtnl.Raw(again))
 		if err == nil && nl.DeserializeIfAddrmsg(msg).Family == unix.AF_INET6 {
 			// Once more with the flags it had: the first was only to spare it a second duplicate detection.
-			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rawMessage(msg))
+			err = n.do(unix.RTM_NEWADDR, unix.NLM_F_REPLACE, rtnl.Raw(msg))
 		}
 		if errors.Is(err, unix.EADDRINUSE) {
 			err = groupLoss(msg)
@@ -154,7 +156,7 @@ func addrsOfOthers(l *Link, have, want [][]byte) (others [][]byte) {
 // kernels reports whether the kernel made an address by itself, with the link's going up: it says so since Linux 5.18, and
 // before that the address does, mostly.
 func kernels(l *Link, msg []byte) bool {
-	if proto := attr(msg, unix.SizeofIfAddrmsg, ifaProto); len(proto) == 1 {
+	if proto := rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto); len(proto) == 1 {
 		return proto[0] == 1 || proto[0] == 3 // IFAPROT_KERNEL_LO, IFAPROT_KERNEL_LL
 	}
 	a, ok := parseAddr(msg)
@@ -177,7 +179,7 @@ func addrKey(msg []byte) Addr {
 func sameSettings(a, b []byte) bool {
 	const given = unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MCAUTOJOIN
 	bare := func(msg []byte) []byte {
-		msg = withoutAttr(withoutAttr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), unix.SizeofIfAddrmsg, unix.IFA_FLAGS)
+		msg = rtnl.Without(rtnl.Without(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), unix.SizeofIfAddrmsg, unix.IFA_FLAGS)
 		msg[2] = 0
 		return msg
 	}
@@ -187,7 +189,7 @@ func sameSettings(a, b []byte) bool {
 // sameAddr compares two address messages but for the times in IFA_CACHEINFO, and the flag that follows from them.
 func sameAddr(a, b []byte) bool {
 	bare := func(msg []byte) []byte {
-		msg = withoutAttr(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
+		msg = rtnl.Without(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
 		setAddrFlags(msg, addrFlags(msg)&^unix.IFA_F_DEPRECATED)
 		return msg
 	}
@@ -195,7 +197,7 @@ func sameAddr(a, b []byte) bool {
 }
 
 func addrFlags(msg []byte) uint32 {
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+	for at, typ := range rtnl.Attrs(msg, unix.SizeofIfAddrmsg) {
 		if typ == unix.IFA_FLAGS {
 			return binary.NativeEndian.Uint32(msg[at+4:])
 		}
@@ -205,7 +207,7 @@ func addrFlags(msg []byte) uint32 {
 
 func setAddrFlags(msg []byte, flags uint32) {
 	msg[2] = byte(flags)
-	for at, typ := range attrsOf(msg, unix.SizeofIfAddrmsg) {
+	for at, typ := range rtnl.Attrs(msg, unix.SizeofIfAddrmsg) {
 		if typ == unix.IFA_FLAGS {
 			binary.NativeEndian.PutUint32(msg[at+4:], flags)
 		}

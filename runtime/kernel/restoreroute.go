@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // linkRoutes are the raw messages of the routes that go over a link or use one of its addresses as their source, and of
@@ -67,8 +69,8 @@ type place struct {
 
 func placeOf(raw []byte) place {
 	head := nl.DeserializeRtMsg(raw)
-	return place{head.Family, head.Dst_len, head.Tos, attrNumber(raw, unix.SizeofRtMsg, unix.RTA_TABLE),
-		attrNumber(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY), string(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))}
+	return place{head.Family, head.Dst_len, head.Tos, rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_TABLE),
+		rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY), string(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST))}
 }
 
 // HasPlace reports whether one of the image's routes has the destination, table and metric of another one.
@@ -82,17 +84,17 @@ func (img *Image) HasPlace(r Route) bool {
 }
 
 func routeOver(raw []byte, index int, addrs [][]byte) bool {
-	if attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
+	if rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF) == index {
 		return true
 	}
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 		if int(int32(binary.NativeEndian.Uint32(hop[4:]))) == index {
 			return true
 		}
 	}
-	src := attr(raw, unix.SizeofRtMsg, unix.RTA_PREFSRC)
+	src := rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_PREFSRC)
 	return src != nil && slices.ContainsFunc(addrs, func(a []byte) bool {
-		return bytes.Equal(src, attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL)) || bytes.Equal(src, attr(a, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
+		return bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL)) || bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
 	})
 }
 
@@ -159,12 +161,12 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 // deserted reports whether a route in the image of a link was the kernel's for an address of another one, and that address is
 // not there: somebody has deleted it, or an older change that made it is undone already.
 func (n *Namespace) deserted(raw []byte, index int) (bool, error) {
-	over := attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF)
+	over := rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF)
 	if nl.DeserializeRtMsg(raw).Protocol != unix.RTPROT_KERNEL || over == index {
 		return false, nil
 	}
 	addrs, err := n.linkAddrs(over)
-	dst, _ := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
+	dst, _ := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
 	return !slices.ContainsFunc(addrs, func(msg []byte) bool {
 		a := addrKey(msg)
 		return netip.PrefixFrom(dst, int(raw[1])) == cmp.Or(a.Peer, a.Prefix).Masked()
@@ -190,10 +192,10 @@ func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 		}
 	}
 	for _, h := range have {
-		dst, _ := netip.AddrFromSlice(attr(h, unix.SizeofRtMsg, unix.RTA_DST))
-		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && attrNumber(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
+		dst, _ := netip.AddrFromSlice(rtnl.Attr(h, unix.SizeofRtMsg, unix.RTA_DST))
+		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && rtnl.Uint32(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
 			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(h, w) }) {
-			if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 		}
@@ -235,7 +237,7 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 		}
 	}
 	for _, h := range append(rest, anew...) {
-		if err := n.do(unix.RTM_DELROUTE, 0, rawMessage(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, err)
 		}
 	}
@@ -274,9 +276,9 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 			fn = func() error { return errors.Join(add(), n.do(unix.RTM_DELROUTE, 0, parts...)) }
 		}
 	}
-	way(attr(raw, unix.SizeofRtMsg, unix.RTA_OIF), attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-		way(hop[4:8], attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
+	way(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_OIF), rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_GATEWAY))
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		way(hop[4:8], rtnl.Attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))
 	}
 	return fn()
 }
@@ -284,25 +286,25 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 // remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself, writes
 // the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c), and takes a source out that goes.
 func remains(have, want []byte) bool {
-	bare := func(raw []byte) []byte { return withoutAttr(plainRoute(raw), unix.SizeofRtMsg, unix.RTA_METRICS) }
+	bare := func(raw []byte) []byte { return rtnl.Without(plainRoute(raw), unix.SizeofRtMsg, unix.RTA_METRICS) }
 	if have[0] == unix.AF_INET6 && (bytes.Equal(bare(have), bare(want)) ||
-		bytes.Equal(bare(have), withoutAttr(bare(want), unix.SizeofRtMsg, unix.RTA_PREFSRC))) {
+		bytes.Equal(bare(have), rtnl.Without(bare(want), unix.SizeofRtMsg, unix.RTA_PREFSRC))) {
 		return true
 	}
 	ways := map[string]bool{}
-	for hop := range hopsOf(attr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
-		ways[string(hop[4:8])+string(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] = true
+	for hop := range hopsOf(rtnl.Attr(plainRoute(want), unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		ways[string(hop[4:8])+string(rtnl.Attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] = true
 	}
 	if have[0] != unix.AF_INET6 || len(ways) == 0 {
 		return false
 	}
-	path := attr(have, unix.SizeofRtMsg, unix.RTA_MULTIPATH)
+	path := rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_MULTIPATH)
 	for hop := range hopsOf(path) {
-		if !ways[string(hop[4:8])+string(attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] {
+		if !ways[string(hop[4:8])+string(rtnl.Attr(hop, unix.SizeofRtNexthop, unix.RTA_GATEWAY))] {
 			return false
 		}
 	}
-	return path != nil || ways[string(attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
+	return path != nil || ways[string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
 }
 
 // rtaNexthop is RTA_NH_ID of linux/rtnetlink.h.
@@ -314,14 +316,14 @@ const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE
 
 // plainRoute is a copy of a route's message without what the kernel says of its state.
 func plainRoute(raw []byte) []byte {
-	raw = withoutAttr(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
-	if attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil {
+	raw = rtnl.Without(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
+	if rtnl.Attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil {
 		for _, typ := range []int{unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH} { // the object says where it goes
-			raw = withoutAttr(raw, unix.SizeofRtMsg, typ)
+			raw = rtnl.Without(raw, unix.SizeofRtMsg, typ)
 		}
 	}
 	binary.NativeEndian.PutUint32(raw[8:], binary.NativeEndian.Uint32(raw[8:])&settable)
-	for hop := range hopsOf(attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
 		hop[2] &= settable
 	}
 	return raw

@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Route is a route in one namespace, as a journal writes it. The zero Dst with V6 says which default route.
@@ -62,13 +64,13 @@ func (m *Machine) AddRoute(r Route) error {
 	}
 	err = n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeRequest(route)...)
 	err = fail(err, "add route", r.String(), n)
-	if hint := routeHints[explanation(err)]; hint != "" {
+	if hint := routeHints[rtnl.Explanation(err)]; hint != "" {
 		return hinted(err, "%s", hint)
 	}
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return hinted(err, "%s has a route to %s with this metric already; give another metric=", n.Name(), r)
-	case explanation(err) != "":
+	case rtnl.Explanation(err) != "":
 		return err // which says it better than the errno
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
 		return hinted(err, gatewayHint)

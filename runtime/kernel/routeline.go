@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Routes lists the namespace's routes of both families and all tables but the kernel's own local ones, as
@@ -37,7 +39,7 @@ func (n *Namespace) Routes() ([]string, error) {
 
 // tableOf is the routing table of a route: its header has a byte for it, which is too small for most.
 func tableOf(raw []byte) int {
-	if table := attrNumber(raw, unix.SizeofRtMsg, unix.RTA_TABLE); table != 0 {
+	if table := rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_TABLE); table != 0 {
 		return table
 	}
 	return int(nl.DeserializeRtMsg(raw).Table)
@@ -67,7 +69,7 @@ var (
 func routeLine(raw []byte, names map[int]string) string {
 	head := nl.DeserializeRtMsg(raw)
 	l := line{names: names}
-	at := func(typ int) []byte { return attr(raw, unix.SizeofRtMsg, typ) }
+	at := func(typ int) []byte { return rtnl.Attr(raw, unix.SizeofRtMsg, typ) }
 	if head.Type != unix.RTN_UNICAST {
 		l.add(known(routeTypeWords, head.Type))
 	}
@@ -78,10 +80,10 @@ func routeLine(raw []byte, names map[int]string) string {
 	if head.Tos != 0 {
 		l.add("tos", fmt.Sprintf("%#02x", head.Tos))
 	}
-	if id := attrNumber(raw, unix.SizeofRtMsg, rtaNexthop); id != 0 {
+	if id := rtnl.Uint32(raw, unix.SizeofRtMsg, rtaNexthop); id != 0 {
 		l.add("nhid", strconv.Itoa(id))
 	}
-	l.way(raw, unix.SizeofRtMsg, attrNumber(raw, unix.SizeofRtMsg, unix.RTA_OIF))
+	l.way(raw, unix.SizeofRtMsg, rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF))
 	if table := tableOf(raw); table != unix.RT_TABLE_MAIN {
 		l.add("table", strconv.Itoa(table))
 	}
@@ -92,7 +94,7 @@ func routeLine(raw []byte, names map[int]string) string {
 		l.add("scope", known(scopeWords, head.Scope))
 	}
 	l.address("src", at(unix.RTA_PREFSRC))
-	if metric := uint32(attrNumber(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY)); metric != 0 {
+	if metric := uint32(rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY)); metric != 0 {
 		l.add("metric", strconv.FormatUint(uint64(metric), 10))
 	}
 	l.flags(head.Flags)
@@ -131,13 +133,13 @@ func (l *line) address(word string, ip []byte) {
 
 // way adds the gateway and the link of a route, or of one of its nexthops.
 func (l *line) way(msg []byte, header, index int) {
-	if v := attr(msg, header, unix.RTA_ENCAP_TYPE); len(v) >= 2 {
+	if v := rtnl.Attr(msg, header, unix.RTA_ENCAP_TYPE); len(v) >= 2 {
 		if typ := int(binary.NativeEndian.Uint16(v)); typ > 0 && typ < len(encapWords) {
 			l.add("encap", encapWords[typ])
 		}
 	}
-	l.address("via", attr(msg, header, unix.RTA_GATEWAY))
-	if v := attr(msg, header, unix.RTA_VIA); len(v) > 2 { // a gateway of the other family
+	l.address("via", rtnl.Attr(msg, header, unix.RTA_GATEWAY))
+	if v := rtnl.Attr(msg, header, unix.RTA_VIA); len(v) > 2 { // a gateway of the other family
 		l.add("via")
 		l.address(map[uint16]string{unix.AF_INET: "inet", unix.AF_INET6: "inet6"}[binary.NativeEndian.Uint16(v)], v[2:])
 	}
@@ -156,8 +158,8 @@ func (l *line) flags(bits uint32) {
 
 // metrics adds a route's metrics, of which those in RTAX_LOCK are locked.
 func (l *line) metrics(nested []byte) {
-	locked := attrNumber(nested, 0, unix.RTAX_LOCK)
-	for at, typ := range attrsOf(nested, 0) {
+	locked := rtnl.Uint32(nested, 0, unix.RTAX_LOCK)
+	for at, typ := range rtnl.Attrs(nested, 0) {
 		v := nested[at+4 : at+int(binary.NativeEndian.Uint16(nested[at:]))]
 		word := map[int]string{unix.RTAX_MTU: "mtu", unix.RTAX_WINDOW: "window", unix.RTAX_RTT: "rtt", unix.RTAX_RTTVAR: "rttvar",
 			unix.RTAX_SSTHRESH: "ssthresh", unix.RTAX_CWND: "cwnd", unix.RTAX_ADVMSS: "advmss", unix.RTAX_REORDERING: "reordering",

@@ -31,7 +31,7 @@ func (m *Machine) sample(kind string) (*sample, error) {
 		msg.Index = index
 		info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
 		info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
-		_, err := n.conn.execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg,
+		_, err := n.conn.Execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg,
 			nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated("sample")), info)
 		if err == nil {
 			s.queues, err = queueFiles("sample")

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // Settle makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue later
@@ -32,7 +34,7 @@ func (m *Machine) Settle() error {
 func (m *Machine) settleAddrs() error {
 	// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more for each namespace.
 	// The work takes one address after the other, and on a busy machine much longer for many than for one.
-	for deadline := time.Now().Add(replyTimeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(rtnl.Timeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
 		routed := map[*Namespace]map[netip.Addr]bool{}
 		var waiting []Addr
 		for _, a := range m.unused {
@@ -48,7 +50,7 @@ func (m *Machine) settleAddrs() error {
 			}
 		}
 		if len(waiting) < len(m.unused) {
-			deadline = time.Now().Add(replyTimeout)
+			deadline = time.Now().Add(rtnl.Timeout)
 		}
 		m.unused = waiting
 	}
@@ -82,7 +84,7 @@ func (n *Namespace) localAddrs() (map[netip.Addr]bool, error) {
 	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_LOCAL}})
 	local := map[netip.Addr]bool{}
 	for _, raw := range all {
-		if a, ok := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
+		if a, ok := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
 			local[a] = true
 		}
 	}
@@ -141,11 +143,11 @@ func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 	if err != nil {
 		return peer, master, err
 	}
-	peer = neighbour{at.nsid, attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK)}
-	if attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID) != nil {
-		peer.nsid = attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
+	peer = neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK)}
+	if rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID) != nil {
+		peer.nsid = rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
 	}
-	return peer, neighbour{at.nsid, attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
+	return peer, neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
 }
 
 // Operational states of RFC 2863, as linux/if.h numbers them.
@@ -157,7 +159,7 @@ const (
 
 // lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
 func lagging(raw []byte) bool {
-	carrier, state := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER), attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	carrier, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER), rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
 	if nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || len(carrier) != 1 || carrier[0] == 0 || len(state) != 1 {
 		return false
 	}
@@ -166,7 +168,7 @@ func lagging(raw []byte) bool {
 		return true
 	case operUnknown:
 		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are unknown still.
-		kind := unix.ByteSliceToString(attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, unix.IFLA_INFO_KIND))
+		kind := unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, unix.IFLA_INFO_KIND))
 		return kind == "veth" || kind == "bridge"
 	}
 	return false

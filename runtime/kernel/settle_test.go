@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -132,7 +133,7 @@ func TestTakeBackAnycast(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, raw := range all {
-			dst, _ := netip.AddrFromSlice(attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
+			dst, _ := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST))
 			found = found || nl.DeserializeRtMsg(raw).Type == unix.RTN_ANYCAST && dst == netip.MustParseAddr("fd01::")
 		}
 		return found

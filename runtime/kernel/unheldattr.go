@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // heldAttrs are the attributes of a link's message that an image holds.
@@ -41,10 +43,10 @@ func givenAttrs(at *subject) ([]string, error) {
 }
 
 func otherAttrs(raw, fresh []byte) (found []string) {
-	most := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_TSO_MAX_SIZE)
+	most := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_TSO_MAX_SIZE)
 	for _, msg := range [][]byte{raw, fresh} {
-		for _, t := range attrsOf(msg, unix.SizeofIfInfomsg) {
-			have, want := attr(raw, unix.SizeofIfInfomsg, t), attr(fresh, unix.SizeofIfInfomsg, t)
+		for _, t := range rtnl.Attrs(msg, unix.SizeofIfInfomsg) {
+			have, want := rtnl.Attr(raw, unix.SizeofIfInfomsg, t), rtnl.Attr(fresh, unix.SizeofIfInfomsg, t)
 			switch {
 			case slices.Contains(heldAttrs, t), slices.Contains(shownAttrs, t), bytes.Equal(have, want):
 			case strings.HasPrefix(attrWords[t], "gso_") && bytes.Equal(have, most):
@@ -61,7 +63,7 @@ func otherAttrs(raw, fresh []byte) (found []string) {
 
 // givenMode is the state of a link whose mode is not the default: somebody else has said that it is up, and would have to say it again.
 func givenMode(at *subject) ([]string, error) {
-	mode, state := attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE), attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	mode, state := rtnl.Attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE), rtnl.Attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
 	if len(mode) == 1 && mode[0] != 0 && len(state) == 1 && state[0] == operUp {
 		return []string{"state up in mode dormant"}, nil
 	}

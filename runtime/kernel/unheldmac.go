@@ -10,6 +10,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // givenMACs are the addresses beside its own that a link lets in since somebody said so: not those of the groups that a
@@ -56,14 +58,14 @@ func (at *subject) lets(known map[string]bool) (found []string, err error) {
 	}
 	// What a bridge was given behind its other ports, a port lets in.
 	for _, raw := range all {
-		if master := attrNumber(raw, unix.SizeofNdMsg, unix.NDA_MASTER); master != 0 && master == at.l.Master {
-			known[string(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))] = true
+		if master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER); master != 0 && master == at.l.Master {
+			known[string(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))] = true
 		}
 	}
 	for _, raw := range all {
-		mac := net.HardwareAddr(attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))
+		mac := net.HardwareAddr(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))
 		mine := neighHead(raw).index == at.l.Index && raw[10]&netlink.NTF_SELF != 0 && len(mac) > 0 && mac[0]&1 == 0
-		table := attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil || attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil // of a vxlan or a bridge
+		table := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil || rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil // of a vxlan or a bridge
 		if mine && !table && !known[string(mac)] {
 			found = append(found, "address "+mac.String())
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // otherMaster is a master that is no bridge: what its ports are in it, no image holds.
@@ -28,9 +30,9 @@ func otherMaster(at *subject) ([]string, error) {
 func backedPorts(at *subject) (found []string, err error) {
 	all, err := at.n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	for _, raw := range all {
-		info := attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
-		if slaveKind(raw) == "bridge" && attrNumber(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
-			found = append(found, "backup_port of "+unix.ByteSliceToString(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
+		info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
+		if slaveKind(raw) == "bridge" && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
+			found = append(found, "backup_port of "+unix.ByteSliceToString(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
 		}
 	}
 	return found, err
@@ -46,10 +48,10 @@ const (
 
 // givenGroups are a bridge's groups behind a port, or behind the bridge itself, that were not learned.
 func givenGroups(at *subject) (found []string, err error) {
-	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, rawMessage(append([]byte{unix.AF_BRIDGE}, make([]byte, sizeofBrPortMsg-1)...)))
+	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, rtnl.Raw(append([]byte{unix.AF_BRIDGE}, make([]byte, sizeofBrPortMsg-1)...)))
 	for _, raw := range all {
-		for group := range nested(attr(raw, sizeofBrPortMsg, mdbaMDB)) {
-			for e := range nested(group) {
+		for group := range rtnl.Nested(rtnl.Attr(raw, sizeofBrPortMsg, mdbaMDB)) {
+			for e := range rtnl.Nested(group) {
 				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index && e[4] == mdbPermanent {
 					found = append(found, "group "+mdbGroup(e))
 				}
@@ -83,14 +85,14 @@ func givenVLANs(at *subject) ([]string, error) {
 	if errors.Is(err, ErrGone) {
 		return nil, nil
 	}
-	pvid := attr(info, 0, nl.IFLA_BR_VLAN_DEFAULT_PVID)
+	pvid := rtnl.Attr(info, 0, nl.IFLA_BR_VLAN_DEFAULT_PVID)
 	if err != nil || len(pvid) < 2 {
 		return nil, err // a kernel without vlans of bridges
 	}
 	all, err := at.n.dumpOrNone(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_BRIDGE), nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(nl.RTEXT_FILTER_BRVLAN)))
 	for _, raw := range all {
 		if int(int32(binary.NativeEndian.Uint32(raw[4:]))) == at.l.Index {
-			return otherVLANs(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), binary.NativeEndian.Uint16(pvid)), nil
+			return otherVLANs(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), binary.NativeEndian.Uint16(pvid)), nil
 		}
 	}
 	return nil, err
@@ -99,7 +101,7 @@ func givenVLANs(at *subject) ([]string, error) {
 // otherVLANs are the vlans in a bridge's IFLA_AF_SPEC that a new port does not have, and the one that it has and that is not there.
 func otherVLANs(spec []byte, pvid uint16) (found []string) {
 	plain := pvid == 0
-	for at, t := range attrsOf(spec, 0) {
+	for at, t := range rtnl.Attrs(spec, 0) {
 		if t != nl.IFLA_BRIDGE_VLAN_INFO || at+8 > len(spec) {
 			continue
 		}
@@ -159,17 +161,17 @@ func (m *Machine) givenState(port LinkRef) (string, error) {
 	if err != nil || slaveKind(raw) != "bridge" {
 		return "", err
 	}
-	bridge, err := n.linkMessage(attrNumber(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER))
+	bridge, err := n.linkMessage(rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER))
 	if err != nil {
 		return "", err
 	}
 	up := binary.NativeEndian.Uint32(raw[8:]) & binary.NativeEndian.Uint32(bridge[8:]) & unix.IFF_UP
-	carrier := attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
-	info := attr(attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
-	of := attr(attr(bridge, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
-	state := attr(info, 0, nl.IFLA_BRPORT_STATE)
+	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
+	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
+	of := rtnl.Attr(rtnl.Attr(bridge, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
+	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
 	const forwarding = 3
-	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || attrNumber(of, 0, nl.IFLA_BR_STP_STATE) != 0 ||
+	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || rtnl.Uint32(of, 0, nl.IFLA_BR_STP_STATE) != 0 ||
 		len(state) != 1 || state[0] == forwarding || int(state[0]) >= len(portStates) {
 		return "", nil
 	}

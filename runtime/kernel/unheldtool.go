@@ -45,7 +45,7 @@ func (n *Namespace) ethtool(name string) (map[string][]byte, error) {
 		}
 		copy(req.name[:], name)
 		req.data = unsafe.Pointer(&data[0])
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.FD()), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
 		switch {
 		case errno == unix.EOPNOTSUPP:
 		case errno != 0:

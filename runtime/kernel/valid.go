@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // The Valid methods hold what was read from a journal against what nsscript writes, before anything of it is acted on.
@@ -235,11 +237,11 @@ func validMsg(msg []byte, header int) error {
 }
 
 func validAttrs(attrs []byte) error {
-	if len(attrs) > maxReply {
+	if len(attrs) > rtnl.MaxReply {
 		return fmt.Errorf("attributes of %d bytes are too many", len(attrs))
 	}
 	end := 0
-	for at := range attrsOf(attrs, 0) {
+	for at := range rtnl.Attrs(attrs, 0) {
 		end = at + (int(binary.NativeEndian.Uint16(attrs[at:]))+3)&^3
 	}
 	if end < len(attrs) {

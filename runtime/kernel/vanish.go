@@ -14,6 +14,8 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Vanishing waits for the end of namespaces, which comes some time after the last reference to them is gone, and not at
@@ -103,7 +105,7 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[u
 func (v *Vanishing) Close() { v.sub.Close() }
 
 // rtgen is an empty struct rtgenmsg.
-var rtgen = rawMessage{0, 0, 0, 0}
+var rtgen = rtnl.Raw{0, 0, 0, 0}
 
 // id is what the host knows a namespace by that a run has made. The kernel gives the lowest free ids when it chooses, and so
 // none of these: it leads to that namespace, with or without a name, or to none.
@@ -147,10 +149,10 @@ func (n *Namespace) ids() ([]int, error) {
 	return ids, err
 }
 
-func nsid(raw []byte) int { return int(int32(attrNumber(raw, len(rtgen), unix.NETNSA_NSID))) }
+func nsid(raw []byte) int { return int(int32(rtnl.Uint32(raw, len(rtgen), unix.NETNSA_NSID))) }
 
 func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
-	if id := attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {
+	if id := rtnl.Attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {
 		delete(v.wait, int(int32(binary.NativeEndian.Uint32(id))))
 	}
 }

@@ -1,4 +1,4 @@
-package kernel
+package rtnl
 
 import (
 	"bytes"
@@ -16,31 +16,31 @@ import (
 	"github.com/nsscript/nsscript/runtime/failpoint"
 )
 
-// replyTimeout bounds the wait for the kernel's answer to one request.
-const replyTimeout = 5 * time.Second
+// Timeout bounds the wait for the kernel's answer to one request.
+const Timeout = 5 * time.Second
 
 // dumpTries bounds how often a dump is asked for again that the kernel says was interrupted (NLM_F_DUMP_INTR).
 const dumpTries = 50
 
-// maxReply is more than the kernel puts into one message (32 KiB, net/netlink/af_netlink.c).
-const maxReply = 64 << 10
+// MaxReply is more than the kernel puts into one message (32 KiB, net/netlink/af_netlink.c).
+const MaxReply = 64 << 10
 
-// A conn is one rtnetlink(7) socket, in the namespace that it was opened in. One goroutine uses it.
+// A Conn is one rtnetlink(7) socket, in the namespace that it was opened in. One goroutine uses it.
 //
 // It blocks, with a deadline, and Go's poller does not know it: the kernel has answered by the time that it has taken
 // the request, and to wake the poller for every answer would cost more than the answer.
-type conn struct {
+type Conn struct {
 	fd  int
 	seq uint32
 }
 
-// dial opens a socket in the namespace that the calling thread is in.
-func dial() (*conn, error) {
+// Dial opens a socket in the namespace that the calling thread is in.
+func Dial() (*Conn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
 	}
-	tv := unix.NsecToTimeval(replyTimeout.Nanoseconds())
+	tv := unix.NsecToTimeval(Timeout.Nanoseconds())
 	err = errors.Join(unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv),
 		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv),
 		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1),
@@ -50,21 +50,25 @@ func dial() (*conn, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return &conn{fd: fd}, nil
+	return &Conn{fd: fd}, nil
 }
 
-func (c *conn) close() {
+// FD is the socket's descriptor, for what is asked of the namespace it is in; it stays the Conn's own.
+func (c *Conn) FD() int { return c.fd }
+
+// Close releases the socket. A nil one has none.
+func (c *Conn) Close() {
 	if c != nil {
 		unix.Close(c.fd)
 	}
 }
 
-// errInterrupted is what a dump ends with that changed while it was made.
-var errInterrupted = errors.New("the kernel's table changed during the dump")
+// ErrInterrupted is what a dump ends with that changed while it was made.
+var ErrInterrupted = errors.New("the kernel's table changed during the dump")
 
-// execute sends one request and reads its answer to the end: the bodies of the messages in it. buf is where they are
+// Execute sends one request and reads its answer to the end: the bodies of the messages in it. buf is where they are
 // received, and free again afterwards. An errno in the answer is the kernel's refusal, with its own words.
-func (c *conn) execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestData) (bodies [][]byte, err error) {
+func (c *Conn) Execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestData) (bodies [][]byte, err error) {
 	for _, p := range parts {
 		// A longer one would wrap around, and its end be read as attributes that nobody asked for.
 		if a, ok := p.(*nl.RtAttr); ok && a.Len() > math.MaxUint16 {
@@ -92,7 +96,7 @@ func (c *conn) execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestDa
 			switch m.Header.Type {
 			case unix.NLMSG_ERROR, unix.NLMSG_DONE:
 				if err = verdict(m); err == nil && interrupted {
-					err = errInterrupted
+					err = ErrInterrupted
 				}
 				return bodies, err
 			}
@@ -105,7 +109,7 @@ func (c *conn) execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestDa
 }
 
 // receive reads what the kernel has sent, and from nobody else.
-func (c *conn) receive(buf []byte) ([]syscall.NetlinkMessage, error) {
+func (c *Conn) receive(buf []byte) ([]syscall.NetlinkMessage, error) {
 	for {
 		var n int
 		var from unix.Sockaddr
@@ -148,31 +152,17 @@ func verdict(m syscall.NetlinkMessage) error {
 		attrs += unix.SizeofNlMsghdr // of the request, without its body: NETLINK_CAP_ACK
 	}
 	if m.Header.Flags&unix.NLM_F_ACK_TLVS != 0 {
-		if text := attr(m.Data, attrs, nl.NLMSGERR_ATTR_MSG); text != nil {
+		if text := Attr(m.Data, attrs, nl.NLMSGERR_ATTR_MSG); text != nil {
 			return &ExtAck{unix.Errno(-errno), unix.ByteSliceToString(text)}
 		}
 	}
 	return unix.Errno(-errno)
 }
 
-// request opens the namespace's socket when it has none, and executes one request on it.
-func (n *Namespace) request(kind, flags int, parts ...nl.NetlinkRequestData) ([][]byte, error) {
-	if n.conn == nil {
-		err := n.Do(func() (err error) {
-			n.conn, err = dial()
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return n.conn.execute(n.m.buf, kind, flags, parts...)
-}
-
-// do makes one request that changes something and waits for its acknowledgement.
-func (n *Namespace) do(kind, flags int, parts ...nl.NetlinkRequestData) error {
+// Do makes one request that changes something and waits for its acknowledgement.
+func (c *Conn) Do(buf []byte, kind, flags int, parts ...nl.NetlinkRequestData) error {
 	return change(func() error {
-		_, err := n.request(kind, flags|unix.NLM_F_ACK, parts...)
+		_, err := c.Execute(buf, kind, flags|unix.NLM_F_ACK, parts...)
 		return err
 	})
 }
@@ -189,9 +179,9 @@ func change(send func() error) error {
 	return err
 }
 
-// get asks for one object and returns its message.
-func (n *Namespace) get(kind int, parts ...nl.NetlinkRequestData) ([]byte, error) {
-	bodies, err := n.request(kind, 0, parts...)
+// Get asks for one object and returns its message.
+func (c *Conn) Get(buf []byte, kind int, parts ...nl.NetlinkRequestData) ([]byte, error) {
+	bodies, err := c.Execute(buf, kind, 0, parts...)
 	if err == nil && len(bodies) != 1 {
 		err = fmt.Errorf("the kernel sent %d messages, not one: %w", len(bodies), unix.EBADMSG)
 	}
@@ -201,31 +191,20 @@ func (n *Namespace) get(kind int, parts ...nl.NetlinkRequestData) ([]byte, error
 	return bodies[0], nil
 }
 
-// linkMessage is a link's RTM_NEWLINK message.
-func (n *Namespace) linkMessage(index int) ([]byte, error) {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	raw, err := n.get(unix.RTM_GETLINK, msg)
-	if gone(err) {
-		return nil, ErrGone
-	}
-	return raw, err
-}
-
-// dump asks for all objects of a kind until one answer is whole, and returns each one's message.
-func (n *Namespace) dump(kind int, parts ...nl.NetlinkRequestData) (all [][]byte, err error) {
+// Dump asks for all objects of a kind until one answer is whole, and returns each one's message.
+func (c *Conn) Dump(buf []byte, kind int, parts ...nl.NetlinkRequestData) (all [][]byte, err error) {
 	var before [][]byte
 	for range dumpTries {
-		all, err = n.request(kind, unix.NLM_F_DUMP, parts...)
+		all, err = c.Execute(buf, kind, unix.NLM_F_DUMP, parts...)
 		switch {
-		case errors.Is(err, errInterrupted):
+		case errors.Is(err, ErrInterrupted):
 		case err != nil || kind != unix.RTM_GETADDR || inOne(all) || before != nil && slices.EqualFunc(before, all, bytes.Equal):
 			return all, err
 		default:
 			before = all
 		}
 	}
-	return nil, fmt.Errorf("%w, %d times: %w", errInterrupted, dumpTries, unix.EAGAIN)
+	return nil, fmt.Errorf("%w, %d times: %w", ErrInterrupted, dumpTries, unix.EAGAIN)
 }
 
 // inOne reports whether a dump surely came in one message. One of addresses that did not may be wrong without being marked
