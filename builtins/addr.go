@@ -13,31 +13,45 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var addrDecl = runtime.Change("addr", "address",
-	"Adds an address to a link. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{}).Needing("ipv6")
+var addrDecl = runtime.Change("addr", "address or list of address",
+	"Adds an address to a link, or several of either family, which are a list then. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{}).Needing("ipv6")
 
 type addrArgs struct {
-	Link   linkArg    `arg:"link" doc:"the link"`
-	Prefix prefixArg  `arg:"address" doc:"address with its prefix length, such as 10.0.0.1/24 or fd00::1/64"`
-	_      struct{}   `arg:"*"`
-	Peer   *prefixArg `arg:"peer?" doc:"address of the other end of a point-to-point link"`
-	DAD    bool       `arg:"dad?" doc:"detect duplicates first (IPv6): the address cannot be used for one to two seconds"`
+	Link   linkArg     `arg:"link" doc:"the link"`
+	Prefix prefixArg   `arg:"address" doc:"address with its prefix length, such as 10.0.0.1/24 or fd00::1/64"`
+	More   []prefixArg `arg:"*more" doc:"further addresses"`
+	_      struct{}    `arg:"*"`
+	Peer   *prefixArg  `arg:"peer?" doc:"address of the other end of a point-to-point link"`
+	DAD    bool        `arg:"dad?" doc:"detect duplicates first (IPv6): the address cannot be used for one to two seconds"`
 	runtime.Irreversible
 }
 
 func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	addr := kernel.Addr{Link: a.Link.LinkRef, Prefix: a.Prefix.Prefix, DAD: a.DAD}
-	if a.Peer != nil {
-		addr.Peer = a.Peer.Prefix
+	if a.Peer != nil && a.More != nil {
+		return nil, errors.New("addr: peer= is the other end of one address: call addr once for each")
 	}
-	if addr.DAD && addr.Prefix.Addr().Is6() {
-		// A namespace of this lab detects nothing unless its link is told to.
-		key := "net/ipv6/conf/" + addr.Link.Name + "/accept_dad"
-		if err := tx.Apply(&setSysctl{NS: addr.Link.NS, Key: key, Value: "1"}); err != nil {
+	var all []starlark.Value
+	for _, p := range append([]prefixArg{a.Prefix}, a.More...) {
+		addr := kernel.Addr{Link: a.Link.LinkRef, Prefix: p.Prefix, DAD: a.DAD}
+		if a.Peer != nil {
+			addr.Peer = a.Peer.Prefix
+		}
+		if addr.DAD && addr.Prefix.Addr().Is6() {
+			// A namespace of this lab detects nothing unless its link is told to.
+			key := "net/ipv6/conf/" + addr.Link.Name + "/accept_dad"
+			if err := tx.Apply(&setSysctl{NS: addr.Link.NS, Key: key, Value: "1"}); err != nil {
+				return nil, err
+			}
+		}
+		if err := tx.Apply(&addAddr{Addr: addr}); err != nil {
 			return nil, err
 		}
+		all = append(all, &addrValue{tx.View, addr})
 	}
-	return &addrValue{tx.View, addr}, tx.Apply(&addAddr{Addr: addr})
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return starlark.NewList(all), nil
 }
 
 // addAddr adds an address. Removing it again is not all: with an IPv6 one the kernel may have added more, and with a link's

@@ -77,8 +77,15 @@ type prefixArg struct{ netip.Prefix }
 func (prefixArg) ArgType() string { return "address/length" }
 
 func (a *prefixArg) Unpack(val starlark.Value) (err error) {
+	if addr, ok := val.(*addrValue); ok {
+		a.Prefix = addr.addr.Prefix
+		return nil
+	}
 	s, ok := starlark.AsString(val)
 	if !ok {
+		if _, list := val.(starlark.Sequence); list {
+			return want(`one address (f(*list) gives f all of a list)`, val)
+		}
 		return want(`string such as "10.0.0.1/24"`, val)
 	}
 	a.Prefix, err = netip.ParsePrefix(s)

@@ -20,7 +20,7 @@ type vethArgs struct {
 	_     struct{}    `arg:"*"`
 	Name  linkNameArg `arg:"name?" doc:"name of the first end; the next free one of eth0, eth1 ... when left out"`
 	Peer  linkNameArg `arg:"peer?" doc:"name of the second end"`
-	Addrs []prefixArg `arg:"addrs?" doc:"an address for each end"`
+	Addrs endAddrsArg `arg:"addrs?" doc:"addresses of the first end and of the second, each one or a list: (\"10.0.0.1/24\", [\"10.0.0.2/24\", \"fd00::2/64\"])"`
 	Up    bool        `arg:"up?" doc:"whether to set both ends up"`
 	MTU   mtuArg      `arg:"mtu?" doc:"MTU of both ends in bytes; 1500 when left out"`
 	MAC   macArg      `arg:"mac?" doc:"link-layer address of the first end; a random one when left out"`
@@ -28,9 +28,6 @@ type vethArgs struct {
 }
 
 func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	if len(a.Addrs) > 2 {
-		return nil, errors.New("veth: addrs= wants an address for each of the two ends")
-	}
 	if a.B == nil {
 		a.B = &a.A
 	}
@@ -57,8 +54,8 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	for i, p := range a.Addrs {
-		if err := tx.Apply(&addAddr{Addr: kernel.Addr{Link: []kernel.LinkRef{first, second}[i], Prefix: p.Prefix}}); err != nil {
+	for i, end := range []kernel.LinkRef{first, second} {
+		if err := a.Addrs[i].add(tx, end); err != nil {
 			return nil, err
 		}
 	}
@@ -202,7 +199,7 @@ type bridgeArgs struct {
 	_     struct{}    `arg:"*"`
 	Name  linkNameArg `arg:"name?" doc:"name; the next free one of br0, br1 ... when left out"`
 	Ports []linkArg   `arg:"ports?" doc:"links of the namespace that become its ports"`
-	Addrs []prefixArg `arg:"addrs?" doc:"addresses for the bridge itself"`
+	Addrs addrsArg    `arg:"addrs?" doc:"addresses of the bridge itself, one or a list"`
 	Up    bool        `arg:"up?" doc:"whether to set it up"`
 	MTU   mtuArg      `arg:"mtu?" doc:"MTU in bytes; that of its ports when left out"`
 	MAC   macArg      `arg:"mac?" doc:"link-layer address; it follows the ports when left out"`
@@ -230,10 +227,8 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	for _, p := range a.Addrs {
-		if err := tx.Apply(&addAddr{Addr: kernel.Addr{Link: ref, Prefix: p.Prefix}}); err != nil {
-			return nil, err
-		}
+	if err := a.Addrs.add(tx, ref); err != nil {
+		return nil, err
 	}
 	return &linkValue{tx.View, ref}, nil
 }

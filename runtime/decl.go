@@ -336,22 +336,36 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 // Dry reports whether there is no run: a script is being checked. Then the vocabulary is all that the view knows.
 func (v *View) Dry() bool { return v.s.m == nil }
 
+// A Lister is a type of argument that unpacks itself and is an array or a slice all the same, whose elements can be tried one
+// by one.
+type Lister interface{ ElementsAlone() }
+
 // Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with the
-// value, and its error is the call's. element: the value is one of several that the parameter takes as a list.
-func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, element bool) error {
-	typ := d.proto.Type().FieldByIndex(p.field).Type
-	if val == starlark.None && !p.Required && !element {
+// value, and its error is the call's. With a depth of 1 the value is one of several that the parameter takes as a list, with
+// 2 one of several in such an element.
+func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, depth int) error {
+	if val == starlark.None && !p.Required && depth == 0 {
 		return nil
 	}
-	if element {
-		typ = typ.Elem()
-	}
-	return unpack(&View{s: &Session{voc: voc}}, reflect.New(typ).Elem(), val)
+	return unpack(&View{s: &Session{voc: voc}}, reflect.New(d.elem(p, depth)).Elem(), val)
 }
 
-// Several reports whether a parameter takes a list whose elements are unpacked one by one, so that each can be tried.
-func (d *Decl) Several(p Param) bool {
+// elem is the type of a parameter, of its elements, or of theirs.
+func (d *Decl) elem(p Param, depth int) reflect.Type {
 	typ := d.proto.Type().FieldByIndex(p.field).Type
+	for range depth {
+		typ = typ.Elem()
+	}
+	return typ
+}
+
+// Several reports whether a parameter takes a list whose elements can be tried one by one; with a depth of 1, whether such
+// an element does.
+func (d *Decl) Several(p Param, depth int) bool {
+	typ := d.elem(p, depth)
+	if _, lister := reflect.New(typ).Interface().(Lister); lister {
+		return true
+	}
 	_, own := reflect.New(typ).Interface().(Unpacker)
 	_, plain := reflect.New(typ).Interface().(starlark.Unpacker)
 	return typ.Kind() == reflect.Slice && !own && !plain

@@ -139,9 +139,9 @@ func (a *analysis) call(d *runtime.Decl, method bool, call *syntax.CallExpr) {
 		switch {
 		case n < len(positional):
 			given[positional[n].Name] = true
-			a.value(d, positional[n], arg, false)
+			a.value(d, positional[n], arg, 0)
 		case rest != nil:
-			a.value(d, *rest, arg, true)
+			a.value(d, *rest, arg, 1)
 		case !many:
 			many = true
 			a.u.report(syntax.Start(arg), "call", fmt.Sprintf("%s takes at most %d positional arguments", d.Name, len(positional)), usage)
@@ -179,7 +179,7 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 			return
 		}
 		given[p.Name] = true
-		a.value(d, p, arg.Y, false)
+		a.value(d, p, arg.Y, 0)
 		return
 	}
 	if takesAny {
@@ -192,55 +192,60 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 	a.u.report(id.NamePos, "call", fmt.Sprintf("%s has no parameter %s", d.Name, id.Name), hint)
 }
 
-// value checks an argument, as far as it is known, by what unpacks it in a run. element: it is one of several that the
-// parameter takes.
-func (a *analysis) value(d *runtime.Decl, p runtime.Param, e syntax.Expr, element bool) {
+// value checks an argument, as far as it is known, by what unpacks it in a run, and reports whether nothing is wrong. With
+// a depth it is an element of an argument, as in Vocabulary.Try.
+func (a *analysis) value(d *runtime.Decl, p runtime.Param, e syntax.Expr, depth int) bool {
 	e = unparen(e)
 	if c, ok := e.(*syntax.CondExpr); ok {
-		a.value(d, p, c.True, element)
-		a.value(d, p, c.False, element)
-		return
+		first := a.value(d, p, c.True, depth)
+		return a.value(d, p, c.False, depth) && first
 	}
-	if !element && d.Several(p) {
-		switch list := e.(type) {
-		case *syntax.ListExpr:
-			a.values(d, p, list.List)
-			return
-		case *syntax.TupleExpr:
-			a.values(d, p, list.List)
-			return
+	if d.Several(p, depth) {
+		right := true
+		for _, element := range literal(e) {
+			right = a.value(d, p, element, depth+1) && right
+		}
+		if !right {
+			return false
 		}
 	}
 	val, exact := a.constant(e)
 	typ := ""
 	if !exact {
 		if typ = a.typeOf(e); typ == "" || strings.HasSuffix(typ, orNone) {
-			return
+			return true
 		}
 		if val = sample(typ); val == nil {
-			if (element || !d.Several(p)) && accepts(p, typ) || a.declared(typ) == nil && typ != "function" {
-				return
+			single := depth > 0 || !strings.HasPrefix(p.Type, listOf)
+			if single && accepts(p, typ) || a.declared(typ) == nil && typ != "function" {
+				return true
 			}
 			val = stranger(typ)
 		}
 	}
-	err := a.voc.Try(d, p, val, element)
+	err := a.voc.Try(d, p, val, depth)
 	// Of a value whose type alone is known, an error says something only when it is about the type.
 	wrongType := err != nil && strings.HasPrefix(err.Error(), "got "+val.Type())
 	if err == nil || !exact && !wrongType {
-		return
+		return true
 	}
 	hint := ""
 	if wrongType {
 		hint = "usage: " + d.Signature()
 	}
 	a.u.report(syntax.Start(e), "value", fmt.Sprintf("%s: %s: %s", d.Name, p.Name, err), hint)
+	return false
 }
 
-func (a *analysis) values(d *runtime.Decl, p runtime.Param, list []syntax.Expr) {
-	for _, e := range list {
-		a.value(d, p, e, true)
+// literal are the elements of a list or a tuple that is written out.
+func literal(e syntax.Expr) []syntax.Expr {
+	switch e := e.(type) {
+	case *syntax.ListExpr:
+		return e.List
+	case *syntax.TupleExpr:
+		return e.List
 	}
+	return nil
 }
 
 // accepts reports whether a parameter's type, as it is said to people, names another.

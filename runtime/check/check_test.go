@@ -117,9 +117,9 @@ func TestTry(t *testing.T) {
 							t.Errorf("%s: %s = %v: %v", d.Name, p.Name, val, e)
 						}
 					}()
-					_ = voc.Try(d, p, val, false)
-					if d.Several(p) {
-						_ = voc.Try(d, p, val, true)
+					_ = voc.Try(d, p, val, 0)
+					for depth := 0; d.Several(p, depth); depth++ {
+						_ = voc.Try(d, p, val, depth+1)
 					}
 				}()
 			}

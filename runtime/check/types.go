@@ -6,6 +6,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/nsscript/nsscript/runtime"
 )
 
 // A type is written as declarations write it: "link", "list of link", "(link, link)", "link or None". "" is unknown.
@@ -141,8 +143,8 @@ func (a *analysis) binaryType(e *syntax.BinaryExpr) string {
 }
 
 func (a *analysis) callType(e *syntax.CallExpr) string {
-	if d, _ := a.decl(e.Fn); d != nil {
-		return known(d.Result)
+	if d, method := a.decl(e.Fn); d != nil {
+		return known(resultType(d, method, e))
 	}
 	name, ok := predeclared(e.Fn)
 	if !ok || a.voc.Predeclared()[name] && !starlark.Universe.Has(name) {
@@ -170,6 +172,37 @@ func (a *analysis) callType(e *syntax.CallExpr) string {
 		}
 	}
 	return ""
+}
+
+// resultType is the type that a call of a builtin returns. One whose result is "link or list of link" takes several, and
+// returns a list when it gets them.
+func resultType(d *runtime.Decl, method bool, call *syntax.CallExpr) string {
+	one, list, ok := strings.Cut(d.Result, " or "+listOf)
+	if !ok || one != list {
+		return d.Result
+	}
+	most := slices.IndexFunc(d.Params, func(p runtime.Param) bool { return p.Rest == "*" })
+	if method {
+		most--
+	}
+	n := 0
+	for _, arg := range call.Args {
+		switch arg := arg.(type) {
+		case *syntax.UnaryExpr:
+			if arg.Op == syntax.STAR || arg.Op == syntax.STARSTAR {
+				return ""
+			}
+		case *syntax.BinaryExpr:
+			if arg.Op == syntax.EQ {
+				continue
+			}
+		}
+		n++
+	}
+	if n > most {
+		return listOf + one
+	}
+	return one
 }
 
 func (a *analysis) identType(id *syntax.Ident) string {
