@@ -25,7 +25,7 @@ func TestAutoconfStays(t *testing.T) {
 			makeHost(t, advertised)
 			defer clearHost(t)
 			before, routers := nstest.Dump(t), nstest.Routers(t, "m0")
-			if _, err := script(t, "x.star", `m = host.link("m0")`+"\n"+act); err != nil {
+			if _, err := runScript(t, "x.star", `m = host.link("m0")`+"\n"+act); err != nil {
 				t.Fatal(err)
 			}
 			nstest.Quiet(t, "")

@@ -48,7 +48,7 @@ func TestZeroDurations(t *testing.T) {
 			t.Errorf("%s is no duration", name)
 		}
 		for _, zero := range []string{`"0s"`, `"0ms"`, "0"} {
-			_, err := script(t, "zero.star", strings.ReplaceAll(c.src, "ZERO", zero))
+			_, err := runScript(t, "zero.star", strings.ReplaceAll(c.src, "ZERO", zero))
 			if c.fails == "" && err != nil || c.fails != "" && !strings.Contains(fmt.Sprint(err), c.fails) {
 				t.Errorf("%s = %s: %v, want %q", name, zero, err, c.fails)
 			}

@@ -198,7 +198,7 @@ func TestIrreversible(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			makeHost(t, c.world)
 			before := nstest.Dump(t)
-			_, err := script(t, "x.star", strings.ReplaceAll(strings.ReplaceAll(c.call, ", IRR", ""), "IRR", ""))
+			_, err := runScript(t, "x.star", strings.ReplaceAll(strings.ReplaceAll(c.call, ", IRR", ""), "IRR", ""))
 			for _, want := range append(c.lost, "undoing it would not bring back", "irreversible=True does it all the same") {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("without irreversible=True: %v, want %q", err, want)

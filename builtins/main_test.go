@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	nstest.Main(m)
 }
 
-// script runs a script in a lab of its own and always rolls it back.
-func script(t *testing.T, name, src string) (out string, err error) {
+// runScript runs a script in a lab of its own and always rolls it back.
+func runScript(t *testing.T, name, src string) (out string, err error) {
 	t.Helper()
 	voc := All()
 	p, err := voc.Parse(name, []byte(src))
@@ -81,7 +81,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := nstest.Dump(t)
-			if _, err := script(t, f, string(src)); err != nil {
+			if _, err := runScript(t, f, string(src)); err != nil {
 				t.Error(err)
 			}
 			nstest.Same(t, before)
@@ -100,7 +100,7 @@ func TestFailsAfterStep(t *testing.T) {
 	}
 	for k := range len(steps) + 1 {
 		before := nstest.Dump(t)
-		_, err := script(t, "cut.star", strings.Join(append(append([]string{}, steps[:k]...), `fail("here")`), "\n"))
+		_, err := runScript(t, "cut.star", strings.Join(append(append([]string{}, steps[:k]...), `fail("here")`), "\n"))
 		if err == nil || !strings.Contains(err.Error(), "here") {
 			t.Fatalf("after %d steps: %v, want the script's own failure", k, err)
 		}
@@ -132,12 +132,12 @@ func TestPreexisting(t *testing.T) {
 	} {
 		settled()
 		before := nstest.Dump(t)
-		if _, err := script(t, "act.star", "l = host.link(\"pre0\")\nr = attempt(lambda: ["+act+", fail(\"undo\")])\nassert.eq(r.error.msg, \"undo\")\n"); err != nil {
+		if _, err := runScript(t, "act.star", "l = host.link(\"pre0\")\nr = attempt(lambda: ["+act+", fail(\"undo\")])\nassert.eq(r.error.msg, \"undo\")\n"); err != nil {
 			t.Errorf("attempt of %s: %v", act, err)
 		}
 		settled()
 		nstest.Same(t, before)
-		if _, err := script(t, "act.star", "l = host.link(\"pre0\")\n"+act); err != nil {
+		if _, err := runScript(t, "act.star", "l = host.link(\"pre0\")\n"+act); err != nil {
 			t.Errorf("%s: %v", act, err)
 		}
 		settled()

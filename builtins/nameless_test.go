@@ -32,7 +32,7 @@ func TestNamelessPeer(t *testing.T) {
 	}
 	before, host := state(), nstest.Dump(t)
 	for _, act := range []string{`m0.delete()`, `m0.set(ns = netns("n1"))`, `down(m0)`, `m0.set(mtu = 1000)`} {
-		if _, err := script(t, "x.star", `m0 = host.link("m0")`+"\n"+act); err != nil {
+		if _, err := runScript(t, "x.star", `m0 = host.link("m0")`+"\n"+act); err != nil {
 			t.Errorf("%s: %v", act, err)
 		}
 		if after := state(); after != before {

@@ -39,7 +39,7 @@ netns("one")
 netns("two")
 `
 	for _, src := range []string{src, src + end} {
-		if _, err := script(t, "names.star", src); err != nil {
+		if _, err := runScript(t, "names.star", src); err != nil {
 			t.Error(err)
 		}
 		nstest.Same(t, before)

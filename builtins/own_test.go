@@ -69,11 +69,11 @@ func TestOwnLinks(t *testing.T) {
 			}
 		}
 		src := "def act():\n    " + c.act + "\n"
-		if _, err := script(t, "own.star", src+"act()\n"); err != nil {
+		if _, err := runScript(t, "own.star", src+"act()\n"); err != nil {
 			t.Errorf("%s: %v", c.act, err)
 		}
 		same("undone by the run")
-		if _, err := script(t, "own.star", src+"assert.eq(attempt(lambda: [act(), fail(\"undo\")]).error.msg, \"undo\")\nact()\n"); err != nil {
+		if _, err := runScript(t, "own.star", src+"assert.eq(attempt(lambda: [act(), fail(\"undo\")]).error.msg, \"undo\")\nact()\n"); err != nil {
 			t.Errorf("attempt of %s: %v", c.act, err)
 		}
 		same("undone by an attempt")

@@ -29,12 +29,12 @@ func TestPythonPage(t *testing.T) {
 		}
 		rows++
 		theirs := code.FindStringSubmatch(python)[1]
-		if _, err := script(t, "python.star", before+theirs+"\n"); err == nil {
+		if _, err := runScript(t, "python.star", before+theirs+"\n"); err == nil {
 			t.Errorf("%s does not fail", theirs)
 		}
 		ours := code.FindAllStringSubmatch(strings.ReplaceAll(here, `\|`, "|"), -1)
 		for _, m := range ours {
-			if _, err := script(t, "python.star", before+m[1]+"\n"); err != nil && !bare.MatchString(m[1]) {
+			if _, err := runScript(t, "python.star", before+m[1]+"\n"); err != nil && !bare.MatchString(m[1]) {
 				t.Errorf("%s: %v", m[1], err)
 			}
 		}
@@ -44,7 +44,7 @@ func TestPythonPage(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile("(?s)```python\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
 		blocks++
-		if _, err := script(t, "python.star", m[1]); err != nil {
+		if _, err := runScript(t, "python.star", m[1]); err != nil {
 			t.Errorf("%s%v", m[1], err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestTopics(t *testing.T) {
 			t.Errorf("help of %s has no %q:\n%s", name, want, text)
 		}
 	}
-	out, err := script(t, "help.star", "help(math)\nhelp(math.ceil)\nhelp(json.encode)\nhelp(time.now)\nhelp('topo')\n")
+	out, err := runScript(t, "help.star", "help(math)\nhelp(math.ceil)\nhelp(json.encode)\nhelp(time.now)\nhelp('topo')\n")
 	if err == nil || !strings.Contains(err.Error(), `nothing is known of "topo"`) {
 		t.Errorf("help('topo'): %v", err)
 	}
@@ -116,7 +116,7 @@ func TestLoadedValues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := script(t, filepath.Join(dir, "main.star"), `load("lib.star", "add", mine = "items")
+	if _, err := runScript(t, filepath.Join(dir, "main.star"), `load("lib.star", "add", mine = "items")
 load("other.star", "nothing")
 add(2)
 mine.append(3)

@@ -28,7 +28,7 @@ func TestRefused(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, c := range refused {
 		src := "n = netns(\"n1\")\na, _ = veth(n, name = \"x0\", peer = \"x1\", addrs = [\"10.0.0.1/24\", \"10.0.0.2/24\"])\n" + c.line
-		if _, err := script(t, "refused.star", src); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := runScript(t, "refused.star", src); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.line, err, c.want)
 		}
 	}

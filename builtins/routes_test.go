@@ -49,7 +49,7 @@ func TestRoutes(t *testing.T) {
 			}
 		}
 	}
-	out, err := script(t, "routes.star", `[print(r) for r in netns_at(name = "odd").routes]`)
+	out, err := runScript(t, "routes.star", `[print(r) for r in netns_at(name = "odd").routes]`)
 	if err != nil {
 		t.Fatal(err)
 	}

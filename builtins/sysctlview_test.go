@@ -30,7 +30,7 @@ func TestTwoViews(t *testing.T) {
 		return
 	}
 	shell(t, "ip netns exec views sysctl -qw "+key+"_ms=1240")
-	if _, err := script(t, "x.star", `sysctl(netns_at(name = "views"), "`+key+`", 3)`); err != nil {
+	if _, err := runScript(t, "x.star", `sysctl(netns_at(name = "views"), "`+key+`", 3)`); err != nil {
 		t.Error(err)
 	}
 	if got := shell(t, "ip netns exec views sysctl -n "+key+"_ms"); got != "1240\n" {
@@ -45,7 +45,7 @@ func TestOneWay(t *testing.T) {
 			t.Logf("this kernel has no %s", key)
 			continue
 		}
-		_, err := script(t, "x.star", `sysctl(host, "`+key+`", "`+value+`")`)
+		_, err := runScript(t, "x.star", `sysctl(host, "`+key+`", "`+value+`")`)
 		if want := "would not bring back the value of sysctl " + key; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", key, err, want)
 		}

@@ -93,10 +93,10 @@ func TestUnheldPrograms(t *testing.T) {
 			c.attach(t, l.Index)
 			nstest.Quiet(t, "")
 			before := nstest.Snapshot(t, "")
-			if _, err := script(t, "x.star", `host.link("m0").delete()`); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := runScript(t, "x.star", `host.link("m0").delete()`); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
-			if _, err := script(t, "x.star", "down(host.link(\"m0\"))\nfail(\"undo\")"); err == nil || !strings.Contains(err.Error(), "undo") {
+			if _, err := runScript(t, "x.star", "down(host.link(\"m0\"))\nfail(\"undo\")"); err == nil || !strings.Contains(err.Error(), "undo") {
 				t.Errorf("down: %v", err)
 			}
 			nstest.Quiet(t, "")

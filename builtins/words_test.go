@@ -38,7 +38,7 @@ def two():
 
 func TestRefusals(t *testing.T) {
 	for _, c := range refusals {
-		_, err := script(t, "x.star", refusalWorld+c.script)
+		_, err := runScript(t, "x.star", refusalWorld+c.script)
 		var k *kernel.Error
 		switch hint := runtime.Hint(err); {
 		case err == nil || !strings.Contains(err.Error(), c.says):

@@ -58,7 +58,7 @@ func (r *REPL) command(line string) error {
 	if len(begin) == 1 && name != "" {
 		return r.command(":" + begin[0] + " " + arg)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		fmt.Fprintf(r.Err, "there is no command :%s, did you mean :%s?\n", name, near)
 	} else {
 		fmt.Fprintf(r.Err, "there is no command :%s; :help lists them\n", name)
@@ -117,7 +117,7 @@ func (r *REPL) help(topic string) {
 			}
 		}
 		fmt.Fprintf(r.Err, "nothing is known of %s", topic)
-		if near := nearest(topic, append(all, voc.Names()...)); near != "" {
+		if near := Nearest(topic, append(all, voc.Names()...)); near != "" {
 			fmt.Fprintf(r.Err, ", did you mean %s?", near)
 		}
 		fmt.Fprintln(r.Err)

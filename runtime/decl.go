@@ -258,7 +258,7 @@ func (d *Decl) unknown(name string, method bool) error {
 	for _, p := range d.named(method) {
 		names = append(names, p.Name)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return d.usage("unexpected keyword argument %q, did you mean %s=?", name, near)
 	}
 	return d.usage("unexpected keyword argument %q", name)

@@ -270,12 +270,9 @@ func (voc *Vocabulary) Reference() string {
 	return b.String()
 }
 
-// Nearest is the candidate that a mistyped name most probably meant, "" when none is near.
-func Nearest(name string, candidates []string) string { return nearest(name, candidates) }
-
-// nearest is the candidate that a mistyped name most probably meant, "" when none is near. Of several that are equally
+// Nearest is the candidate that a mistyped name most probably meant, "" when none is near. Of several that are equally
 // near it is one that begins alike.
-func nearest(name string, candidates []string) string {
+func Nearest(name string, candidates []string) string {
 	best, at := "", 2*(max(len(name)/3, 1)+1)
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
 		if name == "" || c == "" {

@@ -19,11 +19,11 @@ func TestNearest(t *testing.T) {
 		// of two that are equally near the one that begins alike
 		"vie": "via", "donw": "down",
 	} {
-		if got := nearest(name, names); got != want {
-			t.Errorf("nearest(%q) is %q, want %q", name, got, want)
+		if got := Nearest(name, names); got != want {
+			t.Errorf("Nearest(%q) is %q, want %q", name, got, want)
 		}
 	}
-	if got := nearest("aa", []string{"", "ab", "ba"}); got != "ab" {
+	if got := Nearest("aa", []string{"", "ab", "ba"}); got != "ab" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -30,7 +30,7 @@ func (voc *Vocabulary) Feature(name string) (*Feature, error) {
 		}
 		names = append(names, f.Name)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("there is no feature %q, did you mean %q?", name, near)
 	}
 	return nil, fmt.Errorf("there is no feature %q: they are %q", name, names)

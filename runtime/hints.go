@@ -86,7 +86,7 @@ func nameHint(msg string, names map[string]bool) string {
 	for n := range starlark.Universe {
 		all = append(all, n)
 	}
-	if near := nearest(name, all); near != "" {
+	if near := Nearest(name, all); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return ""

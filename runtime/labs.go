@@ -94,7 +94,7 @@ func (l *Labs) Find(name string) (Lab, error) {
 			names = append(names, lab.Name)
 		}
 		err = fmt.Errorf("there is no lab %s", name)
-		if near := nearest(name, names); near != "" {
+		if near := Nearest(name, names); near != "" {
 			err = fmt.Errorf("%w, did you mean %s?", err, near)
 		}
 	}

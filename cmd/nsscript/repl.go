@@ -72,7 +72,7 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 	return repl(o, lab, chosen, name, src, args)
 }
 
-func repl(o options, lab string, chosen bool, script string, src []byte, args []string) (err error) {
+func repl(o options, lab string, chosen bool, file string, src []byte, args []string) (err error) {
 	voc := vocabulary()
 	if o.in == nil {
 		if err := prepare(voc, o, lab); err != nil {
@@ -93,10 +93,10 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 			return timed, func() { release(); done() }
 		}
 	}
-	if script != "" && o.root == "" {
-		o.root = filepath.Dir(script)
+	if file != "" && o.root == "" {
+		o.root = filepath.Dir(file)
 	}
-	s, err := begin(o, lab, chosen, enters(o, args) && script == "", runtime.Options{Vocabulary: voc, Script: absolute(either(script, "<repl>")), Args: args,
+	s, err := begin(o, lab, chosen, enters(o, args) && file == "", runtime.Options{Vocabulary: voc, Script: absolute(either(file, "<repl>")), Args: args,
 		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
 	if err != nil {
 		return err
@@ -112,8 +112,8 @@ func repl(o options, lab string, chosen bool, script string, src []byte, args []
 	if !t.quiet && !o.quiet {
 		fmt.Fprintf(os.Stderr, "nsscript, %s: :help lists the commands, Ctrl-D leaves\n", r.Lab())
 	}
-	if script != "" {
-		r.Execute(script, src)
+	if file != "" {
+		r.Execute(file, src)
 	}
 	keep, err := r.Run()
 	t.Close()
