@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // assertError is a failure that the script itself asked for.
@@ -34,7 +35,7 @@ type compareArgs struct {
 func (c *compareArgs) Query(*runtime.View) (starlark.Value, error) {
 	ok, err := starlark.Compare(c.op, c.A, c.B)
 	if err == nil && !ok {
-		err = failed("want %s\n  a: %s\n  b: %s", c.relation, runtime.Show(c.A), runtime.Show(c.B))
+		err = failed("want %s\n  a: %s\n  b: %s", c.relation, script.Show(c.A), script.Show(c.B))
 	}
 	return starlark.None, err
 }
@@ -64,9 +65,9 @@ func (a *truthArgs) Query(*runtime.View) (starlark.Value, error) {
 		return starlark.None, nil
 	}
 	if a.Msg != "" {
-		return nil, failed("%s (got %s)", a.Msg, runtime.Show(a.Value))
+		return nil, failed("%s (got %s)", a.Msg, script.Show(a.Value))
 	}
-	return nil, failed("want a value that is %v, got %s", a.want, runtime.Show(a.Value))
+	return nil, failed("want a value that is %v, got %s", a.want, script.Show(a.Value))
 }
 
 var assertContains = runtime.Query("assert.contains", "None", "Fails unless a container has an item, or a string has another in it.", &containsArgs{})
@@ -79,7 +80,7 @@ type containsArgs struct {
 func (a *containsArgs) Query(*runtime.View) (starlark.Value, error) {
 	in, err := starlark.Binary(syntax.IN, a.Item, a.In)
 	if err == nil && !in.Truth() {
-		err = failed("want %s in the container, got %s", runtime.Show(a.Item), runtime.Show(a.In))
+		err = failed("want %s in the container, got %s", script.Show(a.Item), script.Show(a.In))
 	}
 	return starlark.None, err
 }

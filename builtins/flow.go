@@ -13,6 +13,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 var attemptDecl = runtime.Change("attempt", "attempt",
@@ -41,7 +42,7 @@ type attemptValue struct {
 
 var (
 	_ starlark.HasAttrs = (*attemptValue)(nil)
-	_ runtime.Holder    = (*attemptValue)(nil)
+	_ script.Holder     = (*attemptValue)(nil)
 )
 
 func (r *attemptValue) Freeze()              {}
@@ -54,7 +55,7 @@ func (r *attemptValue) String() string {
 	if r.err != nil {
 		return "failed: " + message(r.err)
 	}
-	return "ok: " + runtime.Show(r.val)
+	return "ok: " + script.Show(r.val)
 }
 
 func (r *attemptValue) Held() []starlark.Value {
@@ -170,7 +171,7 @@ type failArgs struct {
 }
 
 func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
-	text, err := runtime.Join(" ", a.Msg)
+	text, err := script.Join(" ", a.Msg)
 	if err != nil {
 		return nil, fmt.Errorf("fail: %w", err)
 	}

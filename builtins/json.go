@@ -7,18 +7,18 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // jsonModule is go.starlark.net's, but for values and texts that it would write or read without end.
 func jsonModule() *starlarkstruct.Module {
 	members := starlark.StringDict{}
 	for name, fn := range json.Module.Members {
-		check := runtime.Writable
+		check := script.Writable
 		if name == "decode" || name == "indent" {
 			check = shallow
 		}
-		members[name] = starlark.NewBuiltin("json."+name, runtime.Checked(fn.(*starlark.Builtin), check))
+		members[name] = starlark.NewBuiltin("json."+name, script.Checked(fn.(*starlark.Builtin), check))
 	}
 	return &starlarkstruct.Module{Name: "json", Members: members}
 }
@@ -39,8 +39,8 @@ func shallow(args ...starlark.Value) error {
 			case !quoted && (c == ']' || c == '}'):
 				depth--
 			}
-			if depth > runtime.MostDepth {
-				return fmt.Errorf("the text is nested more than %d deep", runtime.MostDepth)
+			if depth > script.MostDepth {
+				return fmt.Errorf("the text is nested more than %d deep", script.MostDepth)
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // maxOutput bounds each output of a command: what is larger belongs in a file.
@@ -65,7 +66,7 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			k, ok1 := starlark.AsString(item[0])
 			v, ok2 := starlark.AsString(item[1])
 			if !ok1 || !ok2 || k == "" || strings.ContainsAny(k, "=\x00") {
-				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings", runtime.Show(item[0]), runtime.Show(item[1]))
+				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings", script.Show(item[0]), script.Show(item[1]))
 			}
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}

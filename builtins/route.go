@@ -13,6 +13,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 var routeDecl = runtime.Change("route", "route",
@@ -102,7 +103,7 @@ func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error
 					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
 				}
 			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", runtime.Show(item[0]))
+				err = fmt.Errorf("unknown key %s, want via, dev and weight", script.Show(item[0]))
 			}
 			if err != nil {
 				return hop, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 func want(what string, v starlark.Value) error {
@@ -176,7 +177,7 @@ func (a *macArg) Unpack(val starlark.Value) error {
 	s, _ := starlark.AsString(val)
 	mac, err := net.ParseMAC(s)
 	if err != nil || len(mac) != 6 {
-		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", runtime.Show(val))
+		return fmt.Errorf("%s is no MAC address such as 02:00:00:00:00:01", script.Show(val))
 	}
 	*a = macArg(mac.String())
 	return nil
@@ -195,7 +196,7 @@ func (a *durationArg) Unpack(val starlark.Value) error {
 	}
 	s, ok := starlark.AsString(val)
 	if !ok {
-		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), runtime.Show(val))
+		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), script.Show(val))
 	}
 	// tc(8) also writes "sec", "msec" and "usec".
 	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs", "s", "sec", "s").Replace(s))
@@ -245,7 +246,7 @@ func (mtuArg) ArgType() string { return "int" }
 func (a *mtuArg) Unpack(val starlark.Value) error {
 	n, err := starlark.AsInt32(val)
 	if err != nil || n < 68 || n > 65535 {
-		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", runtime.Show(val))
+		return fmt.Errorf("%s is no MTU: want a number of bytes from 68 to 65535", script.Show(val))
 	}
 	*a = mtuArg(n)
 	return nil
@@ -264,7 +265,7 @@ func choice(val starlark.Value, words []string) (string, error) {
 	if slices.Contains(words, s) {
 		return s, nil
 	}
-	if near := runtime.Nearest(s, words); near != "" {
+	if near := script.Nearest(s, words); near != "" {
 		return "", fmt.Errorf("%q is none of %s, did you mean %q?", s, strings.Join(words, ", "), near)
 	}
 	return "", fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A command is what a line that begins with a colon calls for.
@@ -58,7 +60,7 @@ func (r *REPL) command(line string) error {
 	if len(begin) == 1 && name != "" {
 		return r.command(":" + begin[0] + " " + arg)
 	}
-	if near := Nearest(name, names); near != "" {
+	if near := script.Nearest(name, names); near != "" {
 		fmt.Fprintf(r.Err, "there is no command :%s, did you mean :%s?\n", name, near)
 	} else {
 		fmt.Fprintf(r.Err, "there is no command :%s; :help lists them\n", name)
@@ -93,7 +95,7 @@ func (r *REPL) help(topic string) {
 	}
 	if text == "" {
 		sc := r.scope()
-		toks, _ := lex(topic)
+		toks, _ := script.Lex(topic)
 		m := sc.meaning(toks)
 		switch {
 		case m.decl != nil:
@@ -104,7 +106,7 @@ func (r *REPL) help(topic string) {
 			}
 		default:
 			if of, attr, dotted := cutLast(topic, "."); dotted {
-				toks, _ := lex(of)
+				toks, _ := script.Lex(of)
 				text = voc.Help(sc.meaning(toks).typeName()+"."+attr, false)
 			}
 		}
@@ -112,12 +114,12 @@ func (r *REPL) help(topic string) {
 	if text == "" {
 		var all []string
 		for n := range r.in.globals {
-			if n != lastValue && !strings.HasPrefix(n, mark) {
+			if n != lastValue && !strings.HasPrefix(n, script.Mark) {
 				all = append(all, n)
 			}
 		}
 		fmt.Fprintf(r.Err, "nothing is known of %s", topic)
-		if near := Nearest(topic, append(all, voc.Names()...)); near != "" {
+		if near := script.Nearest(topic, append(all, voc.Names()...)); near != "" {
 			fmt.Fprintf(r.Err, ", did you mean %s?", near)
 		}
 		fmt.Fprintln(r.Err)
@@ -135,7 +137,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func (r *REPL) log(string) error {
 	if r.s.base > 0 {
-		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, Count(r.s.base, "change"))
+		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, script.Count(r.s.base, "change"))
 	}
 	for i, in := range r.in.done {
 		if in.name == bindingsName {
@@ -219,7 +221,7 @@ func (r *REPL) load(file string) error {
 	if file == "" {
 		return errors.New("usage: :load FILE")
 	}
-	src, err := ReadScript(file)
+	src, err := script.ReadScript(file)
 	if err != nil {
 		return err
 	}
@@ -269,7 +271,7 @@ func (r *REPL) watch(expr string) error {
 			last = text.String()
 			fmt.Fprintf(r.Out, "%s\n%s", time.Now().Format("15:04:05"), last)
 		}
-		if errors.As(err, new(*SyntaxError)) {
+		if errors.As(err, new(*script.SyntaxError)) {
 			return nil
 		}
 		select {

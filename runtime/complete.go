@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Scope is what is known where a text is completed.
@@ -26,47 +28,37 @@ func (voc *Vocabulary) Scope() *Scope {
 	return &Scope{Vocabulary: voc, Names: voc.globals(nil), Types: map[string]string{"args": "list of string", "host": "namespace"}}
 }
 
-// statements are the words that a statement can begin with, operators those in an expression.
-var (
-	statements = []string{"break", "continue", "def", "elif", "else", "for", "if", "load", "pass", "return"}
-	operators  = []string{"True", "False", "None", "and", "else", "for", "if", "in", "lambda", "not", "or"}
-)
-
-func keyword(word string) bool {
-	return slices.Contains(statements, word) && word != "load" || slices.Contains(operators, word)
-}
-
 // Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names mean
 // and at declarations, and calls nothing.
 func (sc *Scope) Complete(text string) (from int, candidates []string) {
-	toks, open := lex(text)
-	word := token{tokName, "", len(text)}
-	if n := len(toks); n > 0 && toks[n-1].pos+len(toks[n-1].text) == len(text) {
-		switch last := toks[n-1]; last.kind {
-		case tokOpen:
+	toks, open := script.Lex(text)
+	word := script.Token{Kind: script.TokName, Pos: len(text)}
+	if n := len(toks); n > 0 && toks[n-1].Pos+len(toks[n-1].Text) == len(text) {
+		switch last := toks[n-1]; last.Kind {
+		case script.TokOpen:
 			quote := 1
-			if strings.HasPrefix(last.text, `"""`) || strings.HasPrefix(last.text, "'''") {
+			if strings.HasPrefix(last.Text, `"""`) || strings.HasPrefix(last.Text, "'''") {
 				quote = 3
 			}
-			word = token{tokOpen, last.text[quote:], last.pos + quote}
+			word = script.Token{Kind: script.TokOpen, Text: last.Text[quote:], Pos: last.Pos + quote}
 			toks = toks[:n-1]
-		case tokNumber, tokString, tokComment:
+		case script.TokNumber, script.TokString, script.TokComment:
 			return len(text), nil
-		case tokName:
+		case script.TokName:
 			word, toks = last, toks[:n-1]
 		}
 	}
 	at := sc.argument(toks, open)
 	switch {
-	case word.kind == tokOpen:
-		candidates = sc.strings(at, word.text)
-	case len(toks) > 0 && toks[len(toks)-1].text == ".":
+	case word.Kind == script.TokOpen:
+		candidates = sc.strings(at, word.Text)
+	case len(toks) > 0 && toks[len(toks)-1].Text == ".":
 		candidates = sc.meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
 	default:
-		first := len(toks) == 0 || toks[len(toks)-1].kind == tokEnd || toks[len(toks)-1].text == ":" && len(open) == 0
-		candidates = sc.operands(at, word.text, first)
+		first := len(toks) == 0 || toks[len(toks)-1].Kind == script.TokEnd || toks[len(toks)-1].Text == ":" && len(open) == 0
+		candidates = sc.operands(at, word.Text, first)
 	}
-	return word.pos, beginning(candidates, word.text)
+	return word.Pos, beginning(candidates, word.Text)
 }
 
 // operands are the names that can stand where a word begins: arguments of the call that it is in first.
@@ -81,13 +73,13 @@ func (sc *Scope) operands(at argument, word string, first bool) (all []string) {
 	names = append(names, slices.Collect(maps.Keys(sc.Functions))...)
 	names = slices.DeleteFunc(names, func(n string) bool {
 		// All that is predeclared is too much to show to who has typed nothing.
-		return word == "" && !sc.Own[n] || strings.HasPrefix(n, mark)
+		return word == "" && !sc.Own[n] || strings.HasPrefix(n, script.Mark)
 	})
 	if word != "" {
-		names = append(names, operators...)
+		names = append(names, script.Operators...)
 		names = append(names, slices.Collect(maps.Keys(starlark.Universe))...)
 		if first {
-			names = append(names, statements...)
+			names = append(names, script.Statements...)
 		}
 	}
 	slices.Sort(names)
@@ -125,9 +117,9 @@ func (sc *Scope) strings(at argument, word string) []string {
 
 // paths are what load() can load whose path begins as given.
 func (sc *Scope) paths(word string) (all []string) {
-	entries, _ := std.ReadDir("std") // it is embedded
+	entries, _ := script.Std.ReadDir("std") // it is embedded
 	for _, e := range entries {
-		all = append(all, stdPrefix+e.Name())
+		all = append(all, script.StdPrefix+e.Name())
 	}
 	dir, _ := path.Split(word)
 	for _, f := range sc.Files(dir) {
@@ -148,15 +140,15 @@ type argument struct {
 }
 
 // argument finds the call that the text ends in, and what it was given already.
-func (sc *Scope) argument(toks []token, open []int) (at argument) {
+func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 	if len(open) == 0 {
 		return at
 	}
 	i := open[len(open)-1]
-	if toks[i].text != "(" {
+	if toks[i].Text != "(" {
 		return at
 	}
-	if i > 0 && toks[i-1].text == "load" && (i < 2 || toks[i-2].text != ".") {
+	if i > 0 && toks[i-1].Text == "load" && (i < 2 || toks[i-2].Text != ".") {
 		return argument{load: i == len(toks)-1}
 	}
 	callee := sc.meaning(toks[:i])
@@ -166,17 +158,17 @@ func (sc *Scope) argument(toks []token, open []int) (at argument) {
 	positional, first, depth := 0, i+1, 0
 	for j := i + 1; j <= len(toks); j++ {
 		if j < len(toks) {
-			depth += strings.Count("([{", toks[j].text) - strings.Count(")]}", toks[j].text)
-			if depth > 0 || toks[j].text != "," {
+			depth += strings.Count("([{", toks[j].Text) - strings.Count(")]}", toks[j].Text)
+			if depth > 0 || toks[j].Text != "," {
 				continue
 			}
 		}
-		named := j > first+1 && toks[first].kind == tokName && toks[first+1].text == "="
+		named := j > first+1 && toks[first].Kind == script.TokName && toks[first+1].Text == "="
 		last := j == len(toks)
 		switch {
 		case named:
-			given[toks[first].text] = true
-			if k := slices.IndexFunc(params, func(p Param) bool { return p.Name == toks[first].text }); last && k >= 0 {
+			given[toks[first].Text] = true
+			if k := slices.IndexFunc(params, func(p Param) bool { return p.Name == toks[first].Text }); last && k >= 0 {
 				at.param = &params[k]
 			}
 		case !last:

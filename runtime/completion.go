@@ -1,10 +1,11 @@
 package runtime
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // scope is what is known at the prompt.
@@ -14,7 +15,7 @@ func (r *REPL) scope() *Scope {
 		own[n] = !same(r.s.globals[n], v)
 	}
 	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links,
-		Files: func(dir string) []string { return Entries(filepath.Join(r.s.loader.root, dir)) }}
+		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.loader.root, dir)) }}
 }
 
 func (r *REPL) namespaces() (names []string) {
@@ -31,24 +32,6 @@ func (r *REPL) links() (names []string) {
 			if !slices.Contains(names, l.Name) {
 				names = append(names, l.Name)
 			}
-		}
-	}
-	return names
-}
-
-// Entries lists what is in a folder and not hidden; folders in it end with a slash.
-func Entries(dir string) (names []string) {
-	if dir == "" {
-		dir = "."
-	}
-	entries, _ := os.ReadDir(dir) // what cannot be read cannot be offered
-	for _, e := range entries {
-		name := e.Name()
-		if e.IsDir() {
-			name += "/"
-		}
-		if !strings.HasPrefix(name, ".") {
-			names = append(names, name)
 		}
 	}
 	return names
@@ -98,7 +81,7 @@ func (r *REPL) completeCommand(line string) (head string, candidates []string) {
 		return head, beginning([]string{"rows ", "interval "}, arg)
 	case ":load", ":save":
 		dir := arg[:strings.LastIndex(arg, "/")+1]
-		return head + dir, beginning(Entries(dir), arg[len(dir):])
+		return head + dir, beginning(script.Entries(dir), arg[len(dir):])
 	case ":time", ":watch":
 		from, candidates := r.scope().Complete(arg)
 		return head + arg[:from], candidates

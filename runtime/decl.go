@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Changer is the arguments of a builtin that changes the machine: a struct whose tagged fields are its parameters.
@@ -258,7 +260,7 @@ func (d *Decl) unknown(name string, method bool) error {
 	for _, p := range d.named(method) {
 		names = append(names, p.Name)
 	}
-	if near := Nearest(name, names); near != "" {
+	if near := script.Nearest(name, names); near != "" {
 		return d.usage("unexpected keyword argument %q, did you mean %s=?", name, near)
 	}
 	return d.usage("unexpected keyword argument %q", name)
@@ -312,7 +314,7 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 		if !ok {
 			return want()
 		}
-		if n := starlark.Len(val); n > most {
+		if n := starlark.Len(val); n > script.MostElements {
 			return fmt.Errorf("%d elements are too many", n)
 		}
 		i := 0

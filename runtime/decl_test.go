@@ -8,6 +8,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // even is an argument type of its own.
@@ -194,7 +196,7 @@ func (*panics) Query(*View) (starlark.Value, error) { panic("a fault") }
 func TestPanic(t *testing.T) {
 	fn := &Func{d: Query("faulty", "None", "Panics.", &panics{}), s: &Session{}}
 	_, err := starlark.Call(&starlark.Thread{}, fn, nil, nil)
-	if p := isPanic(err); p == nil || p.Error() != "faulty: internal error: a fault" || !strings.Contains(string(p.Stack), "decl_test.go") {
+	if p := script.AsPanic(err); p == nil || p.Error() != "faulty: internal error: a fault" || !strings.Contains(string(p.Stack), "decl_test.go") {
 		t.Errorf("got %v", err)
 	}
 }

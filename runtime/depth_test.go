@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // TestNested parses texts that are nested deep in each way that there is: one that no person writes is refused, since what
@@ -29,7 +31,7 @@ func TestNested(t *testing.T) {
 				src += strings.Repeat("]", n)
 			}
 			_, err := voc.Parse("deep.star", []byte(src+"\n"))
-			var wrong *SyntaxError
+			var wrong *script.SyntaxError
 			if !deep && err != nil || deep && (!errors.As(err, &wrong) || !strings.Contains(wrong.List[0].Msg, "nest")) {
 				t.Errorf("%s and %d times %q: %v", c.begin, n, c.more, err)
 			}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 func TestNearest(t *testing.T) {
@@ -19,11 +21,11 @@ func TestNearest(t *testing.T) {
 		// of two that are equally near the one that begins alike
 		"vie": "via", "donw": "down",
 	} {
-		if got := Nearest(name, names); got != want {
+		if got := script.Nearest(name, names); got != want {
 			t.Errorf("Nearest(%q) is %q, want %q", name, got, want)
 		}
 	}
-	if got := Nearest("aa", []string{"", "ab", "ba"}); got != "ab" {
+	if got := script.Nearest("aa", []string{"", "ab", "ba"}); got != "ab" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -36,10 +38,10 @@ func TestDistance(t *testing.T) {
 		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "acb", 1}, {"abc", "bac", 1},
 		{"abc", "cab", 2}, {"kitten", "sitting", 3}, {"abcd", "badc", 2}, {"netns", "nets", 1},
 	} {
-		if got := distance(c.a, c.b); got != c.want {
+		if got := script.Distance(c.a, c.b); got != c.want {
 			t.Errorf("distance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)
 		}
-		if got := distance(c.b, c.a); got != c.want {
+		if got := script.Distance(c.b, c.a); got != c.want {
 			t.Errorf("distance(%q, %q) is %d, want %d", c.b, c.a, got, c.want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Enter goes on with a lab that is up: what the session changes becomes part of it when it is kept, and is undone
@@ -95,7 +96,7 @@ func (s *Session) bindings() (string, error) {
 			}
 			return '_'
 		}, strings.Join(parts, "_"))
-		if unicode.IsDigit([]rune(n)[0]) || keyword(n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
+		if unicode.IsDigit([]rune(n)[0]) || script.Keyword(n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
 			n = "_" + n
 		}
 		for taken.Has(n) || starlark.Universe.Has(n) {

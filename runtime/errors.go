@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
-	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A UsageError is a call that does not fit its builtin's declaration.
@@ -21,27 +21,6 @@ type UsageError struct {
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
-
-// A Finding is something wrong in a script's text.
-type Finding struct {
-	Pos  syntax.Position
-	Msg  string
-	Hint string
-}
-
-// A SyntaxError is all that is wrong in a script's text. Nothing of such a script runs.
-type SyntaxError struct {
-	List    []Finding
-	Sources Sources
-}
-
-func (e *SyntaxError) Error() string {
-	var all []string
-	for _, f := range e.List {
-		all = append(all, f.Pos.String()+": "+f.Msg)
-	}
-	return strings.Join(all, "\n")
-}
 
 // Interrupted is the end of a run by a signal or a deadline.
 type Interrupted struct {
@@ -62,7 +41,7 @@ func (e *Interrupted) Unwrap() error { return e.Cause }
 // Report writes an error as people read it: file:line:col and the cause, the line with a caret, how the script got
 // there, and a hint where one is known.
 func (s *Session) Report(w io.Writer, err error) {
-	sources := Sources{}
+	sources := script.Sources{}
 	if s != nil && s.loader != nil {
 		sources = s.loader.texts()
 	}
@@ -70,7 +49,7 @@ func (s *Session) Report(w io.Writer, err error) {
 }
 
 // Report is Session.Report for an error from before there was a session.
-func Report(w io.Writer, err error, sources Sources) {
+func Report(w io.Writer, err error, sources script.Sources) {
 	var b strings.Builder
 	report(&b, err, sources, nil, nil)
 	io.WriteString(w, b.String())
@@ -78,17 +57,17 @@ func Report(w io.Writer, err error, sources Sources) {
 
 // report writes an error. outer is how the script got to the module that it happened in; around is the error that it is a
 // part of, and knows where that happened.
-func report(b *strings.Builder, err error, sources Sources, outer starlark.CallStack, around *starlark.EvalError) {
+func report(b *strings.Builder, err error, sources script.Sources, outer starlark.CallStack, around *starlark.EvalError) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
 			report(b, e, sources, outer, around)
 		}
 		return
 	}
-	var syn *SyntaxError
+	var syn *script.SyntaxError
 	if errors.As(err, &syn) {
 		for _, f := range syn.List {
-			at(b, f.Pos, f.Msg, syn.Sources)
+			script.Excerpt(b, f.Pos, f.Msg, syn.Sources)
 			hint(b, f.Hint)
 		}
 		return
@@ -113,12 +92,12 @@ func report(b *strings.Builder, err error, sources Sources, outer starlark.CallS
 		}
 	}
 	if eval == nil {
-		fmt.Fprintf(b, "nsscript: %s\n", Printable(message(cause)))
+		fmt.Fprintf(b, "nsscript: %s\n", script.Printable(message(cause)))
 	} else {
 		trail(b, append(slices.Clip(outer), eval.CallStack...), message(cause), sources)
 	}
 	hint(b, Hint(cause))
-	if p := isPanic(err); p != nil {
+	if p := script.AsPanic(err); p != nil {
 		b.WriteString("  hint: this is a fault of nsscript itself; please report it with the script\n")
 	}
 }
@@ -135,7 +114,7 @@ func message(err error) string {
 }
 
 // trail writes the innermost frame of the script's own with its line, and the others below it.
-func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sources) {
+func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources script.Sources) {
 	var frames []starlark.CallFrame
 	for i := len(stack) - 1; i >= 0; i-- {
 		if stack[i].Pos.Line > 0 && stack[i].Pos.Filename() != "<builtin>" {
@@ -143,10 +122,10 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 		}
 	}
 	if len(frames) == 0 {
-		fmt.Fprintf(b, "nsscript: %s\n", Printable(msg))
+		fmt.Fprintf(b, "nsscript: %s\n", script.Printable(msg))
 		return
 	}
-	at(b, frames[0].Pos, msg, sources)
+	script.Excerpt(b, frames[0].Pos, msg, sources)
 	if len(frames) > 1 {
 		b.WriteString("  called from\n")
 	}
@@ -156,13 +135,13 @@ func trail(b *strings.Builder, stack starlark.CallStack, msg string, sources Sou
 			fmt.Fprintf(b, "    ... %d more calls\n", len(frames)-1-shown-1)
 		}
 		if i < shown || i == len(frames)-2 || len(frames) <= shown+4 {
-			fmt.Fprintf(b, "    %s: in %s: %s\n", f.Pos, f.Name, strings.TrimSpace(line(f.Pos, sources)))
+			fmt.Fprintf(b, "    %s: in %s: %s\n", f.Pos, f.Name, strings.TrimSpace(script.SourceLine(f.Pos, sources)))
 		}
 	}
 }
 
 func hint(b *strings.Builder, text string) {
 	if text != "" {
-		fmt.Fprintf(b, "  hint: %s\n", Printable(text))
+		fmt.Fprintf(b, "  hint: %s\n", script.Printable(text))
 	}
 }

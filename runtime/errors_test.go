@@ -14,6 +14,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // broken is a builtin that fails in a way of its own.
@@ -280,10 +281,10 @@ func TestExcerpt(t *testing.T) {
 	} {
 		name := "x.star"
 		var b strings.Builder
-		at(&b, syntax.MakePosition(&name, c.line, c.col), "m", Sources{name: c.text})
+		script.Excerpt(&b, syntax.MakePosition(&name, c.line, c.col), "m", script.Sources{name: c.text})
 		lines := strings.Split(b.String(), "\n")
 		text, caret := strings.TrimPrefix(lines[1], "    "), strings.TrimPrefix(lines[2], "    ")
-		if !strings.HasPrefix(text, c.before) || !strings.HasSuffix(text, c.after) || len(text) > widest+8 {
+		if !strings.HasPrefix(text, c.before) || !strings.HasSuffix(text, c.after) || len(text) > script.Widest+8 {
 			t.Errorf("column %d: %q", c.col, text)
 		}
 		under := len(caret) - 1
@@ -294,7 +295,7 @@ func TestExcerpt(t *testing.T) {
 	for _, pos := range [][2]int32{{0, 0}, {2, 1}, {-1, 3}} {
 		name := "x.star"
 		var b strings.Builder
-		at(&b, syntax.MakePosition(&name, pos[0], pos[1]), "m", Sources{name: "one line"})
+		script.Excerpt(&b, syntax.MakePosition(&name, pos[0], pos[1]), "m", script.Sources{name: "one line"})
 		if strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%v: %q", pos, b.String())
 		}

@@ -9,6 +9,8 @@ import (
 	"go.starlark.net/resolve"
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // replDialect is the dialect of inputs: what they load is there for those that follow.
@@ -42,7 +44,7 @@ func (s *Session) inputs() *inputs {
 	if root == "" {
 		root = "."
 	}
-	s.loader = &loader{s: s, root: root, modules: map[string]*module{}, sources: Sources{}}
+	s.loader = &loader{s: s, root: root, modules: map[string]*module{}, sources: script.Sources{}}
 	return &inputs{s: s, globals: maps.Clone(s.globals)}
 }
 
@@ -110,9 +112,6 @@ type chunk struct {
 	before starlark.StringDict // what the names that it binds meant before, each under its name with a mark
 }
 
-// mark is a letter that no name in a script can have.
-const mark = "·"
-
 // compile compiles an input as a file of its own whose predeclared names are all that is bound until now. So its functions
 // look those up when they run, and see what later inputs bind. A name that it binds itself is its own, and begins as what it
 // was bound to before.
@@ -126,21 +125,21 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 	if c.prog, err = starlark.FileProgram(f, known); err != nil {
 		names := map[string]bool{}
 		for n := range in.globals {
-			names[n] = n != lastValue && !strings.HasPrefix(n, mark)
+			names[n] = n != lastValue && !strings.HasPrefix(n, script.Mark)
 		}
-		return c, syntaxError(err, name, text, names)
+		return c, script.NewSyntaxError(err, name, text, names)
 	}
 	var first []syntax.Stmt
 	start := syntax.MakePosition(&name, 1, 1)
 	for _, g := range f.Module.(*resolve.Module).Globals {
 		n := g.First.Name
 		old := in.globals[n]
-		if old == nil || c.before.Has(mark+n) {
+		if old == nil || c.before.Has(script.Mark+n) {
 			continue
 		}
-		c.before[mark+n] = old
+		c.before[script.Mark+n] = old
 		first = append(first, &syntax.AssignStmt{OpPos: start, Op: syntax.EQ,
-			LHS: &syntax.Ident{NamePos: start, Name: n}, RHS: &syntax.Ident{NamePos: start, Name: mark + n}})
+			LHS: &syntax.Ident{NamePos: start, Name: n}, RHS: &syntax.Ident{NamePos: start, Name: script.Mark + n}})
 	}
 	if first == nil {
 		return c, nil
@@ -155,7 +154,7 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 
 // parse parses an input. When it ends with an expression, that is made an assignment to the last value's name.
 func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error) {
-	if f, err = parseIn(replDialect, name, text); err != nil {
+	if f, err = script.ParseIn(replDialect, name, text); err != nil {
 		return nil, false, err
 	}
 	if n := len(f.Stmts); n > 0 {
@@ -165,7 +164,7 @@ func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error
 			expr = true
 		}
 	}
-	return limit(f), expr, nil
+	return script.Limit(f), expr, nil
 }
 
 // undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.

@@ -5,6 +5,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // An Explanation is what is known of a word in a text.
@@ -16,16 +18,16 @@ type Explanation struct {
 
 // Explain tells what the word means that text ends with; rest is what stands behind it. Nothing is called.
 func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
-	toks, open := lex(text)
+	toks, open := script.Lex(text)
 	n := len(toks) - 1
-	if n < 0 || toks[n].kind != tokName || toks[n].pos+len(toks[n].text) != len(text) {
+	if n < 0 || toks[n].Kind != script.TokName || toks[n].Pos+len(toks[n].Text) != len(text) {
 		return e, false
 	}
-	name := toks[n].text
-	if keyword(name) {
+	name := toks[n].Text
+	if script.Keyword(name) {
 		return Explanation{"keyword", name, "A word of Starlark."}, true
 	}
-	if n > 0 && toks[n-1].text == "." {
+	if n > 0 && toks[n-1].Text == "." {
 		return sc.explainAttr(toks, name)
 	}
 	if rest = strings.TrimLeft(rest, " \t"); len(open) > 0 && strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") {
@@ -50,7 +52,7 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 }
 
 // explainAttr explains the word behind a dot.
-func (sc *Scope) explainAttr(toks []token, name string) (e Explanation, ok bool) {
+func (sc *Scope) explainAttr(toks []script.Token, name string) (e Explanation, ok bool) {
 	typ := sc.meaning(toks[:len(toks)-2]).typeName()
 	for _, t := range sc.Vocabulary.Types {
 		for _, a := range t.Attrs {
@@ -95,7 +97,7 @@ type Call struct {
 
 // Call finds the call that a text ends in; false when it ends in none whose function is known.
 func (sc *Scope) Call(text string) (c Call, ok bool) {
-	toks, open := lex(text)
+	toks, open := script.Lex(text)
 	at := sc.argument(toks, open)
 	if at.decl == nil {
 		return c, false

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Feature is something of the machine that a builtin needs and that not every machine has. It is found out by doing it.
@@ -30,7 +31,7 @@ func (voc *Vocabulary) Feature(name string) (*Feature, error) {
 		}
 		names = append(names, f.Name)
 	}
-	if near := Nearest(name, names); near != "" {
+	if near := script.Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("there is no feature %q, did you mean %q?", name, near)
 	}
 	return nil, fmt.Errorf("there is no feature %q: they are %q", name, names)

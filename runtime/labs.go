@@ -10,6 +10,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Labs is the labs of one machine: those kept, those running, those whose run died.
@@ -94,7 +95,7 @@ func (l *Labs) Find(name string) (Lab, error) {
 			names = append(names, lab.Name)
 		}
 		err = fmt.Errorf("there is no lab %s", name)
-		if near := Nearest(name, names); near != "" {
+		if near := script.Nearest(name, names); near != "" {
 			err = fmt.Errorf("%w, did you mean %s?", err, near)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // world is a folder with a root in it, and files outside that no label may reach.
@@ -53,10 +55,10 @@ func TestLoad(t *testing.T) {
 		{"main.star", "@std//none.star", "", "has no none.star"},
 		{"main.star", "@std//../load.go", "", "has no ../load.go"},
 	} {
-		name, err := ResolveLoad(root, filepath.Join(root, c.from), c.label)
+		name, err := script.ResolveLoad(root, filepath.Join(root, c.from), c.label)
 		var src []byte
 		if err == nil {
-			src, err = ReadLoad(root, name)
+			src, err = script.ReadLoad(root, name)
 		}
 		switch {
 		case c.want == "" && (err != nil || string(src) != c.text):
@@ -74,11 +76,11 @@ func FuzzLoad(f *testing.F) {
 	}
 	root := world(f)
 	f.Fuzz(func(t *testing.T, label string) {
-		name, err := ResolveLoad(root, filepath.Join(root, "main.star"), label)
+		name, err := script.ResolveLoad(root, filepath.Join(root, "main.star"), label)
 		if err != nil {
 			return
 		}
-		if src, err := ReadLoad(root, name); err == nil && strings.Contains(string(src), "secret") {
+		if src, err := script.ReadLoad(root, name); err == nil && strings.Contains(string(src), "secret") {
 			t.Errorf("load(%q) read %s", label, name)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A meaning is what is known of an expression that was not evaluated.
@@ -15,14 +17,14 @@ type meaning struct {
 }
 
 // meaning finds what the primary expression means that the tokens end with.
-func (sc *Scope) meaning(toks []token) (m meaning) {
+func (sc *Scope) meaning(toks []script.Token) (m meaning) {
 	start := len(toks)
 	for start > 0 {
 		switch t := toks[start-1]; {
-		case t.text == ")" || t.text == "]":
+		case t.Text == ")" || t.Text == "]":
 			depth := 0
 			for start--; start >= 0; start-- {
-				depth += strings.Count(")]}", toks[start].text) - strings.Count("([{", toks[start].text)
+				depth += strings.Count(")]}", toks[start].Text) - strings.Count("([{", toks[start].Text)
 				if depth == 0 {
 					break
 				}
@@ -31,14 +33,14 @@ func (sc *Scope) meaning(toks []token) (m meaning) {
 				return m
 			}
 			continue
-		case t.kind == tokName && keyword(t.text):
+		case t.Kind == script.TokName && script.Keyword(t.Text):
 			return m
-		case t.kind == tokName || t.kind == tokString:
+		case t.Kind == script.TokName || t.Kind == script.TokString:
 			start--
 		default:
 			return m
 		}
-		if start > 0 && toks[start-1].text == "." {
+		if start > 0 && toks[start-1].Text == "." {
 			start--
 			continue
 		}
@@ -47,28 +49,28 @@ func (sc *Scope) meaning(toks []token) (m meaning) {
 	if start == len(toks) {
 		return m
 	}
-	switch first := toks[start]; first.kind {
-	case tokString:
+	switch first := toks[start]; first.Kind {
+	case script.TokString:
 		m = meaning{typ: "string"}
-	case tokName:
-		m = sc.name(first.text)
+	case script.TokName:
+		m = sc.name(first.Text)
 	default:
 		return m
 	}
 	for i := start + 1; i < len(toks); i++ {
-		switch toks[i].text {
+		switch toks[i].Text {
 		case ".":
 			if i++; i < len(toks) {
-				m = m.attr(sc.Vocabulary, toks[i].text)
+				m = m.attr(sc.Vocabulary, toks[i].Text)
 			}
 		case "(", "[":
-			if toks[i].text == "(" {
+			if toks[i].Text == "(" {
 				m = m.result()
 			} else {
 				m = m.item()
 			}
 			for depth := 0; i < len(toks); i++ {
-				if depth += strings.Count("([{", toks[i].text) - strings.Count(")]}", toks[i].text); depth == 0 {
+				if depth += strings.Count("([{", toks[i].Text) - strings.Count(")]}", toks[i].Text); depth == 0 {
 					break
 				}
 			}

@@ -7,10 +7,11 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // mistakes are what the interpreter says of code that can never work, whatever the state of the machine.
-var mistakes = re(`has no \.\w+ (field or method|attribute)|^unknown (binary|unary) op: |^invalid call of non-function` +
+var mistakes = script.Pattern(`has no \.\w+ (field or method|attribute)|^unknown (binary|unary) op: |^invalid call of non-function` +
 	`|^function \S+ (accepts|missing|got) |referenced before assignment$|^unhandled index operation|^unhashable type: ` +
 	`| not implemented$|is not iterable|^[\w.]+: (for parameter|got \d+ arguments|missing argument|unexpected keyword)`)
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // read reads an input: a line, or the lines of a statement that goes on.
@@ -41,8 +43,8 @@ func (r *REPL) read() (text string, err error) {
 			}
 		}
 		switch {
-		case lines == nil || unfinished(text):
-		case blank && (r.Piped || len(r.ahead) > 0 || !before && awaitsBody(text)): // it ends a block for who types it
+		case lines == nil || script.Unfinished(text):
+		case blank && (r.Piped || len(r.ahead) > 0 || !before && script.AwaitsBody(text)): // it ends a block for who types it
 		case blank:
 			return text, nil
 		case block && !indented(line) && !continues(line):
@@ -53,7 +55,7 @@ func (r *REPL) read() (text string, err error) {
 		lines = append(lines, line)
 		text = strings.Join(lines, "\n")
 		r.typed = text + "\n"
-		if block = isBlock(text); !block && !unfinished(text) {
+		if block = script.IsBlock(text); !block && !script.Unfinished(text) {
 			return text, nil
 		}
 	}
@@ -63,8 +65,8 @@ func indented(line string) bool { return strings.HasPrefix(line, " ") || strings
 
 // continues reports whether a line that is not indented belongs to the block before it.
 func continues(line string) bool {
-	toks, _ := lex(line)
-	return len(toks) > 0 && (toks[0].text == "else" || toks[0].text == "elif") || strings.HasPrefix(line, "#")
+	toks, _ := script.Lex(line)
+	return len(toks) > 0 && (toks[0].Text == "else" || toks[0].Text == "elif") || strings.HasPrefix(line, "#")
 }
 
 // line is the next line, of several that came as one if there are such.
@@ -75,7 +77,7 @@ func (r *REPL) line(prompt string) (string, error) {
 			return "", err
 		}
 		r.ahead = strings.Split(text, "\n")
-		if len(r.ahead) > 1 && isBlock(text) {
+		if len(r.ahead) > 1 && script.IsBlock(text) {
 			r.ahead = append(r.ahead, "") // from the history: it was a whole block
 		}
 	}

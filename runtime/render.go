@@ -8,6 +8,8 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // show shows the value of an input.
@@ -23,7 +25,7 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 	if v == nil || v == starlark.None {
 		return
 	}
-	items := elements(v)
+	items := script.Elements(v)
 	if cols := r.columns(items); cols != nil {
 		r.table(w, items, cols)
 		return
@@ -53,13 +55,13 @@ type Outputter interface {
 // output writes the text of a value, the end of one that is long: there commands say what came of it.
 func (r *REPL) output(w io.Writer, v Outputter) {
 	text, attr := v.Output()
-	text = strings.TrimRight(Printable(text), "\n")
+	text = strings.TrimRight(script.Printable(text), "\n")
 	if text == "" {
 		return
 	}
 	lines := strings.Split(text, "\n")
 	if hidden := len(lines) - r.most(); hidden > 0 {
-		fmt.Fprintf(w, "(%s before: print(_.%s) shows all)\n", Count(hidden, "line"), attr)
+		fmt.Fprintf(w, "(%s before: print(_.%s) shows all)\n", script.Count(hidden, "line"), attr)
 		lines = lines[hidden:]
 	}
 	for _, l := range lines {
@@ -135,13 +137,13 @@ func brief(v starlark.Value) string {
 		}
 		return "[" + strings.Join(all, ", ") + "]"
 	case *starlarkstruct.Struct, starlark.String:
-		return Printable(v.String())
+		return script.Printable(v.String())
 	case starlark.HasAttrs:
 		if text := v.String(); !strings.ContainsAny(text, " <[{(") {
-			return v.Type() + " " + Printable(text)
+			return v.Type() + " " + script.Printable(text)
 		}
 	}
-	return Printable(v.String())
+	return script.Printable(v.String())
 }
 
 func cut(s string, n int) string {
@@ -149,17 +151,6 @@ func cut(s string, n int) string {
 		return s
 	}
 	return string([]rune(s)[:n-1]) + "…"
-}
-
-// elements are the values in a list or a tuple, nil for others.
-func elements(v starlark.Value) (all []starlark.Value) {
-	switch v.(type) {
-	case *starlark.List, starlark.Tuple:
-		for e := range starlark.Elements(v.(starlark.Iterable)) {
-			all = append(all, e)
-		}
-	}
-	return all
 }
 
 // itself is the column of a value's own text, for those that have no name.
@@ -217,7 +208,7 @@ func (r *REPL) table(w io.Writer, items []starlark.Value, names []string) {
 		for _, item := range shown {
 			text := ""
 			if name == itself {
-				text = cut(Printable(item.String()), 2*cellMax)
+				text = cut(script.Printable(item.String()), 2*cellMax)
 			} else if v, err := item.(starlark.HasAttrs).Attr(name); err == nil && v != nil {
 				text = cut(cell(v), cellMax) // what it does not have, such as the peer of a bridge, is an error
 			}
@@ -266,7 +257,7 @@ func cell(v starlark.Value) string {
 	case starlark.NoneType:
 		return ""
 	case starlark.String:
-		return Printable(strings.ReplaceAll(string(v), "\n", " "))
+		return script.Printable(strings.ReplaceAll(string(v), "\n", " "))
 	case *starlark.List:
 		var all []string
 		for e := range starlark.Elements(v) {
@@ -274,5 +265,5 @@ func cell(v starlark.Value) string {
 		}
 		return strings.Join(all, " ")
 	}
-	return Printable(v.String())
+	return script.Printable(v.String())
 }

@@ -12,6 +12,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A LineReader is what a REPL reads from.
@@ -89,7 +90,7 @@ func (r *REPL) Start(s *Session) error {
 
 // Lab says in a line what the lab is.
 func (r *REPL) Lab() string {
-	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, Count(len(r.s.changes), "change"))
+	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, script.Count(len(r.s.changes), "change"))
 }
 
 const (
@@ -182,7 +183,7 @@ func (r *REPL) guarded(fn func() error) {
 	r.s.ctx = ctx
 	defer func() { r.s.ctx = context.Background() }()
 	err := func() (err error) {
-		defer recovered("nsscript", &err)
+		defer script.Recovered("nsscript", &err)
 		return fn()
 	}()
 	if err != nil {
@@ -196,13 +197,13 @@ func (r *REPL) said(u Undoing) {
 		fmt.Fprintf(r.Err, "%v; the changes are undone without it\n", u.Unwritten)
 	}
 	if len(u.Left) > 0 {
-		fmt.Fprintf(r.Err, "undid %s, %d are left:\n", Count(u.Undone, "change"), len(u.Left))
+		fmt.Fprintf(r.Err, "undid %s, %d are left:\n", script.Count(u.Undone, "change"), len(u.Left))
 		for _, l := range u.Left {
 			fmt.Fprintf(r.Err, "  %s: %s\n", l.Command, l.Reason)
 		}
 		fmt.Fprintln(r.Err, "  hint: :undo tries again")
 	} else if u.Undone > 0 {
-		fmt.Fprintf(r.Err, "undid %s\n", Count(u.Undone, "change"))
+		fmt.Fprintf(r.Err, "undid %s\n", script.Count(u.Undone, "change"))
 	}
 }
 
@@ -213,9 +214,9 @@ func (r *REPL) leave() {
 	if n == 0 {
 		return
 	}
-	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, Count(n, "change"))
+	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, script.Count(n, "change"))
 	if r.s.entered {
-		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", Count(n, "change"), r.s.o.Lab)
+		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", script.Count(n, "change"), r.s.o.Lab)
 	}
 	for {
 		line, err := r.In.Prompt(question)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // save writes what stands as a script. An input that means nothing without one that was undone is left in as a comment.
@@ -21,9 +23,9 @@ func (r *REPL) save(file string) error {
 		return err
 	}
 	r.saved = file
-	fmt.Fprintf(r.Err, "saved %s; `nsscript %s` runs it\n", Count(len(r.in.done)-left, "input"), file)
+	fmt.Fprintf(r.Err, "saved %s; `nsscript %s` runs it\n", script.Count(len(r.in.done)-left, "input"), file)
 	if left > 0 {
-		fmt.Fprintf(r.Err, "%s cannot run in it and stand there as comments\n", Count(left, "input"))
+		fmt.Fprintf(r.Err, "%s cannot run in it and stand there as comments\n", script.Count(left, "input"))
 	}
 	return nil
 }
@@ -56,6 +58,6 @@ func (in *inputs) script() (text string, left int) {
 
 // usesLast reports whether a text uses the last value.
 func usesLast(text string) bool {
-	toks, _ := lex(text)
-	return slices.ContainsFunc(toks, func(t token) bool { return t.kind == tokName && t.text == lastValue })
+	toks, _ := script.Lex(text)
+	return slices.ContainsFunc(toks, func(t script.Token) bool { return t.Kind == script.TokName && t.Text == lastValue })
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/lock"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
@@ -126,7 +127,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 		return nil, err
 	}
 	s.globals = o.Vocabulary.globals(s)
-	maps.Copy(s.globals, limits)
+	maps.Copy(s.globals, script.Limits)
 	args := make([]starlark.Value, len(o.Args))
 	for i, a := range o.Args {
 		args[i] = starlark.String(a)
@@ -227,7 +228,7 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	defer cancel(nil)
 	s.ctx = ctx
 	defer s.watch(ctx, cancel)()
-	defer recovered("the interpreter", &err)
+	defer script.Recovered("the interpreter", &err)
 	return s.ending(part())
 }
 
@@ -270,7 +271,7 @@ func (s *Session) runExits() error {
 		fn := s.exits[len(s.exits)-1]
 		s.exits = s.exits[:len(s.exits)-1]
 		_, err := s.call("on_exit", func(t *starlark.Thread) (_ starlark.StringDict, err error) {
-			defer recovered("on_exit", &err)
+			defer script.Recovered("on_exit", &err)
 			return nil, fn(t)
 		})
 		errs = append(errs, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Show writes what a lab is: its namespaces as they are now.
@@ -25,7 +26,7 @@ func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
 
 func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 	w := new(strings.Builder)
-	fmt.Fprintf(w, "lab %s: %s, %s, %s, since %s, by %s\n", lab.Name, lab.State, Count(len(lab.Namespaces), "namespace"), Count(len(lab.Changes), "change"), lab.Since, lab.Script)
+	fmt.Fprintf(w, "lab %s: %s, %s, %s, since %s, by %s\n", lab.Name, lab.State, script.Count(len(lab.Namespaces), "namespace"), script.Count(len(lab.Changes), "change"), lab.Since, lab.Script)
 	for _, c := range lab.Changes {
 		for _, lost := range c.Lost {
 			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)
@@ -41,7 +42,7 @@ func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
-	_, err = io.WriteString(out, Printable(w.String()))
+	_, err = io.WriteString(out, script.Printable(w.String()))
 	return err
 }
 

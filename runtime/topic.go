@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"go.starlark.net/syntax"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Topic is what the reference says of a name that is neither a builtin nor a type: a module, a statement, a file of the
@@ -20,7 +22,7 @@ type Topic struct {
 // ParseTopic reads a topic from a Starlark text: its doc is the text's docstring, its members are the functions whose names
 // do not begin with _, each named behind the prefix.
 func ParseTopic(name, prefix string, src []byte) (*Topic, error) {
-	f, err := ParseFile(name, src)
+	f, err := script.ParseFile(name, src)
 	if err != nil {
 		return nil, err
 	}
@@ -42,16 +44,16 @@ func ParseTopic(name, prefix string, src []byte) (*Topic, error) {
 
 // library is the topics of the standard library, one a file.
 var library = sync.OnceValue(func() (all []*Topic) {
-	files, err := std.ReadDir("std")
+	files, err := script.Std.ReadDir("std")
 	if err != nil {
 		panic("runtime: standard library: " + err.Error())
 	}
 	for _, file := range files {
-		src, err := std.ReadFile(path.Join("std", file.Name()))
+		src, err := script.Std.ReadFile(path.Join("std", file.Name()))
 		if err != nil {
 			panic("runtime: standard library: " + err.Error())
 		}
-		t, err := ParseTopic(stdPrefix+file.Name(), "", src)
+		t, err := ParseTopic(script.StdPrefix+file.Name(), "", src)
 		if err != nil {
 			panic("runtime: standard library: " + err.Error())
 		}
@@ -90,7 +92,7 @@ func (t *Topic) help(markdown bool) string {
 // member is the text of a function of the topic.
 func (t *Topic) member(d *Decl, markdown bool) string {
 	text := d.Help(markdown)
-	if strings.HasPrefix(t.Name, stdPrefix) {
+	if strings.HasPrefix(t.Name, script.StdPrefix) {
 		text += fmt.Sprintf("\n    load(%q, %q)\n", t.Name, d.Name)
 	}
 	return text

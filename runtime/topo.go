@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A place is a namespace of the lab as it is now.
@@ -76,7 +77,7 @@ func aligned(to io.Writer, write func(w io.Writer)) error {
 		return err
 	}
 	for line := range strings.Lines(b.String()) {
-		fmt.Fprintln(to, Printable(strings.TrimRight(line, " \n"))) // the kernel lets links have any name
+		fmt.Fprintln(to, script.Printable(strings.TrimRight(line, " \n"))) // the kernel lets links have any name
 	}
 	return nil
 }

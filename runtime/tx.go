@@ -12,6 +12,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A View is what a builtin that only reads gets: the machine to look at, and the run that it is called in.
@@ -34,7 +35,7 @@ func (v *View) Vocabulary() *Vocabulary { return v.s.voc }
 
 // Call calls a Starlark function.
 func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
-	defer recovered(fn.Name(), &err)
+	defer script.Recovered(fn.Name(), &err)
 	return starlark.Call(v.thread, fn, args, kwargs)
 }
 
@@ -118,7 +119,7 @@ func Made[T Op](tx *Tx) (op T, ok bool) {
 // position is where in the script the innermost call stands that is the script's own.
 func (tx *Tx) position() string {
 	for i := range tx.thread.CallStackDepth() {
-		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 && !strings.HasPrefix(pos.Filename(), stdPrefix) {
+		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 && !strings.HasPrefix(pos.Filename(), script.StdPrefix) {
 			return pos.String()
 		}
 	}
@@ -152,7 +153,7 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 		err, stop = errors.Join(err, u.Unwritten), true
 	}
 	if len(u.Left) > 0 {
-		err, stop = errors.Join(err, fmt.Errorf("%s of the attempt could not be undone", Count(len(u.Left), "change"))), true
+		err, stop = errors.Join(err, fmt.Errorf("%s of the attempt could not be undone", script.Count(len(u.Left), "change"))), true
 	}
 	return nil, err, stop
 }

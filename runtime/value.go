@@ -1,14 +1,13 @@
 package runtime
 
 import (
-	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Vocabulary is the table of all that a scenario can say. It is passed in; there is no registry.
@@ -81,9 +80,10 @@ func (voc *Vocabulary) globals(s *Session) starlark.StringDict {
 	for name, m := range voc.Modules {
 		all[name] = m
 	}
-	for name, fn := range bounded(s) {
+	for name, fn := range script.Bounded() {
 		all[name] = fn
 	}
+	all["print"] = starlark.NewBuiltin("print", s.printBuiltin)
 	modules := map[string]starlark.StringDict{}
 	for _, d := range voc.Decls {
 		prefix, member, dotted := strings.Cut(d.Name, ".")
@@ -122,7 +122,7 @@ func (f *Func) Hash() (uint32, error) { return starlark.String(f.d.Name).Hash() 
 // CallInternal binds the arguments and runs the builtin. A Go panic in it becomes an error here, while the position is
 // still known and everything can be undone.
 func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
-	defer recovered(f.d.Name, &err)
+	defer script.Recovered(f.d.Name, &err)
 	view := &View{s: f.s, thread: thread}
 	bound, err := f.d.bind(view, f.recv, args, kwargs)
 	if err != nil {
@@ -141,26 +141,4 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 		val = starlark.None
 	}
 	return val, err
-}
-
-func recovered(name string, err *error) {
-	if p := recover(); p != nil {
-		*err = &PanicError{Builtin: name, Value: p, Stack: debug.Stack()}
-	}
-}
-
-// A PanicError is a fault of nsscript itself.
-type PanicError struct {
-	Builtin string
-	Value   any
-	Stack   []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("%s: internal error: %v", e.Builtin, e.Value) }
-
-// isPanic tells whether an error is nsscript's own fault.
-func isPanic(err error) *PanicError {
-	var p *PanicError
-	errors.As(err, &p)
-	return p
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 func checkCommand() *cobra.Command {
@@ -32,7 +33,7 @@ The exit code is 2 when there is something to say, and 0 otherwise.`,
 			}
 			var files []check.File
 			for _, name := range names {
-				src, err := runtime.ReadScript(name)
+				src, err := script.ReadScript(name)
 				if err != nil {
 					return usageError{err}
 				}
@@ -102,20 +103,20 @@ func scriptsIn(paths []string) ([]string, error) {
 
 // findings is an error that has findings with their lines.
 func findings(found []check.Finding, files []check.File) error {
-	sources := runtime.Sources{}
+	sources := script.Sources{}
 	for _, f := range files {
 		sources[f.Name] = string(f.Source)
 	}
-	all := &runtime.SyntaxError{Sources: sources}
+	all := &script.SyntaxError{Sources: sources}
 	for _, f := range found {
 		if _, ok := sources[f.File]; !ok { // a file that is loaded
-			src, err := runtime.ReadLoad(filepath.Dir(f.File), f.File)
+			src, err := script.ReadLoad(filepath.Dir(f.File), f.File)
 			if err != nil {
 				src = nil // it is shown without its line
 			}
 			sources[f.File] = string(src)
 		}
-		all.List = append(all.List, runtime.Finding{Pos: syntax.MakePosition(&f.File, int32(f.Line), int32(f.Col)), Msg: f.Message, Hint: f.Hint})
+		all.List = append(all.List, script.Finding{Pos: syntax.MakePosition(&f.File, int32(f.Line), int32(f.Col)), Msg: f.Message, Hint: f.Hint})
 	}
 	return all
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A console is what a REPL reads from: a line editor where there can be one, else plain lines. It is the only place that
@@ -152,7 +153,7 @@ func (t *console) Prompt(prompt string) (string, error) {
 		t.pending = false
 		if errors.Is(a.err, liner.ErrPromptAborted) {
 			return "", runtime.ErrAborted
-		} else if errors.As(a.err, new(*runtime.PanicError)) {
+		} else if errors.As(a.err, new(*script.PanicError)) {
 			return "", a.err
 		} else if a.err != nil {
 			if errors.Is(a.err, io.EOF) && !t.quiet {
@@ -172,7 +173,7 @@ func (t *console) Prompt(prompt string) (string, error) {
 func (t *console) ask(prompt string) (line string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &runtime.PanicError{Builtin: "nsscript", Value: p, Stack: debug.Stack()}
+			err = &script.PanicError{Builtin: "nsscript", Value: p, Stack: debug.Stack()}
 		}
 	}()
 	if t.editor != nil {

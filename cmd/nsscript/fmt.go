@@ -12,6 +12,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/format"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // layout is what `nsscript fmt` is to do.
@@ -54,7 +55,7 @@ its mistakes are printed, and the exit code is 2. With --check the exit code is 
 
 // pipe lays out what comes in.
 func (o layout) pipe() error {
-	src, err := runtime.ReadSource("<stdin>", os.Stdin)
+	src, err := script.ReadSource("<stdin>", os.Stdin)
 	if err != nil {
 		return usageError{err}
 	}
@@ -75,7 +76,7 @@ func (o layout) pipe() error {
 // lay lays out a text. The error has all that check says of a text that is no Starlark.
 func (o layout) lay(name string, src []byte) ([]byte, error) {
 	out, err := format.Source(name, src)
-	if !errors.As(err, new(*runtime.SyntaxError)) {
+	if !errors.As(err, new(*script.SyntaxError)) {
 		return out, err
 	}
 	files := []check.File{{Name: name, Source: src}}
@@ -105,7 +106,7 @@ func (o layout) show(name string, src, out []byte) (differs bool) {
 
 // file lays out a file.
 func (o layout) file(name string) (differs bool, err error) {
-	src, err := runtime.ReadScript(name)
+	src, err := script.ReadScript(name)
 	if err != nil {
 		return false, err
 	}

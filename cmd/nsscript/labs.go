@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 func absolute(name string) string {
@@ -45,7 +46,7 @@ func lsCommand() *cobra.Command {
 			if l.Sandbox {
 				where = "sandbox"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", runtime.Printable(l.Name), l.State, len(l.Namespaces), len(l.Changes), where, runtime.Printable(l.Since), runtime.Printable(l.Script))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", script.Printable(l.Name), l.State, len(l.Namespaces), len(l.Changes), where, script.Printable(l.Since), script.Printable(l.Script))
 		}
 		return errors.Join(w.Flush(), err)
 	}}
@@ -86,7 +87,7 @@ func showCommand() *cobra.Command {
 			return printJSON(lab)
 		case asScript:
 			for _, c := range lab.Changes {
-				fmt.Println(runtime.Printable(c.Command))
+				fmt.Println(script.Printable(c.Command))
 			}
 			return nil
 		}
@@ -132,7 +133,7 @@ func recoverCommand() *cobra.Command {
 		}
 		lab, err := labs.Forget(forget)
 		if err == nil {
-			what := ", with " + runtime.Count(len(lab.Changes), "change") + " not undone"
+			what := ", with " + script.Count(len(lab.Changes), "change") + " not undone"
 			if lab.Err != nil {
 				what = "; what it changed is not known"
 			}

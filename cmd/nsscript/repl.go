@@ -10,12 +10,12 @@ import (
 	"syscall"
 	"unsafe"
 
-	"golang.org/x/term"
-
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // interactive reports whether a command line asks for the REPL.
@@ -119,7 +119,7 @@ func repl(o options, lab string, chosen bool, file string, src []byte, args []st
 	t.Close()
 	switch {
 	case err != nil:
-		if errors.As(err, new(*runtime.PanicError)) {
+		if errors.As(err, new(*script.PanicError)) {
 			runtime.Report(os.Stderr, err, nil)
 		}
 		return undoneAfter(o, &events{o: o}, s, codeOf(err))

@@ -16,6 +16,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Exit codes.
@@ -72,7 +73,7 @@ func report(err error) int {
 
 // codeOf is the exit code that an error stands for.
 func codeOf(err error) int {
-	var syntax *runtime.SyntaxError
+	var syntax *script.SyntaxError
 	var taken *journal.TakenError
 	var damage *journal.DamageError
 	var k *kernel.Error
@@ -204,7 +205,7 @@ func source(cmd *cobra.Command, o options, args []string) (name string, src []by
 		return "<command>", []byte(o.code), args, nil
 	case len(args) > 0 && args[0] != "-":
 		name, rest = filepath.Clean(args[0]), args[1:]
-		src, err = runtime.ReadScript(name)
+		src, err = script.ReadScript(name)
 		if errors.Is(err, os.ErrNotExist) && !strings.Contains(name, ".") {
 			err = fmt.Errorf("there is no file and no command %s", name)
 			if near := cmd.SuggestionsFor(name); len(near) > 0 {
@@ -213,7 +214,7 @@ func source(cmd *cobra.Command, o options, args []string) (name string, src []by
 		}
 	default:
 		name = "<stdin>"
-		src, err = runtime.ReadSource(name, os.Stdin)
+		src, err = script.ReadSource(name, os.Stdin)
 		if len(args) > 0 {
 			rest = args[1:]
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // signalError is the end of a run by a signal.
@@ -109,7 +110,7 @@ func keepLab(o options, s *runtime.Session) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), runtime.Count(s.Changes(), "change"), s.Lab())})
+		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), script.Count(s.Changes(), "change"), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
@@ -145,7 +146,7 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 	if u.Unwritten != nil {
 		events.say(runtime.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
 	}
-	undone := "rolled back " + runtime.Count(u.Undone, "change")
+	undone := "rolled back " + script.Count(u.Undone, "change")
 	if err != nil || len(u.Left) > 0 {
 		summary := fmt.Sprintf("%s, %d are left:", undone, len(u.Left))
 		if len(u.Left) == 0 {
@@ -278,13 +279,13 @@ func (e *events) observe(ev runtime.Event) {
 		for _, lost := range ev.Lost {
 			line += "  # lost for good: " + lost
 		}
-		fmt.Fprintln(os.Stderr, runtime.Printable(line))
+		fmt.Fprintln(os.Stderr, script.Printable(line))
 	}
 }
 
 func (e *events) say(ev runtime.Event) {
 	if !e.o.json {
-		fmt.Fprintln(os.Stderr, runtime.Printable(ev.Text))
+		fmt.Fprintln(os.Stderr, script.Printable(ev.Text))
 		return
 	}
 	lines := json.NewEncoder(os.Stdout)
@@ -295,7 +296,7 @@ func (e *events) say(ev runtime.Event) {
 func (e *events) error(s *runtime.Session, err error) {
 	if !e.o.json {
 		s.Report(os.Stderr, err)
-		if p := new(runtime.PanicError); errors.As(err, &p) && e.o.verbose {
+		if p := new(script.PanicError); errors.As(err, &p) && e.o.verbose {
 			fmt.Fprintf(os.Stderr, "%s\n", p.Stack)
 		} else if p.Stack != nil {
 			fmt.Fprintln(os.Stderr, "  hint: -v prints where in nsscript it is")

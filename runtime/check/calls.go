@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // expressions checks the calls, the attributes and the loops.
@@ -186,7 +187,7 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 		return
 	}
 	hint := "usage: " + d.Signature()
-	if near := runtime.Nearest(id.Name, names); near != "" {
+	if near := script.Nearest(id.Name, names); near != "" {
 		hint = "did you mean " + near + "=?"
 	}
 	a.u.report(id.NamePos, "call", fmt.Sprintf("%s has no parameter %s", d.Name, id.Name), hint)

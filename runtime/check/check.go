@@ -18,6 +18,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Finding is one mistake, at the text that it is about. Line and Col count from 1, Col in characters.
@@ -88,7 +89,7 @@ func (c *checker) open(root, name string) (*unit, error) {
 	if u := c.units[filepath.Clean(name)]; u != nil {
 		return u, nil
 	}
-	src, err := runtime.ReadLoad(root, name)
+	src, err := script.ReadLoad(root, name)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +138,7 @@ func (u *unit) parse(voc *runtime.Vocabulary) {
 	const most = 50 // mistakes in a text that is no script at all, fewer when it is long
 	const work = 16 << 20
 	for i := 0; i < most && i*len(text) <= work; i++ {
-		f, err := runtime.ParseFile(u.name, []byte(text))
+		f, err := script.ParseFile(u.name, []byte(text))
 		if err == nil {
 			u.file = f
 			break
@@ -148,7 +149,7 @@ func (u *unit) parse(voc *runtime.Vocabulary) {
 		}
 		begin, end := statement(text, line)
 		fine := func(text string) bool {
-			_, err := runtime.ParseFile(u.name, []byte(text))
+			_, err := script.ParseFile(u.name, []byte(text))
 			return err == nil
 		}
 		if !fine(text[:begin]) || fine(text[begin:end]) {
@@ -168,7 +169,7 @@ func (u *unit) parse(voc *runtime.Vocabulary) {
 	if u.file == nil {
 		return
 	}
-	var unclear *runtime.SyntaxError
+	var unclear *script.SyntaxError
 	if errors.As(voc.Resolve(u.file, []byte(u.source)), &unclear) {
 		for _, f := range unclear.List {
 			if name := undefined.FindStringSubmatch(f.Msg); name == nil || !u.gaps[name[1]] {
@@ -182,7 +183,7 @@ var undefined = regexp.MustCompile(`^undefined: (\w+)`)
 
 // syntax reports what the parser says and returns the line; 0 when the text is none.
 func (u *unit) syntax(err error) int {
-	var wrong *runtime.SyntaxError
+	var wrong *script.SyntaxError
 	if !errors.As(err, &wrong) {
 		u.report(syntax.Position{}, "syntax", err.Error(), "")
 		return 0

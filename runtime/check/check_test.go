@@ -82,7 +82,7 @@ func TestMistakes(t *testing.T) {
 
 // TestNoFalseAlarms checks all scripts that are to run, each alone and all together.
 func TestNoFalseAlarms(t *testing.T) {
-	files := below(t, "../../scripts", "../std", "../../builtins/testdata", "../../cmd/nsscript/testdata", "../../bench")
+	files := below(t, "../../scripts", "../script/std", "../../builtins/testdata", "../../cmd/nsscript/testdata", "../../bench")
 	meant := map[string]string{ // scripts of the tests that are wrong on purpose
 		"wrong.star":     "got ':'",
 		"functions.star": "did you mean \"bridge\"",

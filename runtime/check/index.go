@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // An Index is what is known of scripts and of what they load, for editors to ask.
@@ -211,7 +212,7 @@ func (c *checker) global(u *unit, name string) (p Place, ok bool) {
 
 // loads is the file that a load statement loads; nil when that was not read.
 func (c *checker) loads(u *unit, load *syntax.LoadStmt) *unit {
-	if name, err := runtime.ResolveLoad(u.root, u.name, load.ModuleName()); err == nil {
+	if name, err := script.ResolveLoad(u.root, u.name, load.ModuleName()); err == nil {
 		return c.units[filepath.Clean(name)]
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"go.starlark.net/resolve"
 	"go.starlark.net/syntax"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // follow visits a unit and what it loads, each once. trail is who loads it. Only when it reports are findings made: the
@@ -34,17 +34,17 @@ func (c *checker) follow(u *unit, root string, trail []*unit, seen map[*unit]boo
 				u.report(load.Module.TokenPos, "load", "cannot load "+load.ModuleName()+": "+why, hint)
 			}
 		}
-		name, err := runtime.ResolveLoad(root, u.name, load.ModuleName())
+		name, err := script.ResolveLoad(root, u.name, load.ModuleName())
 		if err != nil {
 			wrong(err.Error(), "")
 			continue
 		}
 		next, err := c.open(root, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			wrong("there is no such file", didYouMean(path.Base(name), runtime.Beside(name)))
+			wrong("there is no such file", didYouMean(path.Base(name), script.Beside(name)))
 			continue
 		} else if err != nil {
-			wrong(err.Error(), didYouMean(path.Base(name), runtime.Beside(name)))
+			wrong(err.Error(), didYouMean(path.Base(name), script.Beside(name)))
 			continue
 		}
 		if i := slices.Index(trail, next); i >= 0 {
@@ -89,7 +89,7 @@ func (c *checker) names(u, from *unit, load *syntax.LoadStmt) {
 }
 
 func didYouMean(name string, all []string) string {
-	if near := runtime.Nearest(name, all); near != "" {
+	if near := script.Nearest(name, all); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return ""

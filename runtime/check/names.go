@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Scope is what can be said at an offset of a file. The statement that is being written there need not be one yet.
@@ -20,7 +21,7 @@ func (x *Index) Scope(file string, at int) *runtime.Scope {
 		return sc
 	}
 	dir := filepath.Dir(u.name)
-	sc.Files = func(sub string) []string { return runtime.Entries(filepath.Join(dir, sub)) }
+	sc.Files = func(sub string) []string { return script.Entries(filepath.Join(dir, sub)) }
 	trial := u
 	if u.file == nil || len(u.gaps) > 0 {
 		trial = &unit{name: u.name, root: u.root}
@@ -147,7 +148,7 @@ func (a *analysis) named() (namespaces, links []string) {
 // without has a statement that does nothing in place of the line that is being written at an offset, and tells where that is.
 // A line goes on while brackets are open.
 func without(text string, at int) (trial string, there int) {
-	begin, end := runtime.LineAt(text, at)
+	begin, end := script.LineAt(text, at)
 	indent := begin + len(text[begin:end]) - len(strings.TrimLeft(text[begin:end], " \t"))
 	if at < indent {
 		return text, at

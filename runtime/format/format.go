@@ -11,13 +11,13 @@ import (
 	"github.com/bazelbuild/buildtools/build"
 	"go.starlark.net/syntax"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Source lays a script's text out. The error is a *runtime.SyntaxError when the text is no Starlark, or has a
 // literal of bytes.
 func Source(name string, src []byte) ([]byte, error) {
-	before, err := runtime.ParseFile(name, src)
+	before, err := script.ParseFile(name, src)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func Source(name string, src []byte) ([]byte, error) {
 		return nil, unlike(before, src, err)
 	}
 	out := build.FormatWithoutRewriting(f)
-	after, err := runtime.ParseFile(name, out)
+	after, err := script.ParseFile(name, out)
 	if err != nil || meaning(before) != meaning(after) {
 		return nil, fmt.Errorf("lay out %s: the layout would change what it says; this is a fault of nsscript, please report it with the script", name)
 	}
@@ -35,14 +35,14 @@ func Source(name string, src []byte) ([]byte, error) {
 
 // unlike is the error about a text whose grammar buildifier does not know: it has no literals of bytes.
 func unlike(f *syntax.File, src []byte, err error) error {
-	finding := runtime.Finding{Pos: syntax.MakePosition(&f.Path, 1, 1), Msg: "cannot be laid out: " + err.Error()}
+	finding := script.Finding{Pos: syntax.MakePosition(&f.Path, 1, 1), Msg: "cannot be laid out: " + err.Error()}
 	syntax.Walk(f, func(n syntax.Node) bool {
 		if lit, ok := n.(*syntax.Literal); ok && lit.Token == syntax.BYTES && finding.Hint == "" {
-			finding = runtime.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out", Hint: `write bytes("...")`}
+			finding = script.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out", Hint: `write bytes("...")`}
 		}
 		return true
 	})
-	return &runtime.SyntaxError{Sources: runtime.Sources{f.Path: string(src)}, List: []runtime.Finding{finding}}
+	return &script.SyntaxError{Sources: script.Sources{f.Path: string(src)}, List: []script.Finding{finding}}
 }
 
 // meaning is a script's syntax without its looks.

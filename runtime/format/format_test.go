@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/format"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // TestTree checks that all scripts of the house are laid out, and TestMistakes' as well as they can be.
@@ -25,7 +25,7 @@ func TestTree(t *testing.T) {
 			return err
 		}
 		out, err := format.Source(name, src)
-		if errors.As(err, new(*runtime.SyntaxError)) {
+		if errors.As(err, new(*script.SyntaxError)) {
 			if strings.Contains(err.Error(), "cannot be laid out") && filepath.Base(name) != "bounds.star" {
 				t.Error(err)
 			}
@@ -74,7 +74,7 @@ func TestSource(t *testing.T) {
 		}
 	}
 	for _, src := range []string{"x =", "def f(a: int):\n    pass\n", "\xff", "x = f'a'\n", "x = b'a'\n"} {
-		if out, err := format.Source("x.star", []byte(src)); !errors.As(err, new(*runtime.SyntaxError)) {
+		if out, err := format.Source("x.star", []byte(src)); !errors.As(err, new(*script.SyntaxError)) {
 			t.Errorf("%q: %q, %v, want a syntax error", src, out, err)
 		}
 	}

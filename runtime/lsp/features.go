@@ -9,6 +9,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/format"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // mostFindings is how many are shown of a text.
@@ -23,7 +24,7 @@ func (d *document) diagnose(found []check.Finding) diagnostics {
 			_, size := utf8.DecodeRuneInString(line[from:])
 			from += size
 		}
-		_, end := runtime.TokenAt(line, from)
+		_, end := script.TokenAt(line, from)
 		begin, end := units(line[:from]), units(line[:end])
 		g := diagnostic{Range: span{position{f.Line - 1, begin}, position{f.Line - 1, end}}, Severity: severityError, Code: f.Rule, Source: "nsscript", Message: f.Message}
 		if f.Hint != "" {
@@ -43,7 +44,7 @@ func (d *document) diagnose(found []check.Finding) diagnostics {
 
 // line is the text from the beginning of its line to a position, and what can be said there.
 func (s *server) line(d *document, at int) (begin int, sc *runtime.Scope) {
-	begin, _ = runtime.LineAt(d.text, at)
+	begin, _ = script.LineAt(d.text, at)
 	return begin, s.index.Scope(d.name, at)
 }
 
@@ -71,7 +72,7 @@ func (s *server) completion(d *document, p position) (any, error) {
 }
 
 func (s *server) hover(d *document, p position) (any, error) {
-	begin, end := runtime.TokenAt(d.text, d.offset(p))
+	begin, end := script.TokenAt(d.text, d.offset(p))
 	start, sc := s.line(d, begin)
 	e, ok := sc.Explain(d.text[start:end], d.text[end:])
 	if !ok {
@@ -112,7 +113,7 @@ func (s *server) definition(d *document, p position) (any, error) {
 			return there.location(place), nil
 		}
 	}
-	src, err := runtime.ReadScript(place.File)
+	src, err := script.ReadScript(place.File)
 	if err != nil {
 		return nil, err
 	}

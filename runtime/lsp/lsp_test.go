@@ -441,7 +441,7 @@ func (c *canned) Close() error                { return nil }
 
 // FuzzFeatures asks everything about any place of any text.
 func FuzzFeatures(f *testing.F) {
-	for _, dir := range []string{"../../scripts", "../std"} {
+	for _, dir := range []string{"../../scripts", "../script/std"} {
 		scripts, err := filepath.Glob(filepath.Join(dir, "*.star"))
 		if err != nil || len(scripts) == 0 {
 			f.Fatalf("%q, %v", scripts, err)

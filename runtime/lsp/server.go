@@ -16,6 +16,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Options say what a server serves.
@@ -189,7 +190,7 @@ func (s *server) sorted() (all []*document) {
 func (s *server) files() (all []check.File) {
 	seen := map[string]bool{}
 	for _, d := range s.sorted() {
-		if seen[d.name] = true; len(d.text) > runtime.MaxSource {
+		if seen[d.name] = true; len(d.text) > script.MaxSource {
 			continue // none that can be run
 		}
 		all = append(all, check.File{Name: d.name, Source: []byte(d.text)})
@@ -199,13 +200,13 @@ func (s *server) files() (all []check.File) {
 			dir := filepath.Dir(d.name)
 			for above(folder, dir) {
 				dir = filepath.Dir(dir)
-				for _, e := range runtime.Entries(dir) {
+				for _, e := range script.Entries(dir) {
 					name := filepath.Join(dir, e)
 					if filepath.Ext(e) != ".star" || seen[name] {
 						continue
 					}
 					seen[name] = true
-					if src, err := runtime.ReadScript(name); err == nil { // what cannot be read loads nothing
+					if src, err := script.ReadScript(name); err == nil { // what cannot be read loads nothing
 						all = append(all, check.File{Name: name, Source: src})
 					}
 				}

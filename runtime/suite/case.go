@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Case is one test: a test function of a file, or a whole file that has none.
@@ -111,7 +112,7 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 }
 
 func inFile(voc *runtime.Vocabulary, file string) []Case {
-	src, err := runtime.ReadScript(file)
+	src, err := script.ReadScript(file)
 	if err != nil {
 		return []Case{{File: file, Err: err}}
 	}

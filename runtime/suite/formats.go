@@ -9,7 +9,7 @@ import (
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // JSON reports one event a line, for programs.
@@ -70,16 +70,16 @@ func (t *TAP) begin() {
 
 func (t *TAP) Done(r Result) {
 	word := map[bool]string{true: "ok", false: "not ok"}[r.Status != Failed]
-	name := strings.NewReplacer("#", `\#`, "\n", " ").Replace(runtime.Printable(r.Case.Name()))
+	name := strings.NewReplacer("#", `\#`, "\n", " ").Replace(script.Printable(r.Case.Name()))
 	fmt.Fprintf(t.W, "%s %d - %s", word, t.n, name)
 	if r.Status == Skipped {
-		fmt.Fprintf(t.W, " # SKIP %s", strings.ReplaceAll(runtime.Printable(strings.TrimSpace(r.Error)), "\n", " "))
+		fmt.Fprintf(t.W, " # SKIP %s", strings.ReplaceAll(script.Printable(strings.TrimSpace(r.Error)), "\n", " "))
 	}
 	fmt.Fprintln(t.W)
 	if r.Status == Failed {
 		fmt.Fprintln(t.W, "  ---")
 		for _, part := range [][2]string{{"error", r.Error}, {"output", r.Output}, {"changes", strings.Join(r.Changes, "\n")}, {"lab", r.Dump}} {
-			if text := strings.TrimRight(runtime.Printable(part[1]), "\n"); text != "" {
+			if text := strings.TrimRight(script.Printable(part[1]), "\n"); text != "" {
 				fmt.Fprintf(t.W, "  %s: |\n    %s\n", part[0], strings.ReplaceAll(text, "\n", "\n    "))
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/sandbox"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Job is what the first process of a test's sandbox is told to do.
@@ -35,7 +36,7 @@ type outcome struct {
 // RunInside runs one case in the sandbox that this process is the first of. It reports what became of it, and returns; when the
 // lab is to be kept, with kept set. Nothing is undone: all of it ends with the process.
 func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j Job) (kept bool, err error) {
-	src, err := runtime.ReadScript(j.File)
+	src, err := script.ReadScript(j.File)
 	if err != nil {
 		return false, err
 	}

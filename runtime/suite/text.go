@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Text reports to people, a line a case, and more about those that failed.
@@ -24,7 +24,7 @@ func (t *Text) Done(r Result) {
 	line := word + " " + t.name(r.Case)
 	line += fmt.Sprintf(" %.2fs", r.Elapsed.Seconds())
 	if r.Status == Skipped {
-		line += ": " + runtime.Printable(strings.TrimSpace(r.Error))
+		line += ": " + script.Printable(strings.TrimSpace(r.Error))
 	}
 	fmt.Fprintln(t.W, line)
 	if r.Status == Failed {
@@ -36,7 +36,7 @@ func (t *Text) Done(r Result) {
 }
 
 func (t *Text) name(c Case) string {
-	name := runtime.Printable(c.Name())
+	name := script.Printable(c.Name())
 	if t.Tries {
 		name += fmt.Sprintf(" (%d)", c.Try)
 	}
@@ -50,7 +50,7 @@ type part struct {
 }
 
 func (p part) lines() []string {
-	text := strings.TrimRight(runtime.Printable(p.text), "\n")
+	text := strings.TrimRight(script.Printable(p.text), "\n")
 	if text == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package runtime
+package script
 
 import (
 	"slices"
@@ -8,38 +8,38 @@ import (
 )
 
 // A token is a piece of a text that may be unfinished.
-type token struct {
-	kind tokenKind
-	text string
-	pos  int
+type Token struct {
+	Kind tokenKind
+	Text string
+	Pos  int
 }
 
 type tokenKind byte
 
 const (
-	tokName   tokenKind = 'n'
-	tokNumber tokenKind = '0'
-	tokString tokenKind = 's'
-	tokOpen   tokenKind = '"' // a string without its end
+	TokName   tokenKind = 'n'
+	TokNumber tokenKind = '0'
+	TokString tokenKind = 's'
+	TokOpen   tokenKind = '"' // a string without its end
 	tokOp     tokenKind = '+' // one character
-	tokEnd    tokenKind = ';' // of a line outside brackets
+	TokEnd    tokenKind = ';' // of a line outside brackets
 
-	tokComment tokenKind = '#' // only one that the text ends in
+	TokComment tokenKind = '#' // only one that the text ends in
 )
 
-// lex cuts a text into tokens, whatever is in it. open are those of the brackets that are not closed.
-func lex(text string) (toks []token, open []int) {
+// Lex cuts a text into tokens, whatever is in it. open are those of the brackets that are not closed.
+func Lex(text string) (toks []Token, open []int) {
 	for i := 0; i < len(text); {
 		start := i
 		r, size := utf8.DecodeRuneInString(text[i:])
 		add := func(kind tokenKind, end int) {
-			toks = append(toks, token{kind, text[start:end], start})
+			toks = append(toks, Token{kind, text[start:end], start})
 			i = end
 		}
 		switch {
 		case r == '\n':
 			if i++; len(open) == 0 {
-				add(tokEnd, i)
+				add(TokEnd, i)
 			}
 		case r == '\\' && strings.HasPrefix(text[i+1:], "\n"):
 			i += 2
@@ -49,15 +49,15 @@ func lex(text string) (toks []token, open []int) {
 			if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
 				i += n
 			} else {
-				add(tokComment, len(text))
+				add(TokComment, len(text))
 			}
 		case r == '"' || r == '\'':
 			end, closed := stringEnd(text, i)
-			add(map[bool]tokenKind{true: tokString, false: tokOpen}[closed], end)
+			add(map[bool]tokenKind{true: TokString, false: TokOpen}[closed], end)
 		case r == '_' || unicode.IsLetter(r):
-			add(tokName, i+span(text[i:], func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+			add(TokName, i+span(text[i:], func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
 		case unicode.IsDigit(r):
-			add(tokNumber, i+span(text[i:], func(r rune) bool { return r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+			add(TokNumber, i+span(text[i:], func(r rune) bool { return r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
 		default:
 			switch r {
 			case '(', '[', '{':
@@ -100,45 +100,45 @@ func stringEnd(text string, i int) (end int, closed bool) {
 	return len(text), false
 }
 
-// unfinished reports whether more is to come before a text can be an input: a bracket or a long string is open, or the last
+// Unfinished reports whether more is to come before a text can be an input: a bracket or a long string is open, or the last
 // line goes on.
-func unfinished(text string) bool {
-	toks, open := lex(text)
+func Unfinished(text string) bool {
+	toks, open := Lex(text)
 	last := len(toks) - 1
-	if last >= 0 && toks[last].kind == tokOpen && (strings.HasPrefix(toks[last].text, `"""`) || strings.HasPrefix(toks[last].text, "'''")) {
+	if last >= 0 && toks[last].Kind == TokOpen && (strings.HasPrefix(toks[last].Text, `"""`) || strings.HasPrefix(toks[last].Text, "'''")) {
 		return true
 	}
 	return len(open) > 0 || strings.HasSuffix(text, "\\")
 }
 
-// awaitsBody reports whether a text ends in a statement whose body has not begun.
-func awaitsBody(text string) bool {
-	toks, _ := lex(text)
+// AwaitsBody reports whether a text ends in a statement whose body has not begun.
+func AwaitsBody(text string) bool {
+	toks, _ := Lex(text)
 	for i := len(toks) - 1; i >= 0; i-- {
-		if k := toks[i].kind; k != tokEnd && k != tokComment {
-			return toks[i].text == ":"
+		if k := toks[i].Kind; k != TokEnd && k != TokComment {
+			return toks[i].Text == ":"
 		}
 	}
 	return false
 }
 
-// isBlock reports whether a text begins a statement with a body.
-func isBlock(text string) bool {
-	toks, _ := lex(text)
-	return len(toks) > 0 && toks[0].kind == tokName && slices.Contains([]string{"def", "if", "for", "while"}, toks[0].text)
+// IsBlock reports whether a text begins a statement with a body.
+func IsBlock(text string) bool {
+	toks, _ := Lex(text)
+	return len(toks) > 0 && toks[0].Kind == TokName && slices.Contains([]string{"def", "if", "for", "while"}, toks[0].Text)
 }
 
 // LineAt is where the line begins and ends that an offset of a text is in; one goes on while brackets are open.
 func LineAt(text string, at int) (begin, end int) {
-	toks, _ := lex(text[:at])
+	toks, _ := Lex(text[:at])
 	for _, t := range toks {
-		if t.kind == tokEnd {
-			begin = t.pos + 1
+		if t.Kind == TokEnd {
+			begin = t.Pos + 1
 		}
 	}
-	toks, _ = lex(text[begin:])
+	toks, _ = Lex(text[begin:])
 	for _, t := range toks {
-		if end = begin + t.pos; t.kind == tokEnd && end >= at {
+		if end = begin + t.Pos; t.Kind == TokEnd && end >= at {
 			return begin, end
 		}
 	}
@@ -151,10 +151,10 @@ func LineAt(text string, at int) (begin, end int) {
 // TokenAt is where the name, number or string begins and ends that an offset of a text is in or at the end of; where there is
 // none, the character.
 func TokenAt(text string, at int) (begin, end int) {
-	toks, _ := lex(text)
+	toks, _ := Lex(text)
 	for _, t := range toks {
-		if end := t.pos + len(t.text); t.pos <= at && at <= end && t.kind != tokOp && t.kind != tokEnd && (at < end || t.kind == tokName) {
-			return t.pos, end
+		if end := t.Pos + len(t.Text); t.Pos <= at && at <= end && t.Kind != tokOp && t.Kind != TokEnd && (at < end || t.Kind == TokName) {
+			return t.Pos, end
 		}
 	}
 	if at >= len(text) || text[at] == '\n' {

@@ -1,4 +1,4 @@
-package runtime
+package script
 
 import (
 	"fmt"
@@ -7,17 +7,17 @@ import (
 	"go.starlark.net/starlark"
 )
 
-// most is how many elements a builtin of the language may build or look at in one step, which nothing interrupts: more
+// MostElements is how many elements a builtin of the language may build or look at in one step, which nothing interrupts: more
 // cannot be meant, and Go cannot recover from running out of memory.
-const most = 50_000_000
+const MostElements = 50_000_000
 
 // mostDigits is how long a number may be that is read: the time that it takes is quadratic.
 const mostDigits = 200_000
 
-// bounded are those of the language's own builtins that a script could keep busy for ever, with limits; see limits for
+// Bounded are those of the language's own builtins that a script could keep busy for ever, with limits; see limits for
 // operators and methods. What has none is left to the watch: it sees what grows step by step.
-func bounded(s *Session) starlark.StringDict {
-	all := starlark.StringDict{"print": starlark.NewBuiltin("print", s.printBuiltin), "getattr": starlark.NewBuiltin("getattr", limitedAttr)}
+func Bounded() starlark.StringDict {
+	all := starlark.StringDict{"getattr": starlark.NewBuiltin("getattr", limitedAttr)}
 	for names, check := range map[string]func(args ...starlark.Value) error{
 		"list tuple sorted reversed enumerate set dict any all min max bytes": countable,
 		"zip":      zippable,
@@ -34,7 +34,7 @@ func bounded(s *Session) starlark.StringDict {
 // Checked is what a builtin of other people's does, once its arguments have passed a check. A Go panic in it is an error.
 func Checked(inner *starlark.Builtin, check func(args ...starlark.Value) error) func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
 	return func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
-		defer recovered(inner.Name(), &err)
+		defer Recovered(inner.Name(), &err)
 		err = check(args...)
 		for _, kw := range kwargs {
 			if err == nil {
@@ -50,8 +50,8 @@ func Checked(inner *starlark.Builtin, check func(args ...starlark.Value) error) 
 
 func countable(args ...starlark.Value) error {
 	for _, a := range args {
-		if n := starlark.Len(a); n > most {
-			return fmt.Errorf("%d elements are too many, at most %d fit", n, most)
+		if n := starlark.Len(a); n > MostElements {
+			return fmt.Errorf("%d elements are too many, at most %d fit", n, MostElements)
 		}
 	}
 	return nil
@@ -64,7 +64,7 @@ func zippable(args ...starlark.Value) error {
 			rows = n
 		}
 	}
-	return fits(max(rows, 0), uint64(len(args)), most, "elements")
+	return fits(max(rows, 0), uint64(len(args)), MostElements, "elements")
 }
 
 func limitedAttr(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
@@ -83,18 +83,6 @@ func readable(args ...starlark.Value) error {
 	return nil
 }
 
-func (s *Session) printBuiltin(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	sep := " "
-	if err := starlark.UnpackArgs("print", nil, kwargs, "sep?", &sep); err != nil {
-		return nil, err
-	}
-	line, err := Join(sep, args)
-	if err != nil {
-		return nil, fmt.Errorf("print: %w", err)
-	}
-	return starlark.None, s.print(line)
-}
-
 // Join is the text of values one after the other.
 func Join(sep string, vals []starlark.Value) (string, error) {
 	var b strings.Builder
@@ -109,4 +97,15 @@ func Join(sep string, vals []starlark.Value) (string, error) {
 		b.WriteString(text)
 	}
 	return b.String(), nil
+}
+
+// Elements are the values in a list or a tuple, nil for others.
+func Elements(v starlark.Value) (all []starlark.Value) {
+	switch v.(type) {
+	case *starlark.List, starlark.Tuple:
+		for e := range starlark.Elements(v.(starlark.Iterable)) {
+			all = append(all, e)
+		}
+	}
+	return all
 }

@@ -1,4 +1,4 @@
-package runtime
+package script
 
 import (
 	"fmt"
@@ -8,23 +8,23 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// widest is how many characters of a line are shown.
-const widest = 160
+// Widest is how many characters of a line are shown.
+const Widest = 160
 
-// at writes a message with its position, and the line of the source with a caret below the place.
-func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
+// Excerpt writes a message with its position, and the line of the source with a caret below the place.
+func Excerpt(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
 	fmt.Fprintf(b, "%s: %s\n", Printable(pos.String()), Printable(msg))
-	text := []rune(line(pos, sources))
+	text := []rune(SourceLine(pos, sources))
 	if len(text) == 0 {
 		return
 	}
 	col := min(max(int(pos.Col)-1, 0), len(text))
 	before, after := "", ""
-	if from := col - widest/2; len(text) > widest && from > 0 {
+	if from := col - Widest/2; len(text) > Widest && from > 0 {
 		text, col, before = text[from:], col-from, "... "
 	}
-	if len(text) > widest {
-		text, after = text[:widest], " ..."
+	if len(text) > Widest {
+		text, after = text[:Widest], " ..."
 	}
 	caret := strings.Repeat(" ", len(before))
 	for _, r := range text[:col] {
@@ -37,8 +37,8 @@ func at(b *strings.Builder, pos syntax.Position, msg string, sources Sources) {
 	fmt.Fprintf(b, "    %s%s%s\n    %s^\n", before, string(text), after, caret)
 }
 
-// line is the line of the source that a position is in.
-func line(pos syntax.Position, sources Sources) string {
+// SourceLine is the line of the source that a position is in.
+func SourceLine(pos syntax.Position, sources Sources) string {
 	rest, found := sources[pos.Filename()], pos.Line >= 1
 	for n := int32(1); n < pos.Line && found; n++ {
 		_, rest, found = strings.Cut(rest, "\n")

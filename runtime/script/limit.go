@@ -1,4 +1,4 @@
-package runtime
+package script
 
 import (
 	"fmt"
@@ -10,24 +10,27 @@ import (
 	"go.starlark.net/syntax"
 )
 
+// Mark is a letter that no name in a script can have.
+const Mark = "·"
+
 // mostText is how many bytes of text may be made in one step, for the same reason as most.
 const mostText = 1 << 28
 
-// limits are what stands in a script's syntax for what the language itself does without a limit: x * y, and methods of
+// Limits are what stands in a script's syntax for what the language itself does without a limit: x * y, and methods of
 // strings. No script can spell their names.
-var limits = starlark.StringDict{
-	mark + "times": starlark.NewBuiltin("*", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+var Limits = starlark.StringDict{
+	Mark + "times": starlark.NewBuiltin("*", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 		return times(args[0], args[1])
 	}),
-	mark + "text": starlark.NewBuiltin("text", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+	Mark + "text": starlark.NewBuiltin("text", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 		return limitedText(args[0]), nil
 	}),
 }
 
-// limit has a file use limits.
-func limit(f *syntax.File) *syntax.File {
+// Limit has a file use limits.
+func Limit(f *syntax.File) *syntax.File {
 	call := func(name string, pos syntax.Position, args ...syntax.Expr) syntax.Expr {
-		return &syntax.CallExpr{Fn: &syntax.Ident{NamePos: pos, Name: mark + name}, Lparen: pos, Args: args, Rparen: pos}
+		return &syntax.CallExpr{Fn: &syntax.Ident{NamePos: pos, Name: Mark + name}, Lparen: pos, Args: args, Rparen: pos}
 	}
 	rewrite(reflect.ValueOf(f), func(e syntax.Expr) syntax.Expr {
 		switch e := e.(type) {
@@ -101,7 +104,7 @@ func times(x, y starlark.Value) (starlark.Value, error) {
 					return nil, err
 				}
 			case *starlark.List, starlark.Tuple:
-				if err := fits(starlark.Len(of), many, most, "elements"); err != nil {
+				if err := fits(starlark.Len(of), many, MostElements, "elements"); err != nil {
 					return nil, err
 				}
 			}
@@ -144,7 +147,7 @@ var textMethods = map[string]func(text string, args ...starlark.Value) error{
 			if err := fits(len(text), uint64(max(starlark.Len(a), 0)), mostText, "bytes"); err != nil {
 				return err
 			}
-			for _, e := range elements(a) {
+			for _, e := range Elements(a) {
 				if s, ok := starlark.AsString(e); ok {
 					sum += len(s)
 				}
@@ -161,10 +164,10 @@ func pieces(text string, args ...starlark.Value) error {
 	for _, a := range args[:min(1, len(args))] {
 		at, _ = starlark.AsString(a)
 	}
-	if len(text) <= most || at != "" && strings.Count(text, at) < most {
+	if len(text) <= MostElements || at != "" && strings.Count(text, at) < MostElements {
 		return nil
 	}
-	return fmt.Errorf("a text of %d bytes may have too many pieces, at most %d fit", len(text), most)
+	return fmt.Errorf("a text of %d bytes may have too many pieces, at most %d fit", len(text), MostElements)
 }
 
 // A boundedText is a string whose methods have limits. It is there only while one of them is looked up.
