@@ -174,6 +174,12 @@ func (o *delAddr) Command() string {
 	return cmd + " dev " + o.Link.Name
 }
 
+// Unmakes also wants that nothing else went with the address which was not there before it.
+func (o *delAddr) Unmakes(older runtime.Op) bool {
+	add, ok := older.(*addAddr)
+	return ok && add.Addr == o.Addr && o.Image.OnlyAdds(o.Addr, add.Image)
+}
+
 func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
 	if fresh {
 		return nil
