@@ -15,16 +15,17 @@ import (
 func All() *runtime.Vocabulary {
 	return &runtime.Vocabulary{
 		Decls: []*runtime.Decl{
-			netnsDecl, netnsAtDecl, nsLinkDecl, nsDeleteDecl,
+			netnsDecl, netnsAtDecl, namespacesDecl, nsLinkDecl, nsDeleteDecl,
 			vethDecl, bridgeDecl, setDecl, upDecl, downDecl, linkDeleteDecl,
 			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, sysctlDecl,
+			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertLt, assertLe, assertGt, assertGe, assertFails,
 			skipDecl, requireDecl,
 			structDecl, helpDecl,
 		},
-		Types: []*runtime.Type{nsType, linkType, addrType, routeType, pingType, runType, attemptType, testType},
+		Types: []*runtime.Type{nsType, linkType, addrType, routeType, poolType, pingType, runType, attemptType, testType},
 		Ops: []runtime.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
