@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -16,15 +17,23 @@ const Mark = "·"
 // mostText is how many bytes of text may be made in one step, for the same reason as most.
 const mostText = 1 << 28
 
-// Limits are what stands in a script's syntax for what the language itself does without a limit: x * y, and methods of
-// strings. No script can spell their names.
+// Limits are what stands in a script's syntax for what the language itself does without a limit, x * y and methods of
+// strings, or does not do, x % y with widths. No script can spell their names.
 var Limits = starlark.StringDict{
 	Mark + "times": starlark.NewBuiltin("*", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 		return times(args[0], args[1])
 	}),
+	Mark + "percent": starlark.NewBuiltin("%", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return percent(args[0], args[1])
+	}),
 	Mark + "text": starlark.NewBuiltin("text", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 		return limitedText(args[0]), nil
 	}),
+}
+
+// limited are the operators that have one of Limits.
+var limited = map[syntax.Token]string{
+	syntax.STAR: "times", syntax.STAR_EQ: "times", syntax.PERCENT: "percent", syntax.PERCENT_EQ: "percent",
 }
 
 // Limit has a file use limits.
@@ -35,8 +44,8 @@ func Limit(f *syntax.File) *syntax.File {
 	rewrite(reflect.ValueOf(f), func(e syntax.Expr) syntax.Expr {
 		switch e := e.(type) {
 		case *syntax.BinaryExpr:
-			if e.Op == syntax.STAR {
-				return call("times", e.OpPos, e.X, e.Y)
+			if name := limited[e.Op]; name != "" {
+				return call(name, e.OpPos, e.X, e.Y)
 			}
 		case *syntax.DotExpr:
 			if textMethods[e.Name.Name] != nil {
@@ -46,9 +55,10 @@ func Limit(f *syntax.File) *syntax.File {
 		return e
 	}, func(s syntax.Stmt) {
 		// Where the left side is more than a name, evaluating it twice could mean something else.
-		if s, ok := s.(*syntax.AssignStmt); ok && s.Op == syntax.STAR_EQ {
+		if s, ok := s.(*syntax.AssignStmt); ok && limited[s.Op] != "" {
 			if x, ok := s.LHS.(*syntax.Ident); ok {
-				s.Op, s.RHS = syntax.EQ, call("times", s.OpPos, &syntax.Ident{NamePos: x.NamePos, Name: x.Name}, s.RHS)
+				s.RHS = call(limited[s.Op], s.OpPos, &syntax.Ident{NamePos: x.NamePos, Name: x.Name}, s.RHS)
+				s.Op = syntax.EQ
 			}
 		}
 	})
@@ -156,7 +166,16 @@ var textMethods = map[string]func(text string, args ...starlark.Value) error{
 		return fits(sum, 1, mostText, "bytes")
 	},
 	"split": pieces, "rsplit": pieces, "splitlines": pieces,
+	"format": func(text string, args ...starlark.Value) error {
+		if field := formatted().FindStringSubmatch(text); field != nil {
+			return fmt.Errorf(`%s: a field has no format here, but "%%.2f" %% x has`, field[1])
+		}
+		return Writable(args...)
+	},
 }
+
+// formatted is a field of a text with a format of its own, as "{:.2f}" has.
+var formatted = Pattern(`(?:^|[^{])(?:\{\{)*(\{[^{}]*:[^{}]*\})`)
 
 // pieces is what is wrong with cutting a text.
 func pieces(text string, args ...starlark.Value) error {
@@ -190,7 +209,11 @@ func (t boundedText) Attr(name string) (starlark.Value, error) {
 		return val, err
 	}
 	return starlark.NewBuiltin(name, func(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-		if err := textMethods[name](string(text), args...); err != nil {
+		given := slices.Clone(args)
+		for _, kw := range kwargs {
+			given = append(given, kw[1])
+		}
+		if err := textMethods[name](string(text), given...); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		return method.CallInternal(thread, args, kwargs)
