@@ -32,7 +32,7 @@ func plant(t *testing.T, name string, records ...record) *runtime.Labs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := journal.OpenDir(runtime.DefaultDir).Create(journal.Header{Name: name, Boot: boot, HostNS: m.Host().Ref().Cookie})
+	log, err := journal.OpenDir(journal.DefaultDir).Create(journal.Header{Name: name, Boot: boot, HostNS: m.Host().Ref().Cookie})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +50,11 @@ func plant(t *testing.T, name string, records ...record) *runtime.Labs {
 // unplant removes it again.
 func unplant(t *testing.T, name string) {
 	t.Helper()
-	dir := filepath.Join(runtime.DefaultDir, name)
+	dir := filepath.Join(journal.DefaultDir, name)
 	if err := errors.Join(os.Remove(dir+"/journal"), os.Remove(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(runtime.DefaultDir); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
+	if err := os.Remove(journal.DefaultDir); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
 		t.Fatal(err)
 	}
 }

@@ -38,7 +38,7 @@ func BenchmarkJournal(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		text, err := os.ReadFile(filepath.Join(runtime.DefaultDir, "chain", "journal"))
+		text, err := os.ReadFile(filepath.Join(journal.DefaultDir, "chain", "journal"))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func rewrite(b *testing.B, voc *runtime.Vocabulary, text []byte, writing *spent)
 			b.Fatal(err)
 		}
 	}
-	log, err := journal.OpenDir(runtime.DefaultDir).Create(header)
+	log, err := journal.OpenDir(journal.DefaultDir).Create(header)
 	if err != nil {
 		b.Fatal(err)
 	}

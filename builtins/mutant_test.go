@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -52,8 +51,8 @@ func TestMutants(t *testing.T) {
 	before := nstest.Snapshot(t, "", "decoy", "lawns")
 	labs := abandon(t, mutated)
 	nstest.Quiet(t, "")
-	dead := filepath.Join(runtime.DefaultDir, "dead")
-	e, _, err := journal.OpenDir(runtime.DefaultDir).Find("dead")
+	dead := filepath.Join(journal.DefaultDir, "dead")
+	e, _, err := journal.OpenDir(journal.DefaultDir).Find("dead")
 	if err != nil || e.Err != nil {
 		t.Fatal(err, e.Err)
 	}

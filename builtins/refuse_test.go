@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -42,7 +41,7 @@ func TestTakenName(t *testing.T) {
 	defer nstest.TryIP(t, "netns", "del", "taken")
 	before := nstest.Dump(t)
 	labs := abandon(t, `assert.fails(lambda: netns("taken"), "EEXIST"); netns("n1")`)
-	e, ok, err := journal.OpenDir(runtime.DefaultDir).Find("dead")
+	e, ok, err := journal.OpenDir(journal.DefaultDir).Find("dead")
 	if err != nil || !ok || len(e.Records) == 0 {
 		t.Fatalf("%+v, %v", e, err)
 	}

@@ -67,17 +67,17 @@ func (e *HeldError) Unwrap() error { return syscall.EBUSY }
 
 // held finds who of the other runs holds one of the claims. What a run has changed is held until that is undone, whether
 // its process lives or not: the open intents in its journal are the locks.
-func (l *Labs) held(others []journal.Entry, claims []Claim) error {
+func held(kinds []Op, others []journal.Entry, claims []Claim) error {
 	for _, e := range others {
-		lab := l.lab(e)
-		if lab.Err != nil {
-			return &kernel.Error{Op: "look whether lab", Object: lab.Name + " holds " + what(claims), Err: lab.Err, Machine: true}
+		changes, err := decodeOps(kinds, journal.Open(e.Records))
+		if err = errors.Join(e.Err, err); err != nil {
+			return &kernel.Error{Op: "look whether lab", Object: e.Name + " holds " + what(claims), Err: err, Machine: true}
 		}
-		ours := made(lab.ops)
-		for _, c := range lab.ops {
-			for _, theirs := range foreign(c.op, func(o kernel.Object) bool { return ours[o] }) {
-				if i := slices.IndexFunc(claims, theirs.meets); i >= 0 {
-					return &HeldError{claims[i].What, lab.Name, lab.State, c.op.Command()}
+		theirs := made(changes)
+		for _, c := range changes {
+			for _, claim := range foreign(c.op, func(o kernel.Object) bool { return theirs[o] }) {
+				if i := slices.IndexFunc(claims, claim.meets); i >= 0 {
+					return &HeldError{claims[i].What, e.Name, e.State(), c.op.Command()}
 				}
 			}
 		}
@@ -111,7 +111,7 @@ func (s *Session) intend(op Op, pos string, waiver *Irreversible) (c change, err
 		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes with
 		// the refusal: the others are as they were before it looked.
 		claims := foreign(op, func(o kernel.Object) bool { _, ok := s.born[o]; return ok })
-		if err := (&Labs{voc: s.voc}).held(others, claims); err != nil {
+		if err := held(s.voc.Ops, others, claims); err != nil {
 			return err
 		}
 		seq, err := s.log.Intent(op.Kind(), op, pos, lost...)
@@ -135,11 +135,12 @@ func (s *Session) nameMaker(err error) {
 	if !errors.As(err, &k) || !errors.Is(err, syscall.EEXIST) || !k.Machine || k.Op != "add namespace" {
 		return
 	}
-	labs, _ := (&Labs{s.voc, openDir(s.o.Dir)}).List() // the error is another one
-	for _, lab := range labs {
-		for _, ref := range lab.refs {
-			if ref.Name == k.Object && lab.Name != s.o.Lab && s.m.Leads(ref) {
-				k.Hint = fmt.Sprintf("lab %s has made it: `nsscript down %s` takes it down; %s", lab.Name, lab.Name, k.Hint)
+	entries, _ := journal.OpenDir(s.o.Dir).List() // the error is another one
+	for _, e := range entries {
+		changes, _ := decodeOps(s.voc.Ops, journal.Open(e.Records))
+		for _, ref := range published(changes) {
+			if ref.Name == k.Object && e.Name != s.o.Lab && s.m.Leads(ref) {
+				k.Hint = fmt.Sprintf("lab %s has made it: `nsscript down %s` takes it down; %s", e.Name, e.Name, k.Hint)
 				return
 			}
 		}

@@ -27,7 +27,7 @@ func Enter(o Options) (*Session, error) {
 		if found.State != "up" {
 			return nil, fmt.Errorf("lab %s is %s: only one that is up can be entered", o.Lab, found.State)
 		}
-		log, e, err := openDir(o.Dir).Claim(o.Lab)
+		log, e, err := journal.OpenDir(o.Dir).Claim(o.Lab)
 		if err != nil {
 			return nil, err
 		}

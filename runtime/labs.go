@@ -19,8 +19,8 @@ type Labs struct {
 	dir *journal.Dir
 }
 
-// OpenLabs opens the folder of journals; dir is DefaultDir when empty.
-func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, openDir(dir)} }
+// OpenLabs opens the folder of journals; dir is journal.DefaultDir when empty.
+func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, journal.OpenDir(dir)} }
 
 // A Lab is a lab as its journal tells it.
 type Lab struct {
@@ -38,11 +38,8 @@ type Lab struct {
 	ops  []change
 }
 
-// States of a lab of which nothing else is known.
-const (
-	otherVersion = "other version" // its journal is another nsscript's
-	noAnswer     = "no answer"     // its sandbox is there
-)
+// noAnswer is the state of a lab whose sandbox is there, when nothing else is known of it.
+const noAnswer = "no answer"
 
 // List lists all labs in the order of their names.
 func (l *Labs) List() ([]Lab, error) {
@@ -55,21 +52,9 @@ func (l *Labs) List() ([]Lab, error) {
 }
 
 func (l *Labs) lab(e journal.Entry) Lab {
-	lab := Lab{Name: e.Name, Script: e.Header.Script, PID: e.Header.PID, Err: e.Err, Namespaces: []string{}}
+	lab := Lab{Name: e.Name, Script: e.Header.Script, State: e.State(), PID: e.Header.PID, Err: e.Err, Namespaces: []string{}}
 	if !e.Header.Start.IsZero() {
 		lab.Since = e.Header.Start.Local().Format("2006-01-02 15:04:05")
-	}
-	switch {
-	case errors.As(e.Err, new(*journal.VersionError)):
-		lab.State = otherVersion
-	case e.Err != nil:
-		lab.State = "damaged"
-	case e.Live:
-		lab.State = "running"
-	case e.Kept:
-		lab.State = "up"
-	default:
-		lab.State = "dead"
 	}
 	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
@@ -285,4 +270,29 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 		return u, log.Close()
 	}
 	return u, log.Remove()
+}
+
+// lingering lists the changes that were undone and that made namespaces which are there still: somebody held them then.
+func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change, err error) {
+	for _, r := range journal.Ended(records) {
+		publishes := slices.ContainsFunc(l.voc.Ops, func(op Op) bool {
+			_, ok := op.(Publisher)
+			return ok && op.Kind() == r.Kind
+		})
+		if !publishes {
+			continue
+		}
+		one, err := decodeOps(l.voc.Ops, []journal.Record{r})
+		if err != nil {
+			return nil, err
+		}
+		there, err := m.Exists(one[0].op.(Publisher).Publishes())
+		if err != nil {
+			return nil, err
+		}
+		if one[0].held = there; there {
+			held = append(held, one[0])
+		}
+	}
+	return held, nil
 }

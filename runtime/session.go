@@ -28,7 +28,7 @@ const patience = 5 * time.Second
 type Options struct {
 	Vocabulary *Vocabulary
 	Lab        string // the name that the run is kept under
-	Dir        string // where runs have their journals; DefaultDir when empty
+	Dir        string // where runs have their journals; journal.DefaultDir when empty
 	Script     string // for people: what made the lab
 	Args       []string
 	Root       string      // folder that load() may not leave; the script's own when empty
@@ -49,9 +49,6 @@ type Options struct {
 	// journal tells others what to undo. Without it the run ends when the interpreter comes back.
 	Abandon func(*Session, *Interrupted)
 }
-
-// DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
-const DefaultDir = "/run/nsscript"
 
 // An Event is something that a run did.
 type Event struct {
@@ -92,7 +89,7 @@ type Session struct {
 // NewSession claims the lab's name and opens the machine. The error is a *journal.TakenError when the name is taken.
 func NewSession(o Options) (*Session, error) {
 	return newSession(o, false, func(host kernel.NSRef, boot string) (*journal.Log, error) {
-		return openDir(o.Dir).Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
+		return journal.OpenDir(o.Dir).Create(journal.Header{Name: o.Lab, Boot: boot, Script: o.Script, Args: o.Args,
 			PID: os.Getpid(), Start: time.Now(), HostNS: host.Cookie})
 	})
 }
@@ -135,13 +132,6 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	s.globals["args"] = starlark.NewList(args)
 	s.globals["host"] = o.Vocabulary.host(s)
 	return s, nil
-}
-
-func openDir(path string) *journal.Dir {
-	if path == "" {
-		path = DefaultDir
-	}
-	return journal.OpenDir(path)
 }
 
 // blamed says of an error of the journals that is the machine's what to do about it.

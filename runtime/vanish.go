@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -55,29 +54,4 @@ func (r *rollback) left(ref kernel.NSRef) bool {
 		u, deletes := f.op.(Unpublisher)
 		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
 	})
-}
-
-// lingering lists the changes that were undone and that made namespaces which are there still: somebody held them then.
-func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change, err error) {
-	for _, r := range journal.Ended(records) {
-		publishes := slices.ContainsFunc(l.voc.Ops, func(op Op) bool {
-			_, ok := op.(Publisher)
-			return ok && op.Kind() == r.Kind
-		})
-		if !publishes {
-			continue
-		}
-		one, err := decodeOps(l.voc.Ops, []journal.Record{r})
-		if err != nil {
-			return nil, err
-		}
-		there, err := m.Exists(one[0].op.(Publisher).Publishes())
-		if err != nil {
-			return nil, err
-		}
-		if one[0].held = there; there {
-			held = append(held, one[0])
-		}
-	}
-	return held, nil
 }

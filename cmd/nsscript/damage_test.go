@@ -20,7 +20,7 @@ import (
 )
 
 // deadJournal is the journal of the run that dead leaves.
-const deadJournal = runtime.DefaultDir + "/dead/journal"
+const deadJournal = journal.DefaultDir + "/dead/journal"
 
 // damaged are the scenarios whose journals are damaged: links made and moved, an uplink, a link and namespaces deleted
 // that were there before, and changes that were refused or undone at once.
@@ -157,7 +157,7 @@ func flip(t *testing.T, labs *runtime.Labs, name string, text []byte) (flips int
 
 func cut(t *testing.T, labs *runtime.Labs, name string, text []byte) (cuts int) {
 	t.Helper()
-	dir := journal.OpenDir(runtime.DefaultDir)
+	dir := journal.OpenDir(journal.DefaultDir)
 	all, _, err := dir.Find("dead")
 	if err != nil || all.Err != nil {
 		t.Fatal(err, all.Err)
@@ -187,7 +187,7 @@ func TestCutJournal(t *testing.T) {
 	before := makeWorld(t)
 	world := whole(t)
 	labs := runtime.OpenLabs(vocabulary(), "")
-	dir := journal.OpenDir(runtime.DefaultDir)
+	dir := journal.OpenDir(journal.DefaultDir)
 	recoveries := 0
 	for _, name := range damaged {
 		for records := 0; ; records++ {
@@ -218,7 +218,7 @@ func TestCutJournal(t *testing.T) {
 				t.Errorf("%s: cut at byte %d, and whole again: %+v, %v", name, cut, found, err)
 			}
 			if changesLeft(found[0]) > 0 {
-				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(runtime.DefaultDir)); err != nil {
+				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(journal.DefaultDir)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -19,7 +19,7 @@ func TestOtherVersion(t *testing.T) {
 	before := nstest.Dump(t)
 	header := `{"version":9,"name":"later","more":1}`
 	text := fmt.Sprintf("%08x %s\n", crc32.Checksum([]byte(header), crc32.MakeTable(crc32.Castagnoli)), header)
-	dir := filepath.Join(runtime.DefaultDir, "later")
+	dir := filepath.Join(journal.DefaultDir, "later")
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(dir+"/journal", []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -44,17 +44,17 @@ func TestOtherVersion(t *testing.T) {
 func TestForeignRun(t *testing.T) {
 	nobody(t, nsscript(), 65534) // skips the test where there are no other users
 	before := nstest.Dump(t)
-	if err := errors.Join(os.Mkdir(runtime.DefaultDir, 0o700), os.Chown(runtime.DefaultDir, 65534, 65534)); err != nil {
+	if err := errors.Join(os.Mkdir(journal.DefaultDir, 0o700), os.Chown(journal.DefaultDir, 65534, 65534)); err != nil {
 		t.Fatal(err)
 	}
 	says := "open the labs: /run/nsscript belongs to user 65534, not to user 0\n  hint: look at what is in it"
 	expect(t, exitMachine, says, "ls")
 	expect(t, exitMachine, says, "-c", `netns("a")`)
-	if err := errors.Join(os.Chown(runtime.DefaultDir, 0, 0), os.Chmod(runtime.DefaultDir, 0o755)); err != nil {
+	if err := errors.Join(os.Chown(journal.DefaultDir, 0, 0), os.Chmod(journal.DefaultDir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, exitMachine, "open the labs: /run/nsscript is open to others (mode 755)\n  hint: chmod 700 /run/nsscript", "ls")
-	if err := os.Remove(runtime.DefaultDir); err != nil {
+	if err := os.Remove(journal.DefaultDir); err != nil {
 		t.Fatal(err)
 	}
 	nstest.Same(t, before)

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/lock"
 	"github.com/nsscript/nsscript/runtime/nstest"
@@ -154,9 +153,9 @@ func TestStoppedCommand(t *testing.T) {
 	before := nstest.Dump(t)
 	expect(t, 0, "is up", "--lab", "x", "-c", `netns("a")`)
 	expect(t, 0, "is up", "--sandbox", "--lab", "y", "-c", `netns("a")`)
-	pid, letGo := locked(t, runtime.DefaultDir)
+	pid, letGo := locked(t, journal.DefaultDir)
 	stop(t, pid)
-	says := fmt.Sprintf("open the labs: %s is locked by process %d, which is stopped\n  hint: `kill -CONT %d` lets it go on", runtime.DefaultDir, pid, pid)
+	says := fmt.Sprintf("open the labs: %s is locked by process %d, which is stopped\n  hint: `kill -CONT %d` lets it go on", journal.DefaultDir, pid, pid)
 	expect(t, exitMachine, says, "ls")
 	expect(t, exitMachine, "y    up     1           1        sandbox", "ls")
 	expect(t, exitMachine, says, "down", "x")
@@ -172,14 +171,14 @@ func TestStoppedUndoing(t *testing.T) {
 	before := nstest.Dump(t)
 	expect(t, 0, "is up", "--lab", "x", "-c", `netns("a")`)
 	expect(t, 0, "is up", "--lab", "y", "-c", `netns("b")`)
-	log, _, err := journal.OpenDir(runtime.DefaultDir).Claim("x")
+	log, _, err := journal.OpenDir(journal.DefaultDir).Claim("x")
 	if err == nil {
 		err = errors.Join(log.Drop(), log.Close())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid, letGo := locked(t, runtime.DefaultDir+"/x/journal")
+	pid, letGo := locked(t, journal.DefaultDir+"/x/journal")
 	stop(t, pid)
 	says := fmt.Sprintf("lab x cannot be recovered: open the labs: /run/nsscript/x/journal is locked by process %d, which is stopped\n  hint: `kill -CONT %d`", pid, pid)
 	expect(t, 0, says, "ls")

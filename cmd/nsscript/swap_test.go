@@ -11,6 +11,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/failpoint"
+	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -70,7 +71,7 @@ func TestFailpointsSwap(t *testing.T) {
 				t.Error(nstest.Diff(swapped, after))
 			}
 			if _, err := os.Stat(deadJournal); err == nil {
-				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(runtime.DefaultDir)); err != nil {
+				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(journal.DefaultDir)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -85,7 +86,7 @@ func TestFailpointsSwap(t *testing.T) {
 func strip(state string) string {
 	var b strings.Builder
 	for line := range strings.Lines(state) {
-		if !strings.Contains(line, runtime.DefaultDir) {
+		if !strings.Contains(line, journal.DefaultDir) {
 			b.WriteString(strings.TrimSpace(line) + "\n")
 		}
 	}

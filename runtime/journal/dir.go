@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -50,8 +51,27 @@ type Entry struct {
 	Err     error // the journal is damaged, of another version, or could not be read
 }
 
-// OpenDir names the folder. It is made when the first run is created, for its owner alone, and goes with the last one.
-func OpenDir(path string) *Dir { return &Dir{path} }
+// State is what is known of a run, for people.
+func (e Entry) State() string {
+	switch {
+	case errors.As(e.Err, new(*VersionError)):
+		return "other version"
+	case e.Err != nil:
+		return "damaged"
+	case e.Live:
+		return "running"
+	case e.Kept:
+		return "up"
+	}
+	return "dead"
+}
+
+// DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
+const DefaultDir = "/run/nsscript"
+
+// OpenDir names the folder, DefaultDir when path is empty. It is made when the first run is created, for its owner alone, and
+// goes with the last one.
+func OpenDir(path string) *Dir { return &Dir{cmp.Or(path, DefaultDir)} }
 
 // lock makes the caller the only one who works on the folder. Without make, a folder that is not there is
 // os.ErrNotExist.
