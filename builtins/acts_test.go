@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -17,20 +17,20 @@ type env struct {
 
 // An act makes an op for a world that has been built. What to do was drawn with the world; nil when the world has
 // nothing to do it to.
-type act func(e *env) runtime.Op
+type act func(e *env) change.Op
 
 // acts draw an op of each kind. A kind of All's that is missing here fails the test.
 var acts = map[string]func(w *madeWorld) act{
 	"netns add": func(w *madeWorld) act {
-		return func(e *env) runtime.Op { return &addNetns{Name: "n" + e.in.Name()} }
+		return func(e *env) change.Op { return &addNetns{Name: "n" + e.in.Name()} }
 	},
 	"netns del": func(w *madeWorld) act {
-		return func(e *env) runtime.Op { return &delNetns{NS: e.away.Ref()} }
+		return func(e *env) change.Op { return &delNetns{NS: e.away.Ref()} }
 	},
 	"link add veth": func(w *madeWorld) act {
 		name, mac := w.pick("new0", "m0"), w.maybe(2, "02:00:00:00:00:42")
 		far, up := w.chance(3), w.chance(2)
-		return func(e *env) runtime.Op {
+		return func(e *env) change.Op {
 			b := e.in
 			if far {
 				b = e.away
@@ -40,18 +40,18 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"link add bridge": func(w *madeWorld) act {
 		name, mac := w.pick("new0", "b0"), w.maybe(2, "02:00:00:00:00:42")
-		return func(e *env) runtime.Op { return &addBridge{LinkSpec: e.spec(e.in, name, mac, true)} }
+		return func(e *env) change.Op { return &addBridge{LinkSpec: e.spec(e.in, name, mac, true)} }
 	},
 	"link del": func(w *madeWorld) act {
 		name := w.pick(w.links...)
-		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op { return &delLink{Link: l} })
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op { return &delLink{Link: l} })
 	},
 	"link set": func(w *madeWorld) act {
 		name, attr := w.pick(w.links...), w.pick("up", "up", "mtu", "mtu", "mac", "name", "alias", "txqlen", "group", "master", "master")
 		value := map[string]string{"up": w.pick("on", "off", "off"), "mtu": w.pick("68", "1279", "1280", "1500", "5000", "9000"),
 			"mac": w.pick("02:00:00:00:00:42", "02:00:00:00:02:01", "01:00:00:00:00:00"), "name": w.pick("renamed", "s0"), "alias": w.pick("", "x", "an alias"),
 			"txqlen": w.pick("0", "17"), "group": w.pick("0", "5"), "master": w.pick("", "b0", "b0")}[attr]
-		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op {
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
 			if attr == "master" {
 				index := 0
 				if br, err := e.in.Link(value); err == nil {
@@ -64,7 +64,7 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"link set netns": func(w *madeWorld) act {
 		name, back, as := w.pick(w.links...), w.chance(4), w.pick("", "", "renamed", "x0", "m1")
-		return onLink(name, func(e *env, l kernel.LinkRef) runtime.Op {
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
 			to := e.away
 			if back {
 				to = e.in
@@ -77,7 +77,7 @@ var acts = map[string]func(w *madeWorld) act{
 		if w.chance(5) {
 			a = addrOf(a.Link.Name, "10.3.0.1/32", w.pick("10.3.0.9/32", "10.3.0.0/24"))
 		}
-		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) runtime.Op {
+		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) change.Op {
 			a.Link = l
 			return &addAddr{Addr: a}
 		})
@@ -87,24 +87,24 @@ var acts = map[string]func(w *madeWorld) act{
 			w.addrs = append(w.addrs, addrOf(w.links[0], "10.1.0.1/24", ""))
 		}
 		a := w.addrs[w.rand.IntN(len(w.addrs))]
-		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) runtime.Op {
+		return onLink(a.Link.Name, func(e *env, l kernel.LinkRef) change.Op {
 			a.Link = l
 			return &delAddr{Addr: a}
 		})
 	},
 	"route add": func(w *madeWorld) act {
 		r := w.route()
-		return func(e *env) runtime.Op { return &addRoute{Route: e.route(r)} }
+		return func(e *env) change.Op { return &addRoute{Route: e.route(r)} }
 	},
 	"route del": func(w *madeWorld) act {
 		r := w.route()
 		if !w.chance(3) {
 			w.in("%s proto 94", strings.TrimPrefix(routeCommand("add", r), "ip ")) // as if the run had added it
 		}
-		return func(e *env) runtime.Op { return &delRoute{Route: e.route(r)} }
+		return func(e *env) change.Op { return &delRoute{Route: e.route(r)} }
 	},
 	"cgroup add": func(w *madeWorld) act {
-		return func(e *env) runtime.Op {
+		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()
 			if err != nil {
 				return nil // there are none here
@@ -113,19 +113,19 @@ var acts = map[string]func(w *madeWorld) act{
 		}
 	},
 	"pid namespace": func(w *madeWorld) act {
-		return func(*env) runtime.Op { return &addPIDs{Name: "any"} }
+		return func(*env) change.Op { return &addPIDs{Name: "any"} }
 	},
 	"sysctl": func(w *madeWorld) act {
 		s := w.setting(w.pick(w.pick(w.links...), "all", "all", "default", "lo"))
 		if w.chance(4) {
 			s = [2]string{"net.ipv4.ip_forward", w.pick("0", "1")}
 		}
-		return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: s[0], Value: s[1]} }
+		return func(e *env) change.Op { return &setSysctl{NS: e.in.Ref(), Key: s[0], Value: s[1]} }
 	},
 }
 
-func onLink(name string, make func(e *env, l kernel.LinkRef) runtime.Op) act {
-	return func(e *env) runtime.Op {
+func onLink(name string, make func(e *env, l kernel.LinkRef) change.Op) act {
+	return func(e *env) change.Op {
 		for _, n := range []*kernel.Namespace{e.in, e.away} {
 			if l, err := n.Link(name); err == nil {
 				return make(e, l.LinkRef)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -63,7 +64,7 @@ type addAddr struct {
 
 func (o *addAddr) Kind() string             { return "addr add" }
 func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *addAddr) Claims() []runtime.Claim  { return claims(o.Link) }
+func (o *addAddr) Claims() []change.Claim   { return claims(o.Link) }
 func (o *addAddr) Command() string {
 	cmd := in(o.Link.NS) + "addr add " + o.Prefix.String()
 	switch {
@@ -165,7 +166,7 @@ type delAddr struct {
 
 func (o *delAddr) Kind() string             { return "addr del" }
 func (o *delAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *delAddr) Claims() []runtime.Claim  { return claims(o.Link) }
+func (o *delAddr) Claims() []change.Claim   { return claims(o.Link) }
 func (o *delAddr) Command() string {
 	cmd := in(o.Link.NS) + "addr del " + o.Prefix.String()
 	if o.Peer.IsValid() {
@@ -175,7 +176,7 @@ func (o *delAddr) Command() string {
 }
 
 // Unmakes also wants that nothing else went with the address which was not there before it.
-func (o *delAddr) Unmakes(older runtime.Op) bool {
+func (o *delAddr) Unmakes(older change.Op) bool {
 	add, ok := older.(*addAddr)
 	return ok && add.Addr == o.Addr && o.Image.OnlyAdds(o.Addr, add.Image)
 }

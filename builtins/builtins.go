@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 )
 
 // All is the whole vocabulary, in the order of the reference. A program that embeds nsscript appends its own
@@ -26,7 +27,7 @@ func All() *runtime.Vocabulary {
 			structDecl, helpDecl,
 		},
 		Types: []*runtime.Type{nsType, linkType, addrType, routeType, poolType, pingType, runType, attemptType, testType},
-		Ops: []runtime.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
+		Ops: []change.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),

@@ -4,19 +4,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 // held are the images of an op that a mutant takes something out of.
-func held(op runtime.Op, less func(img *kernel.Image)) {
+func held(op change.Op, less func(img *kernel.Image)) {
 	for _, img := range saved(op) {
 		less(img)
 	}
 }
 
 // unsaid does what would be refused, and says nothing of it afterwards.
-func unsaid(op runtime.Op) {
+func unsaid(op change.Op) {
 	held(op, func(img *kernel.Image) {
 		img.Unheld, img.Learned, img.Token, img.Autoconf, img.Nexthops = nil, kernel.Learned{}, "", false, nil
 	})
@@ -29,7 +29,7 @@ func unsaid(op runtime.Op) {
 }
 
 // alone undoes a change of a link and nothing that changed with it.
-func alone(op runtime.Op) {
+func alone(op change.Op) {
 	switch op := op.(type) {
 	case *setLink:
 		op.Others = nil
@@ -46,7 +46,7 @@ const addressed = pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev 
 var cares = []struct {
 	name, world string
 	act         act
-	forget      func(op runtime.Op)
+	forget      func(op change.Op)
 }{
 	{"qdisc", pair + "sh: tc qdisc add dev m0 root handle 7: pfifo limit 7", move, unsaid},
 	{"address let in", pair + "sh: bridge fdb add 02:00:00:00:00:99 dev m0 self permanent", move, unsaid},
@@ -55,19 +55,19 @@ var cares = []struct {
 	{"group behind a port", bridged + "sh: bridge mdb add dev b0 port m0 grp 239.1.1.1 permanent", deletion("b0"), unsaid},
 	{"link above in another namespace, deleted", pair + "link add v0 link m0 netns AWAY type macvlan", deletion("m0"), unsaid},
 	{"link above in another namespace, mtu", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway, settingOf("m0", "mtu", "1000"), alone},
-	{"altnames", pair + "sh: ip link property add dev m0 altname another", deletion("m0"), func(op runtime.Op) {
+	{"altnames", pair + "sh: ip link property add dev m0 altname another", deletion("m0"), func(op change.Op) {
 		held(op, func(img *kernel.Image) { img.Altnames = nil })
 	}},
-	{"forwarding entries", bridged + "sh: bridge fdb add 02:00:00:00:07:07 dev b0 self permanent", deletion("b0"), func(op runtime.Op) {
+	{"forwarding entries", bridged + "sh: bridge fdb add 02:00:00:00:07:07 dev b0 self permanent", deletion("b0"), func(op change.Op) {
 		held(op, func(img *kernel.Image) { img.FDB = nil })
 	}},
-	{"routes that expire", addressed + "-6 route add fd50::/64 dev m0 expires 5000", settingOf("m0", "up", "off"), func(op runtime.Op) {
+	{"routes that expire", addressed + "-6 route add fd50::/64 dev m0 expires 5000", settingOf("m0", "up", "off"), func(op change.Op) {
 		held(op, func(img *kernel.Image) { img.Routes = nil })
 	}},
-	{"source of a route over another link", addressed + side + "-6 route add fd50::/64 dev s0 src fd01::1", removal("m0", "fd01::1/64"), func(op runtime.Op) {
+	{"source of a route over another link", addressed + side + "-6 route add fd50::/64 dev s0 src fd01::1", removal("m0", "fd01::1/64"), func(op change.Op) {
 		held(op, func(img *kernel.Image) { img.Routes = nil })
 	}},
-	{"finer unit", pair + "net/ipv4/neigh/m0/base_reachable_time_ms=12340", writing("net.ipv4.neigh.m0.base_reachable_time", "30"), func(op runtime.Op) {
+	{"finer unit", pair + "net/ipv4/neigh/m0/base_reachable_time_ms=12340", writing("net.ipv4.neigh.m0.base_reachable_time", "30"), func(op change.Op) {
 		s := op.(*setSysctl)
 		s.Finer, s.Old, s.Shadow = "", "12", nil
 	}},

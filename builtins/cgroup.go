@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -37,7 +38,7 @@ type addCgroup struct {
 func (o *addCgroup) Kind() string                                  { return "cgroup add" }
 func (o *addCgroup) Command() string                               { return "mkdir " + o.Path }
 func (o *addCgroup) Touches() []kernel.Object                      { return nil }
-func (o *addCgroup) Claims() []runtime.Claim                       { return nil }
+func (o *addCgroup) Claims() []change.Claim                        { return nil }
 func (o *addCgroup) Valid() error                                  { return kernel.ValidCgroup(o.Path) }
 func (o *addCgroup) Check(*kernel.Machine, bool) error             { return nil }
 func (o *addCgroup) Do(m *kernel.Machine) error                    { return m.AddCgroup(o.Path) }
@@ -53,7 +54,7 @@ type addPIDs struct {
 func (o *addPIDs) Kind() string                         { return "pid namespace" }
 func (o *addPIDs) Command() string                      { return "true # what run() starts is in PID namespaces of its own" }
 func (o *addPIDs) Touches() []kernel.Object             { return nil }
-func (o *addPIDs) Claims() []runtime.Claim              { return nil }
+func (o *addPIDs) Claims() []change.Claim               { return nil }
 func (o *addPIDs) Check(*kernel.Machine, bool) error    { return nil }
 func (o *addPIDs) Do(*kernel.Machine) error             { return nil }
 func (o *addPIDs) Undo(m *kernel.Machine) error         { return m.KillPIDs(o.Name) }

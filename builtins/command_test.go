@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -85,7 +86,7 @@ func TestCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "commands", Stdout: &bytes.Buffer{},
-				Observe: func(e runtime.Event) {
+				Observe: func(e change.Event) {
 					if e.Event == "change" {
 						commands = append(commands, e.Command)
 					}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -59,7 +59,7 @@ func shell(t *testing.T, cmd string) string {
 }
 
 // done is an op that was made, as another process reads it from its record.
-func done(t *testing.T, l law) (runtime.Op, *kernel.Machine) {
+func done(t *testing.T, l law) (change.Op, *kernel.Machine) {
 	t.Helper()
 	m, err := kernel.Open()
 	if err != nil {
@@ -74,7 +74,7 @@ func done(t *testing.T, l law) (runtime.Op, *kernel.Machine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(runtime.Op)
+	again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(change.Op)
 	if err := json.Unmarshal(record, again); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func done(t *testing.T, l law) (runtime.Op, *kernel.Machine) {
 		t.Fatal(err)
 	}
 	t.Cleanup(other.Close)
-	if mover, ok := again.(runtime.Mover); ok {
+	if mover, ok := again.(change.Mover); ok {
 		from, to := mover.Moves()
 		other.At(to) // which opens the namespace, as package runtime does
 		other.Moved(from.Object(), to.Object())

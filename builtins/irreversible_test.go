@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -164,27 +165,27 @@ func clearHost(t *testing.T) {
 // endings are the ways in which a lab is undone.
 var endings = []struct {
 	name string
-	undo func(*runtime.Session) (runtime.Undoing, error)
+	undo func(*runtime.Session) (change.Undoing, error)
 }{
 	{"at the end", (*runtime.Session).Rollback},
-	{"by recover", func(s *runtime.Session) (runtime.Undoing, error) {
+	{"by recover", func(s *runtime.Session) (change.Undoing, error) {
 		if err := s.Close(); err != nil {
-			return runtime.Undoing{}, err
+			return change.Undoing{}, err
 		}
 		found, err := runtime.OpenLabs(All(), "").Recover()
 		if err != nil || len(found) != 1 {
-			return runtime.Undoing{}, fmt.Errorf("found %v: %w", found, err)
+			return change.Undoing{}, fmt.Errorf("found %v: %w", found, err)
 		}
 		return found[0].Undoing, found[0].Err
 	}},
-	{"by down", func(s *runtime.Session) (runtime.Undoing, error) {
+	{"by down", func(s *runtime.Session) (change.Undoing, error) {
 		if err := errors.Join(s.Keep(), s.Close()); err != nil {
-			return runtime.Undoing{}, err
+			return change.Undoing{}, err
 		}
 		labs := runtime.OpenLabs(All(), "")
 		lab, err := labs.Find("test")
-		if err != nil || !slices.ContainsFunc(lab.Changes, func(e runtime.Event) bool { return len(e.Lost) > 0 }) {
-			return runtime.Undoing{}, fmt.Errorf("the journal knows nothing of a loss: %v, %w", lab.Changes, err)
+		if err != nil || !slices.ContainsFunc(lab.Changes, func(e change.Event) bool { return len(e.Lost) > 0 }) {
+			return change.Undoing{}, fmt.Errorf("the journal knows nothing of a loss: %v, %w", lab.Changes, err)
 		}
 		return labs.Down("test")
 	}},

@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -15,7 +15,7 @@ import (
 // law is an op in the host's namespace of the sandbox, where every change must be undone by itself.
 type law struct {
 	name string
-	op   func(t *testing.T, m *kernel.Machine) runtime.Op
+	op   func(t *testing.T, m *kernel.Machine) change.Op
 }
 
 func pre(t *testing.T, m *kernel.Machine, name string) kernel.LinkRef {
@@ -49,54 +49,54 @@ func freeCgroup(t *testing.T, m *kernel.Machine) string {
 
 func laws() []law {
 	set := func(attr, value string) law {
-		return law{"link set " + attr, func(t *testing.T, m *kernel.Machine) runtime.Op {
+		return law{"link set " + attr, func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setLink{Link: pre(t, m, "law0"), Attr: attr, Value: value}
 		}}
 	}
 	return []law{
-		{"netns add", func(*testing.T, *kernel.Machine) runtime.Op { return &addNetns{Name: "lawful", Lo: true} }},
-		{"netns del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"netns add", func(*testing.T, *kernel.Machine) change.Op { return &addNetns{Name: "lawful", Lo: true} }},
+		{"netns del", func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
 			}
 			return &delNetns{NS: n.Ref()}
 		}},
-		{"link add veth", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"link add veth", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addVeth{A: fresh(t, m, "new0"), B: fresh(t, m, "new1")}
 		}},
-		{"link add bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &addBridge{LinkSpec: fresh(t, m, "newbr")} }},
-		{"link del veth", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "law0")} }},
-		{"link del bridge", func(t *testing.T, m *kernel.Machine) runtime.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
+		{"link add bridge", func(t *testing.T, m *kernel.Machine) change.Op { return &addBridge{LinkSpec: fresh(t, m, "newbr")} }},
+		{"link del veth", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "law0")} }},
+		{"link del bridge", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
 		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),
 		set("txqlen", "17"), set("group", "5"), set("master", "0"),
-		{"link set netns", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"link set netns", func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref()}}
 		}},
-		{"link set netns, name", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"link set netns, name", func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref(), Name: "renamed"}}
 		}},
-		{"addr add", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"addr add", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
 		}},
-		{"addr add v6", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"addr add v6", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("fd08::8/64")}}
 		}},
-		{"addr del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"addr del", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
 		}},
-		{"route add", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"route add", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
 		}},
-		{"route del", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"route del", func(t *testing.T, m *kernel.Machine) change.Op {
 			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
 			if err := m.AddRoute(r); err != nil {
 				t.Fatal(err)
@@ -104,11 +104,11 @@ func laws() []law {
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
 			return &delRoute{Route: r}
 		}},
-		{"sysctl", func(t *testing.T, m *kernel.Machine) runtime.Op {
+		{"sysctl", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
-		{"pid namespace", func(*testing.T, *kernel.Machine) runtime.Op { return &addPIDs{Name: "lawful"} }},
-		{"cgroup add", func(t *testing.T, m *kernel.Machine) runtime.Op { return &addCgroup{Path: freeCgroup(t, m)} }},
+		{"pid namespace", func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
+		{"cgroup add", func(t *testing.T, m *kernel.Machine) change.Op { return &addCgroup{Path: freeCgroup(t, m)} }},
 	}
 }
 
@@ -164,7 +164,7 @@ func TestOpLaws(t *testing.T) {
 				}
 			}
 			step("check", func() error { return op.Check(m, false) })
-			step("valid", func() error { return runtime.ValidOp(op) })
+			step("valid", func() error { return change.ValidOp(op) })
 			if _, ok := op.(*addNetns); !ok { // its namespace would be gone with its undoing
 				step("undo unprovoked", func() error { return op.Undo(m) })
 				settled()
@@ -182,7 +182,7 @@ func TestOpLaws(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(runtime.Op)
+			again := reflect.New(reflect.TypeOf(op).Elem()).Interface().(change.Op)
 			if err := json.Unmarshal(record, again); err != nil || !reflect.DeepEqual(op, again) {
 				t.Errorf("the record is not the op (%v): %s", err, record)
 			}

@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -161,7 +162,7 @@ type delLink struct {
 func (o *delLink) Kind() string             { return "link del" }
 func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
 func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *delLink) Claims() []runtime.Claim {
+func (o *delLink) Claims() []change.Claim {
 	return claims(o.Link, append(append([]*kernel.Image{o.Peer}, o.Above...), o.Others...)...)
 }
 

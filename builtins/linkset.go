@@ -8,6 +8,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -104,7 +105,7 @@ func (o *setLink) Touches() []kernel.Object {
 	return all
 }
 
-func (o *setLink) Claims() []runtime.Claim { return claims(o.Link, o.Others...) }
+func (o *setLink) Claims() []change.Claim { return claims(o.Link, o.Others...) }
 
 func (o *setLink) Command() string {
 	ip := in(o.Link.NS) + "link set " + o.Link.Name + " "
@@ -243,7 +244,7 @@ func otherEnd(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (images []
 }
 
 // saved lists the images of links that an op took before it changed them.
-func saved(op runtime.Op) (images []*kernel.Image) {
+func saved(op change.Op) (images []*kernel.Image) {
 	switch op := op.(type) {
 	case *setLink:
 		images = append([]*kernel.Image{op.Image}, op.Others...)
@@ -262,11 +263,11 @@ func saved(op runtime.Op) (images []*kernel.Image) {
 }
 
 // claims are a link and others that it takes along.
-func claims(l kernel.LinkRef, others ...*kernel.Image) []runtime.Claim {
-	all := []runtime.Claim{runtime.ClaimLink(l)}
+func claims(l kernel.LinkRef, others ...*kernel.Image) []change.Claim {
+	all := []change.Claim{change.ClaimLink(l)}
 	for _, img := range others {
 		if img != nil {
-			all = append(all, runtime.ClaimLink(img.Link))
+			all = append(all, change.ClaimLink(img.Link))
 		}
 	}
 	return all
@@ -299,7 +300,7 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Ab
 
 func (o *setLink) Do(m *kernel.Machine) error { return m.SetLink(o.Link, o.Attr, o.Value) }
 
-func (o *setLink) Over(older runtime.Op) {
+func (o *setLink) Over(older change.Op) {
 	for _, img := range saved(older) {
 		if was, ok := img.Attrs[o.Attr]; ok && img.Link.Object() == o.Link.Object() {
 			o.under = append(o.under, was)

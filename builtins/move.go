@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -29,8 +29,8 @@ func (o *moveLink) Command() string {
 	}
 	return cmd
 }
-func (o *moveLink) Claims() []runtime.Claim {
-	return append(claims(o.From, slices.Concat(o.Above, o.Gone, o.Others)...), runtime.ClaimLink(o.To))
+func (o *moveLink) Claims() []change.Claim {
+	return append(claims(o.From, slices.Concat(o.Above, o.Gone, o.Others)...), change.ClaimLink(o.To))
 }
 func (o *moveLink) renames() bool                    { return o.To.Name != "" && o.To.Name != o.From.Name }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }

@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // TestMutation checks the check: for every op, when its Undo does nothing, TestProperty's comparison notices.
 func TestMutation(t *testing.T) {
-	lazy := func(runtime.Op, *kernel.Machine) error { return nil }
+	lazy := func(change.Op, *kernel.Machine) error { return nil }
 	for i, op := range All().Ops {
 		t.Run(op.Kind(), func(t *testing.T) {
 			if op.Kind() == "pid namespace" {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -149,7 +150,7 @@ type addNetns struct {
 
 func (o *addNetns) Kind() string             { return "netns add" }
 func (o *addNetns) Touches() []kernel.Object { return nil }
-func (o *addNetns) Claims() []runtime.Claim  { return nil }
+func (o *addNetns) Claims() []change.Claim   { return nil }
 func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
 func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
 
@@ -304,7 +305,7 @@ type delNetns struct {
 func (o *delNetns) Kind() string              { return "netns del" }
 func (o *delNetns) Command() string           { return "ip netns del " + o.NS.Name }
 func (o *delNetns) Touches() []kernel.Object  { return nil }
-func (o *delNetns) Claims() []runtime.Claim   { return []runtime.Claim{runtime.ClaimAll(o.NS)} }
+func (o *delNetns) Claims() []change.Claim    { return []change.Claim{change.ClaimAll(o.NS)} }
 func (o *delNetns) Unpublishes() kernel.NSRef { return o.NS }
 func (o *delNetns) Last() bool                { return o.Other == "" }
 func (o *delNetns) Valid() error              { return o.NS.Named() }

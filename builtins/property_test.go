@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -35,7 +35,7 @@ type trial struct {
 	acts  []act
 	twice bool // undo everything twice
 	// forget makes a mutant of an op: it takes out of what Check saved. What would be refused for a Loss is done then.
-	forget func(runtime.Op)
+	forget func(change.Op)
 }
 
 func newTrial(seed uint64, kind string) *trial {
@@ -68,7 +68,7 @@ type finding struct {
 
 // run makes the world, does the acts as a run would, undoes them newest first as another process would that has only
 // their records, and compares. name makes the names of namespaces this run's own.
-func (tr *trial) run(t *testing.T, name string, undo func(runtime.Op, *kernel.Machine) error, patience time.Duration) (f *finding, done int) {
+func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Machine) error, patience time.Duration) (f *finding, done int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -141,7 +141,7 @@ func differing(t *testing.T, before string, patience time.Duration, spaces []str
 }
 
 // do applies the acts as a run does, and returns the records of those that were not refused.
-func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []runtime.Op, err error) {
+func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []change.Op, err error) {
 	m, err := kernel.Open()
 	if err != nil {
 		return nil, nil, err
@@ -176,7 +176,7 @@ func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []runtim
 			f.commands = append(f.commands, op.Command()+"   # failed: "+err.Error())
 			continue
 		}
-		if err := runtime.ValidOp(op); err != nil {
+		if err := change.ValidOp(op); err != nil {
 			return nil, nil, fmt.Errorf("%s: its record would be refused: %w", op.Command(), err)
 		}
 		f.commands = append(f.commands, op.Command())
@@ -186,29 +186,29 @@ func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []runtim
 }
 
 // undoAll undoes records newest first on a machine that knows nothing but them, as package runtime does.
-func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.Op, *kernel.Machine) error) error {
+func undoAll(records [][]byte, ops []change.Op, twice bool, undo func(change.Op, *kernel.Machine) error) error {
 	m, err := kernel.Open()
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	var read []runtime.Op
+	var read []change.Op
 	for i, r := range records {
-		op := reflect.New(reflect.TypeOf(ops[i]).Elem()).Interface().(runtime.Op)
+		op := reflect.New(reflect.TypeOf(ops[i]).Elem()).Interface().(change.Op)
 		if err := json.Unmarshal(r, op); err != nil {
 			return err
 		}
 		read = append(read, op)
-		if mover, ok := op.(runtime.Mover); ok {
+		if mover, ok := op.(change.Mover); ok {
 			if from, to := mover.Moves(); m.At(to) || i < len(records)-1 {
 				m.Moved(from.Object(), to.Object())
 			}
 		}
 	}
 	slices.Reverse(read)
-	pass := func(todo []runtime.Op) (failed []runtime.Op, errs []error) {
+	pass := func(todo []change.Op) (failed []change.Op, errs []error) {
 		for i, op := range todo {
-			if l, ok := op.(runtime.Layered); ok {
+			if l, ok := op.(change.Layered); ok {
 				for _, older := range todo[i+1:] {
 					l.Over(older)
 				}
@@ -230,7 +230,7 @@ func undoAll(records [][]byte, ops []runtime.Op, twice bool, undo func(runtime.O
 	return errors.Join(errs...)
 }
 
-func honest(op runtime.Op, m *kernel.Machine) error { return op.Undo(m) }
+func honest(op change.Op, m *kernel.Machine) error { return op.Undo(m) }
 
 // shrink drops commands of the world, and acts, one by one, while what is left still fails.
 func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {

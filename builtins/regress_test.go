@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -21,7 +21,7 @@ const (
 const upAway = "; AWAY link set v0 addrgenmode none up; AWAY addr add fd03::1/64 dev v0 nodad; AWAY addr add 10.3.0.1/24 dev v0; AWAY route add 10.53.0.0/16 via 10.3.0.9; AWAY -6 route add fd53::/64 via fd03::9"
 
 func settingOf(link, attr, value string) act {
-	return onLink(link, func(e *env, l kernel.LinkRef) runtime.Op {
+	return onLink(link, func(e *env, l kernel.LinkRef) change.Op {
 		if br, err := e.in.Link(value); attr == "master" && err == nil {
 			value = itoa(br.Index)
 		}
@@ -30,11 +30,11 @@ func settingOf(link, attr, value string) act {
 }
 
 func deletion(link string) act {
-	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op { return &delLink{Link: l} })
+	return onLink(link, func(_ *env, l kernel.LinkRef) change.Op { return &delLink{Link: l} })
 }
 
 func addition(link, prefix string) act {
-	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op {
+	return onLink(link, func(_ *env, l kernel.LinkRef) change.Op {
 		a := addrOf(link, prefix, "")
 		a.Link = l
 		return &addAddr{Addr: a}
@@ -42,36 +42,36 @@ func addition(link, prefix string) act {
 }
 
 func removal(link, prefix string) act {
-	return onLink(link, func(_ *env, l kernel.LinkRef) runtime.Op {
+	return onLink(link, func(_ *env, l kernel.LinkRef) change.Op {
 		a := addrOf(link, prefix, "")
 		a.Link = l
 		return &delAddr{Addr: a}
 	})
 }
 
-func move(e *env) runtime.Op {
-	return onLink("m0", func(e *env, l kernel.LinkRef) runtime.Op {
+func move(e *env) change.Op {
+	return onLink("m0", func(e *env, l kernel.LinkRef) change.Op {
 		return &moveLink{From: l, To: kernel.LinkRef{NS: e.away.Ref()}}
 	})(e)
 }
 
 func moveAs(name string) act {
-	return onLink("m0", func(e *env, l kernel.LinkRef) runtime.Op {
+	return onLink("m0", func(e *env, l kernel.LinkRef) change.Op {
 		return &moveLink{From: l, To: kernel.LinkRef{NS: e.away.Ref(), Name: name}}
 	})
 }
 
 func writing(key, value string) act {
-	return func(e *env) runtime.Op { return &setSysctl{NS: e.in.Ref(), Key: key, Value: value} }
+	return func(e *env) change.Op { return &setSysctl{NS: e.in.Ref(), Key: key, Value: value} }
 }
 
 func unroute(dst string, metric int) act {
-	return func(e *env) runtime.Op {
+	return func(e *env) change.Op {
 		return &delRoute{Route: kernel.Route{NS: e.in.Ref(), Dst: netip.MustParsePrefix(dst), Type: "blackhole", Metric: metric}}
 	}
 }
 
-func forget(e *env) runtime.Op { return &delNetns{NS: e.away.Ref()} }
+func forget(e *env) change.Op { return &delNetns{NS: e.away.Ref()} }
 
 // regressions are what TestProperty found, as small as it gets. A line with a "=" and no space is a sysctl.
 var regressions = []struct {

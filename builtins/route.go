@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -126,13 +127,13 @@ type addRoute struct {
 func (o *addRoute) Kind() string             { return "route add" }
 func (o *addRoute) Command() string          { return routeCommand("add", o.Route) }
 func (o *addRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
-func (o *addRoute) Claims() []runtime.Claim  { return routeClaims(o.Route, o.Links) }
+func (o *addRoute) Claims() []change.Claim   { return routeClaims(o.Route, o.Links) }
 
 // routeClaims are a route and the links that it goes over: with one of those the kernel may drop it.
-func routeClaims(r kernel.Route, over []kernel.LinkRef) []runtime.Claim {
-	all := []runtime.Claim{runtime.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
+func routeClaims(r kernel.Route, over []kernel.LinkRef) []change.Claim {
+	all := []change.Claim{change.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
 	for _, l := range over {
-		c := runtime.ClaimLink(l)
+		c := change.ClaimLink(l)
 		c.Kept = true
 		all = append(all, c)
 	}
@@ -161,10 +162,10 @@ func (o *addRoute) Undo(m *kernel.Machine) error {
 	return err
 }
 
-func (o *addRoute) Over(older runtime.Op) { o.under = o.under || foundRoute(older, o.Route) }
+func (o *addRoute) Over(older change.Op) { o.under = o.under || foundRoute(older, o.Route) }
 
 // foundRoute reports whether an op found a route in the place of another one, over a link that it changed.
-func foundRoute(op runtime.Op, r kernel.Route) bool {
+func foundRoute(op change.Op, r kernel.Route) bool {
 	return slices.ContainsFunc(saved(op), func(img *kernel.Image) bool { return img.Link.NS.Cookie == r.NS.Cookie && img.HasPlace(r) })
 }
 
@@ -271,10 +272,10 @@ type delRoute struct {
 func (o *delRoute) Kind() string               { return "route del" }
 func (o *delRoute) Command() string            { return routeCommand("del", o.Route) }
 func (o *delRoute) Touches() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
-func (o *delRoute) Claims() []runtime.Claim    { return routeClaims(o.Route, o.Links) }
+func (o *delRoute) Claims() []change.Claim     { return routeClaims(o.Route, o.Links) }
 func (o *delRoute) Do(m *kernel.Machine) error { return m.DelRoute(o.Route) }
 
-func (o *delRoute) Unmakes(older runtime.Op) bool {
+func (o *delRoute) Unmakes(older change.Op) bool {
 	add, ok := older.(*addRoute)
 	return ok && reflect.DeepEqual(add.Route, o.Route)
 }
@@ -303,4 +304,4 @@ func (o *delRoute) Undo(m *kernel.Machine) error {
 	return err
 }
 
-func (o *delRoute) Over(older runtime.Op) { o.under = o.under || foundRoute(older, o.Route) }
+func (o *delRoute) Over(older change.Op) { o.under = o.under || foundRoute(older, o.Route) }

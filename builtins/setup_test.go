@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -195,7 +195,7 @@ func (s setup) same(t *testing.T, link, op string) bool {
 	r := newSession(t)
 	defer r.Close()
 	err := runIn(t, r, op+"\nfail(\"undo\")")
-	refused := errors.As(err, new(*runtime.IrreversibleError))
+	refused := errors.As(err, new(*change.IrreversibleError))
 	u, undoing := r.Rollback()
 	if undoing != nil || len(u.Left) > 0 {
 		t.Errorf("%s: %v, left: %+v", op, undoing, u.Left)

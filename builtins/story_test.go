@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -172,7 +173,7 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 		}
 		return true
 	}
-	undone := func(how string, u runtime.Undoing, err error) bool {
+	undone := func(how string, u change.Undoing, err error) bool {
 		if err != nil || len(u.Left) > 0 {
 			differs = fmt.Sprintf("%s: %v, left: %v\n", how, err, u.Left)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -99,15 +100,15 @@ type setSysctl struct {
 func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
 
-func (o *setSysctl) Claims() []runtime.Claim {
+func (o *setSysctl) Claims() []change.Claim {
 	name, single := kernel.SysctlLink(o.Key)
 	switch {
 	case single && o.Links[name] > 0:
 		return claims(kernel.LinkRef{NS: o.NS, Index: o.Links[name], Name: name})
 	case o.Shadow != nil || o.Images != nil:
-		return []runtime.Claim{runtime.ClaimAll(o.NS)}
+		return []change.Claim{change.ClaimAll(o.NS)}
 	}
-	return []runtime.Claim{runtime.ClaimKey(o.NS, strings.ReplaceAll(o.exact(), "/", "."))}
+	return []change.Claim{change.ClaimKey(o.NS, strings.ReplaceAll(o.exact(), "/", "."))}
 }
 
 // Valid takes the keys that a script may write, and no others. Undoing reads and writes them by way of the same rule.
@@ -251,7 +252,7 @@ func (o *setSysctl) Do(m *kernel.Machine) error {
 	return n.SetSysctl(o.Key, o.Value)
 }
 
-func (o *setSysctl) Over(older runtime.Op) {
+func (o *setSysctl) Over(older change.Op) {
 	for _, img := range saved(older) {
 		for key, was := range img.Sysctls {
 			if o.of(img.Link) && path.Base(key) == leaf(o.exact()) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -95,9 +95,9 @@ func TestUnheld(t *testing.T) {
 	long(t)
 	for _, g := range givenToLinks {
 		t.Run(g.name, func(t *testing.T) {
-			for _, change := range changesOf {
-				t.Run(change.name, func(t *testing.T) {
-					if change.name == "leave" && g.link != "p0" || change.name == "move" && g.link == "b0" {
+			for _, ch := range changesOf {
+				t.Run(ch.name, func(t *testing.T) {
+					if ch.name == "leave" && g.link != "p0" || ch.name == "move" && g.link == "b0" {
 						return // it is no port; no kernel moves a bridge
 					}
 					t.Cleanup(func() {
@@ -113,8 +113,8 @@ func TestUnheld(t *testing.T) {
 						return filterLines.ReplaceAllString(nstest.Snapshot(t, ""), "") + shell(t, "tc filter show dev q0 ingress | grep mirred || true")
 					}
 					before := state()
-					call := strings.ReplaceAll(change.call, "L", g.link)
-					want, refused := g.refused[change.name]
+					call := strings.ReplaceAll(ch.call, "L", g.link)
+					want, refused := g.refused[ch.name]
 					unchanged := func() {
 						t.Helper()
 						nstest.Quiet(t, "")
@@ -144,7 +144,7 @@ func TestUnheld(t *testing.T) {
 						t.Fatal(err)
 					}
 					u, err := s2.Rollback()
-					named := slices.ContainsFunc(u.Left, func(l runtime.Leftover) bool { return strings.Contains(l.Reason, want) })
+					named := slices.ContainsFunc(u.Left, func(l change.Leftover) bool { return strings.Contains(l.Reason, want) })
 					if err != nil || !u.Over() || !named {
 						t.Errorf("undone: %v, left %+v, want %q", err, u.Left, want)
 					}
@@ -157,25 +157,25 @@ func TestUnheld(t *testing.T) {
 // TestUnheldAttempt has an attempt change a link of the run's own that a command gave more: what an attempt takes away it must be able
 // to bring back.
 func TestUnheldAttempt(t *testing.T) {
-	for _, change := range []string{"a.delete()", `a.set(ns = netns("k"))`} {
+	for _, text := range []string{"a.delete()", `a.set(ns = netns("k"))`} {
 		s := newSession(t)
 		defer s.Close()
 		err := runIn(t, s, `
 n, m = netns("n"), netns("m")
 a, b = veth(n, m, addrs = ("10.0.0.1/24", "10.0.0.2/24"))
-assert.eq(attempt(lambda: [`+change+`, fail("undo")]).error.msg, "undo")
+assert.eq(attempt(lambda: [`+text+`, fail("undo")]).error.msg, "undo")
 run(n, ["tc", "qdisc", "add", "dev", "eth0", "root", "handle", "7:", "tbf", "rate", "1mbit", "burst", "10k", "latency", "50ms"])
 run(n, ["ip", "link", "property", "add", "dev", "eth0", "altname", "uplink-of-the-first-host"])
-r = attempt(lambda: [`+change+`, fail("undo")])
+r = attempt(lambda: [`+text+`, fail("undo")])
 assert.contains(r.error.msg, "would not bring back qdisc tbf 7: of link eth0 in n")
 assert.contains(run(n, ["ip", "link", "show", "dev", "eth0"]).stdout, "uplink-of-the-first-host")
 assert.contains(run(n, ["tc", "qdisc", "show", "dev", "eth0"]).stdout, "tbf")
-`+change)
+`+text)
 		if err != nil {
-			t.Errorf("%s: %v", change, err)
+			t.Errorf("%s: %v", text, err)
 		}
 		if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
-			t.Errorf("%s, undone: %v, left %+v", change, err, u.Left)
+			t.Errorf("%s, undone: %v, left %+v", text, err, u.Left)
 		}
 	}
 }

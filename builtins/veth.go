@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -115,8 +116,8 @@ func (o *addVeth) Command() string {
 func (o *addVeth) Touches() []kernel.Object {
 	return []kernel.Object{o.A.NS.Object(), o.B.NS.Object()}
 }
-func (o *addVeth) Claims() []runtime.Claim { return nil }
-func (o *addVeth) Makes() []kernel.Object  { return []kernel.Object{o.A.Object(), o.B.Object()} }
+func (o *addVeth) Claims() []change.Claim { return nil }
+func (o *addVeth) Makes() []kernel.Object { return []kernel.Object{o.A.Object(), o.B.Object()} }
 func (o *addVeth) Check(m *kernel.Machine, fresh bool) error {
 	if fresh {
 		return nil
@@ -142,12 +143,12 @@ func (o *addVeth) Undo(m *kernel.Machine) error {
 	return errors.Join(o.freed.replaced(m, o.A.LinkRef), o.freed.replaced(m, o.B.LinkRef))
 }
 
-func (o *addVeth) Over(older runtime.Op) { o.freed.note(older) }
+func (o *addVeth) Over(older change.Op) { o.freed.note(older) }
 
 // freed are the names that older changes of a run took from links: undoing these gives them back.
 type freed map[kernel.LinkRef]bool
 
-func (f *freed) note(older runtime.Op) {
+func (f *freed) note(older change.Op) {
 	if *f == nil {
 		*f = freed{}
 	}
@@ -245,7 +246,7 @@ func (o *addBridge) Command() string {
 	return in(o.NS) + "link add " + o.Name + " " + linkOptions(o.LinkSpec) + "type bridge"
 }
 func (o *addBridge) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
-func (o *addBridge) Claims() []runtime.Claim  { return nil }
+func (o *addBridge) Claims() []change.Claim   { return nil }
 func (o *addBridge) Makes() []kernel.Object   { return []kernel.Object{o.Object()} }
 func (o *addBridge) Check(m *kernel.Machine, fresh bool) error {
 	if fresh {
@@ -263,4 +264,4 @@ func (o *addBridge) Undo(m *kernel.Machine) error {
 	return err
 }
 
-func (o *addBridge) Over(older runtime.Op) { o.freed.note(older) }
+func (o *addBridge) Over(older change.Op) { o.freed.note(older) }

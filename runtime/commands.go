@@ -156,7 +156,7 @@ func (r *REPL) log(string) error {
 			fmt.Fprintf(r.Out, "%4s %s\n", number, line)
 		}
 		for _, c := range r.s.changes[in.begin:r.in.end(i)] {
-			fmt.Fprintf(r.Out, "       + %s\n", c.op.Command())
+			fmt.Fprintf(r.Out, "       + %s\n", c.Op.Command())
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -48,12 +49,12 @@ func Enter(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	changes, err := decodeOps(o.Vocabulary.Ops, journal.Open(entry.Records))
+	changes, err := change.Read(o.Vocabulary.Ops, journal.Open(entry.Records))
 	if err != nil {
 		return nil, errors.Join(err, s.abandon(), s.Close())
 	}
 	for _, c := range changes {
-		if mover, ok := c.op.(Mover); ok {
+		if mover, ok := c.Op.(change.Mover); ok {
 			from, to := mover.Moves()
 			s.m.At(to) // opens the namespace that it went to
 			s.m.Moved(from.Object(), to.Object())
@@ -74,7 +75,7 @@ func (s *Session) abandon() error {
 }
 
 // depart undoes what was changed in a lab that was entered, and leaves it up.
-func (s *Session) depart() (Undoing, error) {
+func (s *Session) depart() (change.Undoing, error) {
 	u := s.undoFrom(s.base)
 	s.ended = true
 	return u, errors.Join(s.unwatched(), s.log.Close())

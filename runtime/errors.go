@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -106,7 +107,7 @@ func report(b *strings.Builder, err error, sources script.Sources, outer starlar
 func message(err error) string {
 	var k *kernel.Error
 	var stop *Interrupted
-	var i *IrreversibleError
+	var i *change.IrreversibleError
 	if errors.As(err, &k) || errors.As(err, &stop) || errors.As(err, &i) {
 		return err.Error()
 	}

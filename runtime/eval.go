@@ -10,6 +10,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -50,7 +51,7 @@ func (s *Session) inputs() *inputs {
 
 // eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When it
 // fails, u says how its changes were undone.
-func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Value, u Undoing, err error) {
+func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Value, u change.Undoing, err error) {
 	s := in.s
 	s.loader.sources[name] = text
 	clear(s.loader.modules) // what is loaded again is read again: it may have been edited
@@ -168,7 +169,7 @@ func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error
 }
 
 // undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.
-func (in *inputs) undo(n int) (gone []*input, u Undoing) {
+func (in *inputs) undo(n int) (gone []*input, u change.Undoing) {
 	for i := len(in.done) - 1; i >= 0 && len(gone) < n; i-- {
 		was := in.done[i]
 		if was.begin == len(in.s.changes) {
@@ -195,7 +196,7 @@ func (in *inputs) undo(n int) (gone []*input, u Undoing) {
 }
 
 // drop takes back the last input as if it had never been, changes or not.
-func (in *inputs) drop() (u Undoing) {
+func (in *inputs) drop() (u change.Undoing) {
 	last := in.done[len(in.done)-1]
 	if len(in.s.changes) > last.begin {
 		if u = in.s.undoFrom(last.begin); len(u.Left) > 0 {

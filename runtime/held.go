@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
@@ -177,10 +178,10 @@ func (h *Held) Describe() (Lab, error) {
 }
 
 // Down ends the lab: its sandbox, and with it all that is in it. It returns when that has ended.
-func (h *Held) Down() (Undoing, error) {
+func (h *Held) Down() (change.Undoing, error) {
 	c, err := h.dial()
 	if err != nil {
-		return Undoing{}, err
+		return change.Undoing{}, err
 	}
 	defer c.Close()
 	var a reply
@@ -194,9 +195,9 @@ func (h *Held) Down() (Undoing, error) {
 		err = errors.New(a.Err)
 	}
 	if err != nil {
-		return Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, h.silent(err, 0))
+		return change.Undoing{}, fmt.Errorf("take down lab %s: %w", h.name, h.silent(err, 0))
 	}
-	return Undoing{Undone: a.Changes}, nil
+	return change.Undoing{Undone: a.Changes}, nil
 }
 
 // Name gives the lab the name that it has asked for: what it is to listen at, or why it cannot have it.

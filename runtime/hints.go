@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
@@ -14,9 +15,9 @@ import (
 func Hint(err error) string {
 	var k *kernel.Error
 	var u *UsageError
-	var held *HeldError
+	var held *change.ClaimedError
 	var refused *sandbox.Refusal
-	var i *IrreversibleError
+	var i *change.IrreversibleError
 	var other *journal.VersionError
 	var damage *journal.DamageError
 	switch {

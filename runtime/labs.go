@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -24,18 +25,18 @@ func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, journal.Ope
 
 // A Lab is a lab as its journal tells it.
 type Lab struct {
-	Name       string   `json:"name"`
-	State      string   `json:"state"`   // "up", "running", "dead", "damaged", "other version", "no answer"
-	Sandbox    bool     `json:"sandbox"` // it is in a sandbox, and not on the machine itself
-	Script     string   `json:"script,omitempty"`
-	PID        int      `json:"pid,omitempty"`
-	Since      string   `json:"since,omitempty"`
-	Namespaces []string `json:"namespaces"`
-	Changes    []Event  `json:"changes"`
-	Err        error    `json:"-"`
+	Name       string         `json:"name"`
+	State      string         `json:"state"`   // "up", "running", "dead", "damaged", "other version", "no answer"
+	Sandbox    bool           `json:"sandbox"` // it is in a sandbox, and not on the machine itself
+	Script     string         `json:"script,omitempty"`
+	PID        int            `json:"pid,omitempty"`
+	Since      string         `json:"since,omitempty"`
+	Namespaces []string       `json:"namespaces"`
+	Changes    []change.Event `json:"changes"`
+	Err        error          `json:"-"`
 
 	refs []kernel.NSRef
-	ops  []change
+	ops  []change.Made
 }
 
 // noAnswer is the state of a lab whose sandbox is there, when nothing else is known of it.
@@ -56,13 +57,13 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	if !e.Header.Start.IsZero() {
 		lab.Since = e.Header.Start.Local().Format("2006-01-02 15:04:05")
 	}
-	ops, err := decodeOps(l.voc.Ops, journal.Open(e.Records))
+	ops, err := change.Read(l.voc.Ops, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
 	lab.ops = ops
 	for _, c := range ops {
-		lab.Changes = append(lab.Changes, c.event())
+		lab.Changes = append(lab.Changes, c.Event())
 	}
-	for _, ref := range published(ops) {
+	for _, ref := range change.Named(ops) {
 		lab.refs = append(lab.refs, ref)
 		lab.Namespaces = append(lab.Namespaces, ref.Name)
 	}
@@ -72,7 +73,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 // Find finds a lab by its name.
 func (l *Labs) Find(name string) (Lab, error) {
 	e, ok, err := l.dir.Find(name)
-	err = blamed(err)
+	err = change.Blamed(err)
 	if err == nil && !ok {
 		labs, _ := l.List()
 		var names []string
@@ -91,7 +92,7 @@ func (l *Labs) Find(name string) (Lab, error) {
 type Recovery struct {
 	Name   string `json:"name"`
 	Killed string `json:"killed,omitempty"` // why its watcher had ended it; when empty, it had died of something else
-	Undoing
+	change.Undoing
 	Err error `json:"-"`
 }
 
@@ -100,7 +101,7 @@ type Recovery struct {
 func (l *Labs) Recover() ([]Recovery, error) {
 	entries, err := l.dir.List()
 	if err != nil {
-		return nil, blamed(err)
+		return nil, change.Blamed(err)
 	}
 	var all []Recovery
 	for _, e := range entries {
@@ -119,14 +120,14 @@ func (l *Labs) Recover() ([]Recovery, error) {
 }
 
 // afterOthers undoes a dead run, once whoever is at it already has ended.
-func (l *Labs) afterOthers(name string) (Undoing, error) {
+func (l *Labs) afterOthers(name string) (change.Undoing, error) {
 	for {
 		u, err := l.undo(name, false)
 		if !errors.Is(err, journal.ErrLive) {
 			return u, err
 		}
 		if err := l.dir.AwaitAtWork(name); err != nil {
-			return u, blamed(err)
+			return u, change.Blamed(err)
 		}
 	}
 }
@@ -187,7 +188,7 @@ func (l *Labs) Forget(name string) (Lab, error) {
 	}
 	defer m.Close()
 	for _, c := range lab.ops {
-		if u, ok := c.op.(Unpublisher); ok {
+		if u, ok := c.Op.(change.Unpublisher); ok {
 			if _, e := m.Unpin(u.Unpublishes()); !errors.Is(e, kernel.ErrGone) {
 				err = errors.Join(err, e)
 			}
@@ -197,9 +198,9 @@ func (l *Labs) Forget(name string) (Lab, error) {
 }
 
 // Down takes a lab down: all that it changed is undone.
-func (l *Labs) Down(name string) (Undoing, error) {
+func (l *Labs) Down(name string) (change.Undoing, error) {
 	if _, err := l.Find(name); err != nil {
-		return Undoing{}, err
+		return change.Undoing{}, err
 	}
 	for deadline := time.Now().Add(keepPatience); ; {
 		u, err := l.undo(name, true)
@@ -217,12 +218,12 @@ func (l *Labs) Down(name string) (Undoing, error) {
 const keepPatience = time.Second
 
 // undo claims a lab's journal and undoes its open changes.
-func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
+func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 	log, e, err := l.dir.Claim(name)
 	if err != nil {
-		return u, blamed(err)
+		return u, change.Blamed(err)
 	}
-	fail := func(err error) (Undoing, error) { return u, errors.Join(err, log.Close()) }
+	fail := func(err error) (change.Undoing, error) { return u, errors.Join(err, log.Close()) }
 	open := journal.Open(e.Records)
 	if e.Kept && !drop {
 		// What a run that had entered the lab did not keep.
@@ -246,18 +247,18 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
 		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
 	}
-	changes, err := decodeOps(l.voc.Ops, open)
+	changes, err := change.Read(l.voc.Ops, open)
 	if err != nil {
 		return fail(err)
 	}
 	if e.Kept && !drop {
-		u, _ = undo(m, log, changes)
+		u, _ = change.Undo(m, log, changes)
 		return u, log.Close()
 	}
 	// From here on others who find a kept run wait for this process, and undo it when this one dies.
 	if !e.Dropped {
 		if err := log.Drop(); err != nil && !errors.Is(err, syscall.EROFS) { // which undoing says itself
-			return fail(blamed(err))
+			return fail(change.Blamed(err))
 		}
 	}
 	held, err := l.lingering(m, e.Records)
@@ -265,32 +266,32 @@ func (l *Labs) undo(name string, drop bool) (u Undoing, err error) {
 		return fail(err)
 	}
 	changes = append(changes, held...)
-	slices.SortFunc(changes, func(a, b change) int { return a.seq - b.seq })
-	if u, _ = undo(m, log, changes); !u.Over() {
+	slices.SortFunc(changes, func(a, b change.Made) int { return a.Seq - b.Seq })
+	if u, _ = change.Undo(m, log, changes); !u.Over() {
 		return u, log.Close()
 	}
 	return u, log.Remove()
 }
 
 // lingering lists the changes that were undone and that made namespaces which are there still: somebody held them then.
-func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change, err error) {
+func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change.Made, err error) {
 	for _, r := range journal.Ended(records) {
-		publishes := slices.ContainsFunc(l.voc.Ops, func(op Op) bool {
-			_, ok := op.(Publisher)
+		publishes := slices.ContainsFunc(l.voc.Ops, func(op change.Op) bool {
+			_, ok := op.(change.Publisher)
 			return ok && op.Kind() == r.Kind
 		})
 		if !publishes {
 			continue
 		}
-		one, err := decodeOps(l.voc.Ops, []journal.Record{r})
+		one, err := change.Read(l.voc.Ops, []journal.Record{r})
 		if err != nil {
 			return nil, err
 		}
-		there, err := m.Exists(one[0].op.(Publisher).Publishes())
+		there, err := m.Exists(one[0].Op.(change.Publisher).Publishes())
 		if err != nil {
 			return nil, err
 		}
-		if one[0].held = there; there {
+		if one[0].Held = there; there {
 			held = append(held, one[0])
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -65,7 +66,7 @@ const bindingsName = "<lab>"
 func (r *REPL) Trace(on bool) { r.trace = on }
 
 // Observe is for the session's Options.
-func (r *REPL) Observe(ev Event) {
+func (r *REPL) Observe(ev change.Event) {
 	if r.trace && ev.Event == "change" {
 		fmt.Fprintf(r.Err, "+ %s\n", ev.Command)
 	}
@@ -192,7 +193,7 @@ func (r *REPL) guarded(fn func() error) {
 }
 
 // said tells how an undoing went.
-func (r *REPL) said(u Undoing) {
+func (r *REPL) said(u change.Undoing) {
 	if u.Unwritten != nil {
 		fmt.Fprintf(r.Err, "%v; the changes are undone without it\n", u.Unwritten)
 	}

@@ -10,19 +10,15 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
-	"github.com/nsscript/nsscript/runtime/lock"
 	"github.com/nsscript/nsscript/runtime/script"
 )
-
-// patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
-const patience = 5 * time.Second
 
 // Options say how to run. Vocabulary and Lab are needed.
 type Options struct {
@@ -31,9 +27,9 @@ type Options struct {
 	Dir        string // where runs have their journals; journal.DefaultDir when empty
 	Script     string // for people: what made the lab
 	Args       []string
-	Root       string      // folder that load() may not leave; the script's own when empty
-	Stdout     io.Writer   // what the script prints; os.Stdout when nil
-	Observe    func(Event) // told of every change, before it is made; may be nil
+	Root       string             // folder that load() may not leave; the script's own when empty
+	Stdout     io.Writer          // what the script prints; os.Stdout when nil
+	Observe    func(change.Event) // told of every change, before it is made; may be nil
 	// Helper is a command of the embedding program's that calls Labs.Help with the arguments after it. With it the run has a
 	// watcher, a process which undoes it as soon as its own was killed; without it that waits for the next who calls
 	// Labs.Recover. And where there are no cgroups, it holds together what a command of run() starts.
@@ -50,18 +46,6 @@ type Options struct {
 	Abandon func(*Session, *Interrupted)
 }
 
-// An Event is something that a run did.
-type Event struct {
-	Event   string `json:"event"` // "change", "undo" (of one, by an attempt that failed), "print", "recover"
-	Seq     int    `json:"seq,omitempty"`
-	Kind    string `json:"kind,omitempty"`
-	Command string `json:"command,omitempty"`
-	Pos     string `json:"pos,omitempty"`
-	Text    string `json:"text,omitempty"`
-	// Of a change: what undoing it will not bring back. The script said irreversible=True.
-	Lost []string `json:"lost,omitempty"`
-}
-
 // A Session is one run: the lab's journal, the machine, and what the script has changed so far. It belongs to one
 // goroutine. Close it in any case; Keep or Rollback first.
 type Session struct {
@@ -74,7 +58,7 @@ type Session struct {
 	ctx     context.Context
 	thread  atomic.Pointer[starlark.Thread] // the one that is running
 
-	changes []change
+	changes []change.Made
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
 	guests  map[kernel.Object]int // which of them moved a link there that none of them made
 	deleted map[kernel.Object]int // which of them deleted a namespace
@@ -109,7 +93,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	}
 	if err != nil {
 		m.Close()
-		return nil, blamed(err)
+		return nil, change.Blamed(err)
 	}
 	m.Helper = o.Helper
 	switch {
@@ -132,40 +116,6 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	s.globals["args"] = starlark.NewList(args)
 	s.globals["host"] = o.Vocabulary.host(s)
 	return s, nil
-}
-
-// blamed says of an error of the journals that is the machine's what to do about it.
-func blamed(err error) error {
-	e := &kernel.Error{Op: "write", Object: "journal", Machine: true}
-	var path *os.PathError
-	var errno syscall.Errno
-	var held *lock.HeldError
-	var owner *lock.OwnerError
-	switch {
-	case errors.As(err, &held):
-		e.Op, e.Object, e.Hint, e.Err = "open", "the labs", held.Hint(), held
-		return e
-	case errors.As(err, &owner):
-		e.Op, e.Object, e.Hint, e.Err = "open", "the labs", owner.Hint(), owner
-		return e
-	case errors.Is(err, os.ErrPermission):
-		e.Op, e.Object = "open", "the labs"
-		if os.Geteuid() != 0 {
-			e.Hint = "labs on the machine itself need root: run it with sudo"
-		}
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Hint = "the file system of the journals is full: see `df /run`"
-	case errors.Is(err, syscall.EROFS):
-		e.Hint = "the journals' file system cannot be written to: see `findmnt -T /run/nsscript`"
-	case !errors.Is(err, syscall.EIO):
-		return err
-	}
-	if errors.As(err, &path) {
-		e.Err = path
-	} else if errors.As(err, &errno) {
-		e.Err = errno
-	}
-	return e
 }
 
 // host is the value of the predeclared name host.
@@ -242,7 +192,7 @@ func (s *Session) call(name string, fn func(*starlark.Thread) (starlark.StringDi
 // print writes a line to the script's output.
 func (s *Session) print(line string) error {
 	if s.o.Observe != nil {
-		s.o.Observe(Event{Event: "print", Text: line})
+		s.o.Observe(change.Event{Event: "print", Text: line})
 	}
 	_, err := fmt.Fprintln(s.o.Stdout, line)
 	if err == nil {
@@ -271,7 +221,7 @@ func (s *Session) runExits() error {
 
 // fresh reports whether all that an op touches was made by the transaction that is running: then its own undoing will
 // never be called for.
-func (s *Session) fresh(op Op) bool {
+func (s *Session) fresh(op change.Op) bool {
 	begin := s.frames[len(s.frames)-1]
 	within := func(o kernel.Object) bool {
 		at, ok := s.born[o]
@@ -286,18 +236,18 @@ func (s *Session) fresh(op Op) bool {
 }
 
 // remember adds a change that was made.
-func (s *Session) remember(c change) {
+func (s *Session) remember(c change.Made) {
 	at := len(s.changes)
 	s.changes = append(s.changes, c)
-	if maker, ok := c.op.(Maker); ok {
+	if maker, ok := c.Op.(change.Maker); ok {
 		for _, o := range maker.Makes() {
 			s.born[o] = at
 		}
 	}
-	if u, ok := c.op.(Unpublisher); ok && u.Last() {
+	if u, ok := c.Op.(change.Unpublisher); ok && u.Last() {
 		s.deleted[u.Unpublishes().Object()] = at
 	}
-	if mover, ok := c.op.(Mover); ok {
+	if mover, ok := c.Op.(change.Mover); ok {
 		from, to := mover.Moves()
 		if born, ok := s.born[from.Object()]; ok {
 			s.born[to.Object()] = born
@@ -321,7 +271,7 @@ func (s *Session) reachable(o kernel.Object) error {
 		return nil
 	}
 	for _, c := range slices.Backward(s.changes) {
-		if u, ok := c.op.(Unpublisher); ok && u.Unpublishes().Cookie == o.Cookie {
+		if u, ok := c.Op.(change.Unpublisher); ok && u.Unpublishes().Cookie == o.Cookie {
 			return deleted(u.Unpublishes())
 		}
 	}
@@ -349,7 +299,7 @@ func (s *Session) Keep() error {
 		return err
 	}
 	if err := s.log.Keep(); err != nil {
-		return blamed(err)
+		return change.Blamed(err)
 	}
 	s.ended = true
 	return errors.Join(s.unwatched(), s.log.Close())
@@ -361,7 +311,7 @@ func (s *Session) Lab() string { return s.o.Lab }
 // rename gives the lab another name.
 func (s *Session) rename(name string) error {
 	if err := s.log.Rename(name); err != nil {
-		return blamed(err)
+		return change.Blamed(err)
 	}
 	s.o.Lab = name
 	return nil
@@ -371,13 +321,13 @@ func (s *Session) rename(name string) error {
 func (s *Session) tidy() error {
 	for i := len(s.changes) - 1; i >= 0; i-- {
 		c := s.changes[i]
-		p, ok := c.op.(Passing)
+		p, ok := c.Op.(change.Passing)
 		if !ok {
 			continue
 		}
 		idle, err := p.Idle(s.m)
 		if err == nil && idle {
-			err = errors.Join(c.op.Undo(s.m), s.log.Undone(c.seq))
+			err = errors.Join(c.Op.Undo(s.m), s.log.Undone(c.Seq))
 			s.changes = slices.Delete(s.changes, i, i+1)
 		}
 		if err != nil {
@@ -399,11 +349,11 @@ func (s *Session) unwatched() error {
 }
 
 // Rollback undoes all that the run changed. Its journal ends with it, but for what is left that could still be undone.
-func (s *Session) Rollback() (Undoing, error) {
+func (s *Session) Rollback() (change.Undoing, error) {
 	if s.entered {
 		return s.depart()
 	}
-	u, _ := undo(s.m, s.log, s.changes)
+	u, _ := change.Undo(s.m, s.log, s.changes)
 	s.changes, s.ended = nil, true
 	if !u.Over() {
 		return u, errors.Join(s.unwatched(), s.log.Close())

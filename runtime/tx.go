@@ -10,6 +10,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -40,7 +41,7 @@ func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark
 }
 
 // Namespaces lists the namespaces that the run has made and not deleted, oldest first.
-func (v *View) Namespaces() []kernel.NSRef { return published(v.s.changes) }
+func (v *View) Namespaces() []kernel.NSRef { return change.Named(v.s.changes) }
 
 // Named finds the namespace of the run's that has a name now.
 func (v *View) Named(name string) (kernel.NSRef, error) {
@@ -52,7 +53,7 @@ func (v *View) Named(name string) (kernel.NSRef, error) {
 		names = append(names, ref.Name)
 	}
 	for _, c := range v.s.changes {
-		if u, ok := c.op.(Unpublisher); ok && u.Unpublishes().Name == name {
+		if u, ok := c.Op.(change.Unpublisher); ok && u.Unpublishes().Name == name {
 			return kernel.NSRef{}, deleted(u.Unpublishes())
 		}
 	}
@@ -75,7 +76,7 @@ type Tx struct {
 
 // Apply makes one change: looks, writes the intent to the journal, does it. A change that could not be undone whole is
 // made only when the call says irreversible=True.
-func (tx *Tx) Apply(op Op) error {
+func (tx *Tx) Apply(op change.Op) error {
 	s := tx.s
 	if err := s.ctx.Err(); err != nil {
 		return context.Cause(s.ctx)
@@ -90,7 +91,7 @@ func (tx *Tx) Apply(op Op) error {
 		return err
 	}
 	if s.o.Observe != nil {
-		s.o.Observe(c.event())
+		s.o.Observe(c.Event())
 	}
 	failpoint.Hit("change: before it is made")
 	err = op.Do(s.m)
@@ -100,16 +101,16 @@ func (tx *Tx) Apply(op Op) error {
 		s.remember(c)
 		return err
 	} else if err != nil {
-		return errors.Join(err, s.log.Failed(c.seq))
+		return errors.Join(err, s.log.Failed(c.Seq))
 	}
 	s.remember(c)
 	return nil
 }
 
 // Made finds the newest op of a type that the transaction which is running has made itself.
-func Made[T Op](tx *Tx) (op T, ok bool) {
+func Made[T change.Op](tx *Tx) (op T, ok bool) {
 	for _, c := range slices.Backward(tx.s.changes[tx.s.frames[len(tx.s.frames)-1]:]) {
-		if op, ok = c.op.(T); ok {
+		if op, ok = c.Op.(T); ok {
 			return op, true
 		}
 	}
@@ -143,8 +144,8 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 	undone := slices.Clone(s.changes[begin:])
 	u := s.undoFrom(begin)
 	for _, c := range slices.Backward(undone) {
-		if s.o.Observe != nil && !slices.ContainsFunc(u.Left, func(l Leftover) bool { return l.Seq == c.seq }) {
-			e := c.event()
+		if s.o.Observe != nil && !slices.ContainsFunc(u.Left, func(l change.Leftover) bool { return l.Seq == c.Seq }) {
+			e := c.Event()
 			e.Event = "undo"
 			s.o.Observe(e)
 		}
@@ -160,8 +161,8 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 
 // undoFrom undoes the changes from one on. Those that could not be undone stay among the changes: the transaction around
 // this one tries once more, before it undoes anything older.
-func (s *Session) undoFrom(begin int) Undoing {
-	u, open := undo(s.m, s.log, s.changes[begin:])
+func (s *Session) undoFrom(begin int) change.Undoing {
+	u, open := change.Undo(s.m, s.log, s.changes[begin:])
 	s.forget(begin)
 	if len(u.Left) > 0 {
 		s.changes = append(s.changes, open...)

@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -14,7 +15,7 @@ import (
 type Vocabulary struct {
 	Decls   []*Decl
 	Types   []*Type
-	Ops     []Op                       // a prototype of every kind of change, to read journals with
+	Ops     []change.Op                // a prototype of every kind of change, to read journals with
 	Modules starlark.StringDict        // whole modules of other people's, such as json
 	Host    func(*View) starlark.Value // makes the value of the name host
 	// Test makes the value that a test function gets, with the test's name.

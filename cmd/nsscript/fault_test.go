@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -244,17 +244,17 @@ func wipe(t *testing.T) {
 type ending struct {
 	out    string
 	code   int
-	failed string          // its error
-	made   []string        // the changes that it made, as commands
-	left   []runtime.Event // those that it says are left
-	clean  bool            // it says that nothing is
+	failed string         // its error
+	made   []string       // the changes that it made, as commands
+	left   []change.Event // those that it says are left
+	clean  bool           // it says that nothing is
 }
 
 func endOf(t *testing.T, c crash) (o ending) {
 	t.Helper()
 	o.out, o.code = c.end(t)
 	for _, line := range strings.Split(o.out, "\n") {
-		var ev runtime.Event
+		var ev change.Event
 		if json.Unmarshal([]byte(line), &ev) != nil {
 			o.failed += line + "\n"
 			continue

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nsscript/nsscript/builtins"
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
@@ -77,7 +78,7 @@ func codeOf(err error) int {
 	var taken *journal.TakenError
 	var damage *journal.DamageError
 	var k *kernel.Error
-	var held *runtime.HeldError
+	var held *change.ClaimedError
 	var refused *sandbox.Refusal
 	var sig signalError
 	var other *journal.VersionError

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -110,7 +111,7 @@ func keepLab(o options, s *runtime.Session) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(runtime.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), script.Count(s.Changes(), "change"), s.Lab())})
+		events.say(change.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), script.Count(s.Changes(), "change"), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
@@ -142,9 +143,9 @@ func undoneAfter(o options, events *events, s *runtime.Session, code int) error 
 }
 
 // reportUndoing says what a rollback did; what it could not undo is an exit code of its own.
-func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) error {
+func reportUndoing(events *events, prefix string, u change.Undoing, err error) error {
 	if u.Unwritten != nil {
-		events.say(runtime.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
+		events.say(change.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
 	}
 	undone := "rolled back " + script.Count(u.Undone, "change")
 	if err != nil || len(u.Left) > 0 {
@@ -155,24 +156,24 @@ func reportUndoing(events *events, prefix string, u runtime.Undoing, err error) 
 		if err == nil && u.Over() {
 			summary = undone + "; what cannot be brought back:"
 		}
-		events.say(runtime.Event{Event: "leftover", Text: prefix + summary})
+		events.say(change.Event{Event: "leftover", Text: prefix + summary})
 		for _, l := range u.Left {
-			events.say(runtime.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
+			events.say(change.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
 		}
 		if err != nil {
-			events.say(runtime.Event{Event: "leftover", Text: "  " + err.Error()})
+			events.say(change.Event{Event: "leftover", Text: "  " + err.Error()})
 		}
 		if err != nil || !u.Over() {
 			hint := "  hint: `nsscript recover` tries again"
 			if u.Unwritten != nil { // that it is to be undone, for one
 				hint = "  hint: when its journal can be written, `nsscript down` undoes the rest of a lab that was up, and `nsscript recover` that of any other run"
 			}
-			events.say(runtime.Event{Event: "leftover", Text: hint})
+			events.say(change.Event{Event: "leftover", Text: hint})
 		}
 		return exitError(exitLeftover)
 	}
 	if !events.o.quiet {
-		events.say(runtime.Event{Event: "undone", Text: prefix + undone + "; nothing left behind"})
+		events.say(change.Event{Event: "undone", Text: prefix + undone + "; nothing left behind"})
 	}
 	return nil
 }
@@ -267,7 +268,7 @@ func (e *events) stdout() io.Writer {
 	return os.Stdout
 }
 
-func (e *events) observe(ev runtime.Event) {
+func (e *events) observe(ev change.Event) {
 	switch {
 	case e.o.json:
 		e.say(ev)
@@ -283,7 +284,7 @@ func (e *events) observe(ev runtime.Event) {
 	}
 }
 
-func (e *events) say(ev runtime.Event) {
+func (e *events) say(ev change.Event) {
 	if !e.o.json {
 		fmt.Fprintln(os.Stderr, script.Printable(ev.Text))
 		return
@@ -305,7 +306,7 @@ func (e *events) error(s *runtime.Session, err error) {
 	}
 	var text stringWriter
 	s.Report(&text, err)
-	e.say(runtime.Event{Event: "error", Text: string(text)})
+	e.say(change.Event{Event: "error", Text: string(text)})
 }
 
 type stringWriter string

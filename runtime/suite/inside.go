@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -47,7 +48,7 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 	var o outcome
 	changes := map[int]int{} // which of them it is, by its number in the journal
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: j.Lab, Script: j.File, Root: j.Root, Stdout: os.Stdout,
-		Helper: helper, Sandboxed: true, Observe: func(e runtime.Event) {
+		Helper: helper, Sandboxed: true, Observe: func(e change.Event) {
 			switch e.Event {
 			case "change":
 				changes[e.Seq] = len(o.Changes)

@@ -1,4 +1,4 @@
-package runtime
+package change
 
 import (
 	"errors"
@@ -8,13 +8,14 @@ import (
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
-)
+) // patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
+const patience = 5 * time.Second
 
-// undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
+// Undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
 // blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
-func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, open []change) {
+func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open []Made) {
 	for i, c := range changes {
-		if mover, ok := c.op.(Mover); ok {
+		if mover, ok := c.Op.(Mover); ok {
 			from, to := mover.Moves()
 			switch there := m.At(to); { // which also opens the namespace it went to
 			case !there && (m.At(from) || m.Home(from.Object())):
@@ -24,16 +25,16 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 			}
 		}
 	}
-	r := rollback{m: m, log: log, ours: made(changes), logged: map[int]bool{}}
+	r := rollback{m: m, log: log, ours: MadeBy(changes), logged: map[int]bool{}}
 	for o := range r.ours {
 		m.Own(o)
 	}
-	r.guests = guests(changes, r.ours)
+	r.guests = MovedIn(changes, r.ours)
 	for _, c := range changes {
-		if p, ok := c.op.(Publisher); ok {
+		if p, ok := c.Op.(Publisher); ok {
 			r.names = append(r.names, p.Publishes())
 		}
-		r.logged[c.seq] = c.held
+		r.logged[c.Seq] = c.Held
 	}
 	r.pass(changes)
 	r.again(changes)
@@ -56,13 +57,13 @@ func undo(m *kernel.Machine, log *journal.Log, changes []change) (u Undoing, ope
 	}
 	for _, c := range changes {
 		who := ""
-		if p, ok := c.op.(Publisher); ok {
+		if p, ok := c.Op.(Publisher); ok {
 			if who = held[p.Publishes().Cookie]; who != "" {
 				u.Undone--
-				u.Left = append(u.Left, Leftover{Seq: c.seq, Command: c.op.Command(), Pos: c.pos, Reason: "namespace " + p.Publishes().Name + ", held by " + who})
+				u.Left = append(u.Left, Leftover{Seq: c.Seq, Command: c.Op.Command(), Pos: c.Pos, Reason: "namespace " + p.Publishes().Name + ", held by " + who})
 			}
 		}
-		if c.held = r.logged[c.seq]; !c.held || who != "" {
+		if c.Held = r.logged[c.Seq]; !c.Held || who != "" {
 			open = append(open, c)
 		}
 	}
@@ -111,16 +112,16 @@ func (r *rollback) inTheWay(op Op) bool {
 
 // again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
 // they had been made.
-func (r *rollback) again(changes []change) {
+func (r *rollback) again(changes []Made) {
 	if len(r.failed) > 0 {
-		newest := slices.IndexFunc(changes, func(c change) bool { return c.seq == r.failed[0].seq })
+		newest := slices.IndexFunc(changes, func(c Made) bool { return c.Seq == r.failed[0].Seq })
 		r.pass(changes[:newest+1])
 	}
 }
 
 // A failure is a change that could not be undone, or not whole.
 type failure struct {
-	change
+	Made
 	err error
 }
 
@@ -136,12 +137,12 @@ var errBelow = errors.New("a newer change of it is not undone")
 // below reports whether it is no wonder that a change did not find what it had made.
 func (r *rollback) below(f failure) bool {
 	return f.final() && errors.Is(f.err, kernel.ErrDiverged) && slices.ContainsFunc(r.failed, func(newer failure) bool {
-		return newer.seq > f.seq && !newer.final() && slices.ContainsFunc(newer.op.Claims(), func(c Claim) bool { return slices.ContainsFunc(f.op.Claims(), c.meets) })
+		return newer.Seq > f.Seq && !newer.final() && slices.ContainsFunc(newer.Op.Claims(), func(c Claim) bool { return slices.ContainsFunc(f.Op.Claims(), c.meets) })
 	})
 }
 
 func (f failure) leftovers() []Leftover {
-	l := Leftover{Seq: f.seq, Command: f.op.Command(), Pos: f.pos, Reason: kernel.Cause(f.err)}
+	l := Leftover{Seq: f.Seq, Command: f.Op.Command(), Pos: f.Pos, Reason: kernel.Cause(f.err)}
 	lost, more := kernel.Losses(f.err)
 	if more {
 		return []Leftover{l}
@@ -158,18 +159,18 @@ func (f failure) leftovers() []Leftover {
 }
 
 // pass goes once through changes, newest first.
-func (r *rollback) pass(todo []change) {
+func (r *rollback) pass(todo []Made) {
 	before := r.failed
 	r.failed = nil
 	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
-		if _, ok := c.op.(Publisher); ok && i < named {
+		if _, ok := c.Op.(Publisher); ok && i < named {
 			named = r.unname(todo[:i+1])
 		}
 		moot, err := r.undo(c, todo[:i])
 		for _, f := range before {
-			if moot && f.seq == c.seq && f.final() {
+			if moot && f.Seq == c.Seq && f.final() {
 				err = f.err // what somebody else changed is as it was
 			}
 		}
@@ -178,12 +179,12 @@ func (r *rollback) pass(todo []change) {
 			continue
 		}
 		// What is older than a failure is to be undone once more after that, by this process or by the next.
-		if len(r.failed) > 0 || r.logged[c.seq] {
+		if len(r.failed) > 0 || r.logged[c.Seq] {
 			continue
 		}
-		r.logged[c.seq] = true
+		r.logged[c.Seq] = true
 		failpoint.Hit("change: after it was undone")
-		if r.tell = append(r.tell, c.seq); !moot {
+		if r.tell = append(r.tell, c.Seq); !moot {
 			r.note()
 		}
 	}
@@ -192,13 +193,13 @@ func (r *rollback) pass(todo []change) {
 
 // unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and returns
 // how many changes are older than these.
-func (r *rollback) unname(todo []change) int {
+func (r *rollback) unname(todo []Made) int {
 	var refs []kernel.NSRef
 	for len(todo) > 0 {
 		c := todo[len(todo)-1]
-		if p, ok := c.op.(Publisher); !ok && !r.moot(c.op) {
+		if p, ok := c.Op.(Publisher); !ok && !r.moot(c.Op) {
 			break
-		} else if ok && !c.held && r.unpublishing(p.Publishes()) == nil {
+		} else if ok && !c.Held && r.unpublishing(p.Publishes()) == nil {
 			refs = append(refs, p.Publishes())
 		}
 		todo = todo[:len(todo)-1]
@@ -214,7 +215,7 @@ func (r *rollback) unname(todo []change) int {
 func (r *rollback) note() {
 	if len(r.tell) > 0 {
 		if err := r.log.Undone(r.tell...); r.write == nil {
-			r.write = blamed(err)
+			r.write = Blamed(err)
 		}
 		r.tell = r.tell[:0]
 	}
@@ -222,7 +223,7 @@ func (r *rollback) note() {
 
 // undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
 // and does that.
-func (r *rollback) undo(c change, older []change) (isMoot bool, err error) {
+func (r *rollback) undo(c Made, older []Made) (isMoot bool, err error) {
 	for range lostTries {
 		if isMoot, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
 			break
@@ -231,8 +232,8 @@ func (r *rollback) undo(c change, older []change) (isMoot bool, err error) {
 	return isMoot, err
 }
 
-func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
-	if p, ok := c.op.(Publisher); ok {
+func (r *rollback) undoOnce(c Made, older []Made) (isMoot bool, err error) {
+	if p, ok := c.Op.(Publisher); ok {
 		if r.left(p.Publishes()) {
 			return false, errors.New("its deletion is not undone")
 		}
@@ -240,42 +241,42 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 			return false, err
 		}
 	}
-	if c.held {
+	if c.Held {
 		return false, nil // only its end is waited for
 	}
-	if u, ok := c.op.(Unpublisher); ok {
+	if u, ok := c.Op.(Unpublisher); ok {
 		for _, f := range r.failed {
-			if p, ok := f.op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+			if p, ok := f.Op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
 				return false, errors.New("its name is another namespace's still")
 			}
 		}
 	}
-	if r.moot(c.op) && !r.inTheWay(c.op) {
+	if r.moot(c.Op) && !r.inTheWay(c.Op) {
 		return true, nil
 	}
-	if slices.ContainsFunc(c.op.Touches(), r.m.Home) { // the link was brought back since, and made what it was
-		if a, ok := c.op.(Attended); ok {
+	if slices.ContainsFunc(c.Op.Touches(), r.m.Home) { // the link was brought back since, and made what it was
+		if a, ok := c.Op.(Attended); ok {
 			err = a.UndoOthers(r.m)
 		}
 		return true, err
 	}
-	if mover, ok := c.op.(Mover); ok {
+	if mover, ok := c.Op.(Mover); ok {
 		_, to := mover.Moves()
 		mover.Wholly(slices.ContainsFunc(r.failed, func(f failure) bool {
-			return f.seq > c.seq && !f.final() && slices.Contains(f.op.Touches(), to.Object())
+			return f.Seq > c.Seq && !f.final() && slices.Contains(f.Op.Touches(), to.Object())
 		}))
 	}
-	if u, ok := c.op.(Unmaker); ok && slices.ContainsFunc(older, func(c change) bool { return u.Unmakes(c.op) }) {
+	if u, ok := c.Op.(Unmaker); ok && slices.ContainsFunc(older, func(c Made) bool { return u.Unmakes(c.Op) }) {
 		return false, nil
 	}
-	if l, ok := c.op.(Layered); ok {
+	if l, ok := c.Op.(Layered); ok {
 		for _, c := range older {
-			l.Over(c.op)
+			l.Over(c.Op)
 		}
 	}
 	failpoint.Hit("change: before it is undone")
-	err = c.op.Undo(r.m)
-	if p, ok := c.op.(Publisher); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Publishes().Path, older) {
+	err = c.Op.Undo(r.m)
+	if p, ok := c.Op.(Publisher); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Publishes().Path, older) {
 		return false, nil
 	}
 	return false, err
@@ -283,9 +284,9 @@ func (r *rollback) undoOnce(c change, older []change) (isMoot bool, err error) {
 
 // givenBack reports whether a namespace that older changes took a name from has it again. What was done since they did was
 // undone before that, in an earlier pass or by an earlier process, which could not undo something newer.
-func (r *rollback) givenBack(path string, older []change) bool {
-	return slices.ContainsFunc(older, func(c change) bool {
-		u, ok := c.op.(Unpublisher)
+func (r *rollback) givenBack(path string, older []Made) bool {
+	return slices.ContainsFunc(older, func(c Made) bool {
+		u, ok := c.Op.(Unpublisher)
 		return ok && u.Unpublishes().Path == path && r.m.Leads(u.Unpublishes())
 	})
 }

@@ -1,4 +1,4 @@
-package runtime
+package change
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // with it.
 func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
 	for _, f := range r.failed {
-		if mover, ok := f.op.(Mover); ok && !f.final() {
+		if mover, ok := f.Op.(Mover); ok && !f.final() {
 			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Home(to.Object()) {
 				return fmt.Errorf("link %s is still in it", from.Name)
 			}
@@ -40,7 +40,7 @@ func (r *rollback) vanished() map[uint64]string {
 // a moment after that has gone, and with them their other ends.
 func (r *rollback) going(held map[uint64]string) bool {
 	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
-		return !f.final() && slices.ContainsFunc(f.op.Touches(), func(o kernel.Object) bool {
+		return !f.final() && slices.ContainsFunc(f.Op.Touches(), func(o kernel.Object) bool {
 			_, is := held[o.Cookie]
 			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
 		})
@@ -50,8 +50,8 @@ func (r *rollback) going(held map[uint64]string) bool {
 // left reports whether a namespace's making or deletion is among what could not be undone.
 func (r *rollback) left(ref kernel.NSRef) bool {
 	return slices.ContainsFunc(r.failed, func(f failure) bool {
-		p, makes := f.op.(Publisher)
-		u, deletes := f.op.(Unpublisher)
+		p, makes := f.Op.(Publisher)
+		u, deletes := f.Op.(Unpublisher)
 		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
 	})
 }

@@ -1,4 +1,4 @@
-package runtime
+package change
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 	"github.com/nsscript/nsscript/runtime/journal"
 )
 
-// decodeOps turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error, as is
+// Read turns a journal's open intents back into ops. A kind that the vocabulary does not know is an error, as is
 // whatever else is not as this nsscript writes it: it could not be undone.
-func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
+func Read(kinds []Op, open []journal.Record) ([]Made, error) {
 	types := map[string]reflect.Type{}
 	for _, op := range kinds {
 		types[op.Kind()] = reflect.TypeOf(op).Elem()
 	}
-	var all []change
+	var all []Made
 	for _, r := range open {
 		t, ok := types[r.Kind]
 		if !ok {
@@ -28,7 +28,7 @@ func decodeOps(kinds []Op, open []journal.Record) ([]change, error) {
 		if err := errors.Join(decode(r.Data, op), ValidOp(op)); err != nil {
 			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
 		}
-		all = append(all, change{seq: r.Seq, op: op, pos: r.Pos, lost: r.Lost})
+		all = append(all, Made{Seq: r.Seq, Op: op, Pos: r.Pos, Lost: r.Lost})
 	}
 	return all, nil
 }

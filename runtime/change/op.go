@@ -1,4 +1,4 @@
-package runtime
+package change
 
 import (
 	"slices"
@@ -76,26 +76,26 @@ type Passing interface {
 }
 
 // A change is an op that was made in this run, or read back from a journal.
-type change struct {
-	seq  int
-	op   Op
-	pos  string
-	lost []string // what undoing it was known not to bring back when it was made
-	held bool     // it is undone, but the namespace that it made is held by somebody
+type Made struct {
+	Seq  int
+	Op   Op
+	Pos  string
+	Lost []string // what undoing it was known not to bring back when it was made
+	Held bool     // it is undone, but the namespace that it made is held by somebody
 }
 
-// event is the change for those who are told of it.
-func (c change) event() Event {
-	return Event{Event: "change", Seq: c.seq, Kind: c.op.Kind(), Command: c.op.Command(), Pos: c.pos, Lost: c.lost}
+// Event is the change for those who are told of it.
+func (c Made) Event() Event {
+	return Event{Event: "change", Seq: c.Seq, Kind: c.Op.Kind(), Command: c.Op.Command(), Pos: c.Pos, Lost: c.Lost}
 }
 
-// published lists the namespaces that changes gave a name and did not take it away again, oldest first.
-func published(changes []change) (all []kernel.NSRef) {
+// Named lists the namespaces that changes gave a name and did not take it away again, oldest first.
+func Named(changes []Made) (all []kernel.NSRef) {
 	for _, c := range changes {
-		if p, ok := c.op.(Publisher); ok && !c.held {
+		if p, ok := c.Op.(Publisher); ok && !c.Held {
 			all = append(all, p.Publishes())
 		}
-		if u, ok := c.op.(Unpublisher); ok {
+		if u, ok := c.Op.(Unpublisher); ok {
 			ref := u.Unpublishes()
 			all = slices.DeleteFunc(all, func(r kernel.NSRef) bool { return r.Cookie == ref.Cookie && r.Path == ref.Path })
 		}
@@ -103,16 +103,16 @@ func published(changes []change) (all []kernel.NSRef) {
 	return all
 }
 
-// made is what a list of changes made: links by the identity that they had at each time, and namespaces.
-func made(changes []change) map[kernel.Object]bool {
+// MadeBy is what a list of changes made: links by the identity that they had at each time, and namespaces.
+func MadeBy(changes []Made) map[kernel.Object]bool {
 	all := map[kernel.Object]bool{}
 	for _, c := range changes {
-		if maker, ok := c.op.(Maker); ok {
+		if maker, ok := c.Op.(Maker); ok {
 			for _, o := range maker.Makes() {
 				all[o] = true
 			}
 		}
-		if mover, ok := c.op.(Mover); ok {
+		if mover, ok := c.Op.(Mover); ok {
 			if from, to := mover.Moves(); all[from.Object()] {
 				all[to.Object()] = true
 			}
@@ -121,12 +121,12 @@ func made(changes []change) map[kernel.Object]bool {
 	return all
 }
 
-// guests lists the links that changes moved and did not make, by the identity that they had at each time. What is done to
+// MovedIn lists the links that changes moved and did not make, by the identity that they had at each time. What is done to
 // one in a namespace that the changes made does not go with that: the link is brought back.
-func guests(changes []change, made map[kernel.Object]bool) map[kernel.Object]bool {
+func MovedIn(changes []Made, made map[kernel.Object]bool) map[kernel.Object]bool {
 	all := map[kernel.Object]bool{}
 	for _, c := range changes {
-		if mover, ok := c.op.(Mover); ok {
+		if mover, ok := c.Op.(Mover); ok {
 			if from, to := mover.Moves(); !made[from.Object()] {
 				all[to.Object()] = true
 			}

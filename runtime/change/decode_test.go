@@ -1,4 +1,4 @@
-package runtime_test
+package change_test
 
 import (
 	"bufio"
@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/builtins"
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -43,7 +43,7 @@ func TestDecodeSeeds(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, s := range seeds(t) {
 		kinds[s.Kind] = true
-		if _, err := runtime.DecodeOp(voc.Ops, s.Kind, s.Data); err != nil {
+		if _, err := change.DecodeOp(voc.Ops, s.Kind, s.Data); err != nil {
 			t.Error(err)
 		}
 	}
@@ -63,7 +63,7 @@ func FuzzDecodeOps(f *testing.F) {
 	}
 	f.Add("netns add", []byte("null"))
 	f.Fuzz(func(t *testing.T, kind string, data []byte) {
-		op, err := runtime.DecodeOp(voc.Ops, kind, data)
+		op, err := change.DecodeOp(voc.Ops, kind, data)
 		if err != nil {
 			return
 		}
@@ -71,10 +71,10 @@ func FuzzDecodeOps(f *testing.F) {
 		if op.Command() == "" || op.Kind() != kind {
 			t.Errorf("%q is %q: %q", kind, op.Kind(), op.Command())
 		}
-		if m, ok := op.(runtime.Maker); ok {
+		if m, ok := op.(change.Maker); ok {
 			objects = append(objects, m.Makes()...)
 		}
-		if m, ok := op.(runtime.Mover); ok {
+		if m, ok := op.(change.Mover); ok {
 			from, to := m.Moves()
 			objects = append(objects, from.Object(), to.Object())
 		}
@@ -88,17 +88,17 @@ func FuzzDecodeOps(f *testing.F) {
 				t.Errorf("%s %s names %s", kind, data, ref.Path)
 			}
 		}
-		if p, ok := op.(runtime.Publisher); ok {
+		if p, ok := op.(change.Publisher); ok {
 			named(p.Publishes())
 		}
-		if u, ok := op.(runtime.Unpublisher); ok {
+		if u, ok := op.(change.Unpublisher); ok {
 			named(u.Unpublishes())
 		}
 		again, err := json.Marshal(op)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same, err := runtime.DecodeOp(voc.Ops, kind, again)
+		same, err := change.DecodeOp(voc.Ops, kind, again)
 		if err != nil {
 			t.Fatalf("%s %s was written as %s: %v", kind, data, again, err)
 		}

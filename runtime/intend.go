@@ -1,0 +1,62 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// intend looks and writes the intent: from here on the change will be undone. What was there before the run is taken
+// while no other run can take anything.
+func (s *Session) intend(op change.Op, pos string, waiver *Irreversible) (c change.Made, err error) {
+	fresh := s.fresh(op)
+	look := func(others []journal.Entry) error {
+		lost, err := waiver.accept(op, op.Check(s.m, fresh))
+		if err != nil {
+			return err
+		}
+		if err := change.ValidOp(op); err != nil {
+			return err
+		}
+		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes with
+		// the refusal: the others are as they were before it looked.
+		claims := change.Foreign(op, func(o kernel.Object) bool { _, ok := s.born[o]; return ok })
+		if err := change.Claimed(s.voc.Ops, others, claims); err != nil {
+			return err
+		}
+		seq, err := s.log.Intent(op.Kind(), op, pos, lost...)
+		c = change.Made{Seq: seq, Op: op, Pos: pos, Lost: lost}
+		return change.Blamed(err)
+	}
+	if fresh || len(op.Claims()) == 0 {
+		err = look(nil)
+	} else {
+		err = s.log.Alone(look)
+	}
+	if err != nil {
+		s.nameMaker(err)
+	}
+	return c, err
+}
+
+// nameMaker has the error of a namespace's name that is taken say which lab has made that one.
+func (s *Session) nameMaker(err error) {
+	k := new(kernel.Error)
+	if !errors.As(err, &k) || !errors.Is(err, syscall.EEXIST) || !k.Machine || k.Op != "add namespace" {
+		return
+	}
+	entries, _ := journal.OpenDir(s.o.Dir).List() // the error is another one
+	for _, e := range entries {
+		changes, _ := change.Read(s.voc.Ops, journal.Open(e.Records))
+		for _, ref := range change.Named(changes) {
+			if ref.Name == k.Object && e.Name != s.o.Lab && s.m.Leads(ref) {
+				k.Hint = fmt.Sprintf("lab %s has made it: `nsscript down %s` takes it down; %s", e.Name, e.Name, k.Hint)
+				return
+			}
+		}
+	}
+}
