@@ -21,7 +21,7 @@ func All() *runtime.Vocabulary {
 			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, sysctlDecl,
 			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
-			attemptDecl, unwrapDecl, eventuallyDecl, onExitDecl, failDecl,
+			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertLt, assertLe, assertGt, assertGe, assertFails,
 			skipDecl, requireDecl,
 			structDecl, helpDecl,

@@ -25,8 +25,9 @@ def never():
 eventually(never, timeout = ZERO)`, "assert.true"},
 	"ping.interval": {`
 assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received, 1000)`, ""},
-	"ping.timeout": {`ping(netns("n"), "127.0.0.1", timeout = ZERO)`, "0 is no time to wait: want more"},
-	"run.timeout":  {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+	"ping.timeout":   {`ping(netns("n"), "127.0.0.1", timeout = ZERO)`, "0 is no time to wait: want more"},
+	"sleep.duration": {`assert.eq(sleep(ZERO), None)`, ""},
+	"run.timeout":    {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
 }
 
 // TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.

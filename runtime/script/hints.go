@@ -15,7 +15,7 @@ var foreignNames = map[string]string{
 	"null": "in Starlark it is None", "nil": "in Starlark it is None",
 	"sum": "there is no sum: add up in a loop", "map": "there is no map: write [f(x) for x in list]",
 	"filter": "there is no filter: write [x for x in list if f(x)]", "isinstance": `there are no classes: compare type(x) == "list"`,
-	"round": "it is math.round", "format": `there is no format: write "%.2f" % x`, "sleep": "there is no sleep: eventually(fn) waits until fn does not fail",
+	"round": "it is math.round", "format": `there is no format: write "%.2f" % x`,
 	"exit": "fail(msg) ends a script with an error; without one it ends at its end", "quit": "fail(msg) ends a script with an error; without one it ends at its end",
 	"open": "there are no files: run(ns, [\"cat\", path]).stdout reads one", "input": "there is no input: the script's arguments are args",
 	"sys": "there is no import: the script's arguments are args", "os": "there is no import: run(ns, argv) runs a command",
