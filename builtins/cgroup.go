@@ -6,28 +6,29 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 )
 
-// labPen is where the transaction's commands have their processes, made with its first. Each transaction has its own, which
+// txProcs is where the transaction's commands have their processes, made with its first. Each transaction has its own, which
 // ends with it when it fails.
-func labPen(tx *runtime.Tx) (pen kernel.Pen, err error) {
+func txProcs(tx *runtime.Tx) (in proc.Procs, err error) {
 	if op, ok := runtime.Made[*addCgroup](tx); ok {
-		return kernel.Pen{Cgroup: op.Path}, nil
+		return proc.Procs{Cgroup: op.Path}, nil
 	}
 	if op, ok := runtime.Made[*addPIDs](tx); ok {
-		return kernel.Pen{PIDs: op.Name}, nil
+		return proc.Procs{PIDs: op.Name}, nil
 	}
-	pen.Cgroup, err = tx.Machine().FreeCgroup()
+	in.Cgroup, err = tx.Machine().FreeCgroup()
 	switch {
 	case err == nil:
-		return pen, tx.Apply(&addCgroup{Path: pen.Cgroup})
-	case !errors.Is(err, kernel.ErrNoCgroups):
-		return pen, err
+		return in, tx.Apply(&addCgroup{Path: in.Cgroup})
+	case !errors.Is(err, proc.ErrNoCgroups):
+		return in, err
 	}
-	if pen.PIDs = tx.Machine().FreePIDs(); pen.PIDs != "" {
-		return pen, tx.Apply(&addPIDs{Name: pen.PIDs})
+	if in.PIDs = tx.Machine().FreePIDs(); in.PIDs != "" {
+		return in, tx.Apply(&addPIDs{Name: in.PIDs})
 	}
-	return pen, nil
+	return in, nil
 }
 
 // addCgroup makes a cgroup for processes.
@@ -39,7 +40,7 @@ func (o *addCgroup) Kind() string                                  { return "cgr
 func (o *addCgroup) Command() string                               { return "mkdir " + o.Path }
 func (o *addCgroup) Touches() []kernel.Object                      { return nil }
 func (o *addCgroup) Claims() []change.Claim                        { return nil }
-func (o *addCgroup) Valid() error                                  { return kernel.ValidCgroup(o.Path) }
+func (o *addCgroup) Valid() error                                  { return proc.ValidCgroup(o.Path) }
 func (o *addCgroup) Check(*kernel.Machine, bool) error             { return nil }
 func (o *addCgroup) Do(m *kernel.Machine) error                    { return m.AddCgroup(o.Path) }
 func (o *addCgroup) Undo(m *kernel.Machine) error                  { return m.DeleteCgroup(o.Path) }

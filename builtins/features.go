@@ -11,6 +11,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/probe"
 )
 
@@ -43,15 +44,15 @@ func features() []*runtime.Feature {
 			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run", Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {
-				if _, err := m.FreeCgroup(); !errors.Is(err, kernel.ErrNoCgroups) {
+				if _, err := m.FreeCgroup(); !errors.Is(err, proc.ErrNoCgroups) {
 					return err
 				}
 				if m.FreePIDs() == "" {
-					return kernel.ErrNoCgroups
+					return proc.ErrNoCgroups
 				}
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				defer cancel()
-				st, err := m.Host().Run(ctx, exec.Command("true"), kernel.Pen{PIDs: m.FreePIDs()})
+				st, err := m.Host().Run(ctx, exec.Command("true"), proc.Procs{PIDs: m.FreePIDs()})
 				if err == nil && st != 0 {
 					err = unix.EIO
 				}

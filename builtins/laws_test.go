@@ -9,6 +9,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -39,7 +40,7 @@ func fresh(t *testing.T, m *kernel.Machine, name string) kernel.LinkSpec {
 func freeCgroup(t *testing.T, m *kernel.Machine) string {
 	t.Helper()
 	path, err := m.FreeCgroup()
-	if errors.Is(err, kernel.ErrNoCgroups) {
+	if errors.Is(err, proc.ErrNoCgroups) {
 		t.Skip("no cgroups here")
 	} else if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -74,12 +75,12 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err := tx.Machine().Settle(); err != nil {
 		return nil, err
 	}
-	pen, err := labPen(tx)
+	in, err := txProcs(tx)
 	if err != nil {
 		return nil, err
 	}
-	status, err := n.Run(ctx, cmd, pen)
-	res := &runValue{tx.View, a.Argv, stdout.kept.String(), stderr.kept.String(), kernel.ExitCode(status)}
+	status, err := n.Run(ctx, cmd, in)
+	res := &runValue{tx.View, a.Argv, stdout.kept.String(), stderr.kept.String(), proc.ExitCode(status)}
 	if err == nil && (res.code == 0 || !a.Check) {
 		return res, nil
 	}

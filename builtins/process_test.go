@@ -75,11 +75,11 @@ func session(t *testing.T, src string) (*runtime.Session, *runtime.Vocabulary, e
 
 // TestStrays checks that whatever a command starts ends with the transaction it was started in, and not before.
 func TestStrays(t *testing.T) {
-	eachPen(t, testStrays)
+	eachProcs(t, testStrays)
 }
 
-// eachPen runs a test with cgroups and without.
-func eachPen(t *testing.T, test func(t *testing.T)) {
+// eachProcs runs a test with cgroups and without.
+func eachProcs(t *testing.T, test func(t *testing.T)) {
 	t.Run("cgroups", func(t *testing.T) {
 		if !nstest.Cgroups() {
 			t.Skip("no cgroups here")
@@ -140,7 +140,7 @@ assert.eq(running(), 53)
 
 // TestStraysOfKeptLab checks that they last as long as the lab does.
 func TestStraysOfKeptLab(t *testing.T) {
-	eachPen(t, testStraysOfKeptLab)
+	eachProcs(t, testStraysOfKeptLab)
 }
 
 func testStraysOfKeptLab(t *testing.T) {
@@ -171,7 +171,7 @@ func testStraysOfKeptLab(t *testing.T) {
 
 // TestNothingToKeep checks that a command which left nothing running is no reason to keep a lab.
 func TestNothingToKeep(t *testing.T) {
-	eachPen(t, testNothingToKeep)
+	eachProcs(t, testNothingToKeep)
 }
 
 func testNothingToKeep(t *testing.T) {
@@ -191,7 +191,7 @@ func testNothingToKeep(t *testing.T) {
 
 // TestForeign checks that a process with the name of a stray survives.
 func TestForeign(t *testing.T) {
-	eachPen(t, testForeign)
+	eachProcs(t, testForeign)
 }
 
 func testForeign(t *testing.T) {
@@ -229,7 +229,7 @@ func testForeign(t *testing.T) {
 
 // TestManyCommands starts many commands one after the other: none dies of the threads that come and go.
 func TestManyCommands(t *testing.T) {
-	eachPen(t, testManyCommands)
+	eachProcs(t, testManyCommands)
 }
 
 func testManyCommands(t *testing.T) {
@@ -252,7 +252,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eachPen(t, func(t *testing.T) {
+	eachProcs(t, func(t *testing.T) {
 		before := nstest.Dump(t)
 		s, _, err := session(t, string(src))
 		if err != nil {

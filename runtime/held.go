@@ -15,6 +15,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
@@ -124,9 +125,9 @@ func serveCommand(caller io.Reader, helper []string, r request, files []*os.File
 	if syscall.Access(cmd.Dir, 1) != nil { // the caller's folder need not be one of the sandbox
 		cmd.Dir = "/"
 	}
-	p, err := kernel.Spawn(helper, cmd)
+	p, err := proc.Spawn(helper, cmd)
 	if err != nil {
-		return 0, err
+		return 0, &kernel.Error{Op: "run", Object: cmd.Path, Err: err}
 	}
 	go func() {
 		lines := json.NewDecoder(caller)

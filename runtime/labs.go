@@ -11,6 +11,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -139,7 +140,7 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 	case len(args) >= 2 && args[0] == "watch":
 		return l.watch(args[1], args[2:])
 	case len(args) >= 3 && args[0] == "init":
-		return nil, kernel.Init(args[1], args[2:])
+		return nil, proc.Init(args[1], args[2:])
 	}
 	return nil, fmt.Errorf("unknown help: %q", args)
 }

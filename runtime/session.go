@@ -17,6 +17,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -66,7 +67,7 @@ type Session struct {
 	entered bool                  // the lab was there before: see Enter
 	base    int                   // how many of the changes are its own
 	exits   []func(*starlark.Thread) error
-	watcher *kernel.Process
+	watcher *proc.Process
 	ended   bool
 }
 
@@ -100,7 +101,9 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	case o.Sandboxed:
 		err = m.Level()
 	case len(o.Helper) > 0:
-		s.watcher, err = kernel.Detach(append(slices.Clone(o.Helper), watchArgs(o)...))
+		if s.watcher, err = proc.Detach(append(slices.Clone(o.Helper), watchArgs(o)...)); err != nil {
+			err = &kernel.Error{Op: "start", Object: "watcher of the run", Err: err, Machine: true}
+		}
 	}
 	if err != nil {
 		err = errors.Join(err, s.abandon())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
@@ -69,7 +70,7 @@ func examine() (all []finding, needed bool) {
 		all = append(all, f)
 	}
 	add("root", root(), "labs on the machine itself", "labs are in sandboxes; for one on the machine itself run it as root")
-	add("cgroup2", kernel.Cgroups(), "what run() leaves running in a kept lab lives until the lab goes down", "what run() starts is held together by PID namespaces instead; mount cgroup2 writable to have it")
+	add("cgroup2", proc.Cgroups(), "what run() leaves running in a kept lab lives until the lab goes down", "what run() starts is held together by PID namespaces instead; mount cgroup2 writable to have it")
 	inside, err := examineInside()
 	add("sandbox", err, "labs and tests without privileges", runtime.Hint(err))
 	if root() != nil {

@@ -11,12 +11,14 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Machine is one process's view of the kernel's network namespaces: those it has opened, by cookie, and where links
 // went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
 type Machine struct {
+	*proc.Runner
 	host      *Namespace
 	open      map[uint64]*Namespace
 	closed    map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
@@ -33,16 +35,11 @@ type Machine struct {
 	buf       []byte             // where netlink messages are received
 	token     string             // what the files below this process's namespaces say
 	tokenFile int                // that file, -1 before there is one
-	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
-	Helper    []string
-	herds     map[string][]*initHerd // by the name of their pen
-	deviating *[][2]string           // what new namespaces have other than the baseline; nil before it is known
-	makes     int                    // how many namespaces were made
-	ahead     *ahead                 // makes the next ones, nil when nobody does
-	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
-	cgroupHome *string
-	ran        bool // whether a command was started, which may have made links anywhere
-	shared     bool // whether the netns folder is known to be a shared mount point
+	deviating *[][2]string       // what new namespaces have other than the baseline; nil before it is known
+	makes     int                // how many namespaces were made
+	ahead     *ahead             // makes the next ones, nil when nobody does
+	ran       bool               // whether a command was started, which may have made links anywhere
+	shared    bool               // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it. Gen is that of LinkRef.
@@ -65,7 +62,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, herds: map[string][]*initHerd{},
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, Runner: proc.NewRunner(),
 		buf: make([]byte, rtnl.MaxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -83,9 +80,7 @@ func (m *Machine) Host() *Namespace { return m.host }
 // namespaces ends.
 func (m *Machine) Close() {
 	m.renew()
-	for name := range m.herds {
-		_ = m.KillPIDs(name) // those that cannot be killed end with this process
-	}
+	m.Runner.Close()
 	for _, n := range m.open {
 		n.release()
 	}

@@ -3,100 +3,42 @@ package kernel
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"math"
-	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 )
 
 // Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
 // /proc/net and, through a mount namespace of its own, in /sys. It dies with this process, and when ctx ends, then with
-// all that it started. What it leaves running when it ends by itself stays in the pen. The error is about running it, not
+// all that it started. What it leaves running when it ends by itself stays where in says. The error is about running it, not
 // about how it ended.
-func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, pen Pen) (unix.WaitStatus, error) {
+func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix.WaitStatus, error) {
 	n.alone, n.m.ran = false, true
 	n.m.renew() // it may change anything
-	h, err := n.m.herd(pen)
+	c, err := n.m.Prepare(cmd, in)
 	if err != nil {
-		return 0, err
+		return 0, fail(err, "add cgroup", "in "+in.Cgroup, nil)
 	}
-	type result struct {
-		st  unix.WaitStatus
-		err error
-	}
-	done := make(chan result, 1)
-	// The goroutine keeps its thread until the command has ended: Pdeathsig means the death of that thread. It is
-	// never unlocked, so the thread, with its own mount namespace, ends with it.
-	go func() {
-		runtime.LockOSThread()
-		if err := n.enter(); err != nil {
-			done <- result{0, errors.Join(fail(err, "enter namespace", n.Name(), nil), h.leave(false))}
-			return
-		}
-		if err := h.start(cmd); err != nil {
-			done <- result{0, errors.Join(err, h.leave(false))}
-			return
-		}
-		st, err := await(ctx, h)
-		done <- result{st, err}
-	}()
-	r := <-done
-	if i, ok := h.(*initHerd); ok && i.ended != nil && !i.idle() {
-		n.m.herds[pen.PIDs] = append(n.m.herds[pen.PIDs], i)
-	}
-	return r.st, r.err
+	return c.Run(ctx, n.enter)
 }
 
-// startable tells what is wrong with a command's folder and words. Starting it would blame the program, or the one that is to
-// run it in a PID namespace.
-func startable(cmd *exec.Cmd) error {
-	if cmd.Dir != "" {
-		st, err := os.Stat(cmd.Dir)
-		if err == nil && !st.IsDir() {
-			err = unix.ENOTDIR
-		} else if err == nil {
-			err = unix.Access(cmd.Dir, unix.X_OK)
-		}
-		if path := new(fs.PathError); err != nil && errors.As(err, &path) {
-			err = path.Err
-		}
-		if err != nil {
-			return &fs.PathError{Op: "chdir", Path: cmd.Dir, Err: err}
-		}
-	}
-	for _, word := range slices.Concat(cmd.Args, cmd.Env) {
-		if strings.ContainsRune(word, 0) {
-			return fmt.Errorf("a zero byte in an argument or a variable: %w", unix.EINVAL)
-		}
-	}
-	return cmd.Err
-}
-
-// ExitCode is how a command ended, as a shell tells it.
-func ExitCode(st unix.WaitStatus) int {
-	if st.Signaled() {
-		return 128 + int(st.Signal())
-	}
-	return st.ExitStatus()
-}
-
-// enter moves the calling thread, which must be locked and never be unlocked, into the namespace for good.
+// enter locks the calling goroutine to its thread for good, and makes that one that commands are started on: in the
+// namespace, and with nothing of what nsscript itself inherited.
 func (n *Namespace) enter() error {
-	// What nsscript itself inherited is not for its children either: they get descriptors 0 to 2.
-	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return err
+	runtime.LockOSThread()
+	if err := proc.DropInherited(); err != nil {
+		return fail(err, "enter namespace", n.Name(), nil)
 	}
-	// Nor is a mask of signals, which what started nsscript may have set.
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, new(unix.Sigset_t), nil); err != nil {
-		return err
-	}
+	return fail(n.mountSys(), "enter namespace", n.Name(), nil)
+}
+
+// mountSys moves the calling thread into the namespace, with a mount namespace of its own whose /sys shows it.
+func (n *Namespace) mountSys() error {
 	if n.base {
 		return nil
 	}
@@ -128,9 +70,25 @@ func (n *Namespace) Exec(argv, env []string) error {
 	if err != nil {
 		return err
 	}
-	runtime.LockOSThread()
 	if err := n.enter(); err != nil {
-		return fail(err, "enter namespace", n.Name(), nil)
+		return err
 	}
 	return fail(unix.Exec(path, argv, env), "run", strings.Join(argv, " "), n)
+}
+
+// AddCgroup makes a cgroup at a path that FreeCgroup chose.
+func (m *Machine) AddCgroup(path string) error {
+	return fail(proc.AddCgroup(path), "add cgroup", path, nil)
+}
+
+// DeleteCgroup kills every process in a cgroup and in those below it, waits for their end, and removes all of them. It
+// is content when the cgroup is gone.
+func (m *Machine) DeleteCgroup(path string) error {
+	return fail(proc.DeleteCgroup(path), "delete cgroup", path, nil)
+}
+
+// CgroupIdle reports whether no process is left in a cgroup and those below it.
+func (m *Machine) CgroupIdle(path string) (bool, error) {
+	idle, err := proc.CgroupIdle(path)
+	return idle, fail(err, "read cgroup", path, nil)
 }

@@ -1,14 +1,12 @@
-package kernel
+package proc
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,102 +20,6 @@ const cgroupPrefix = "nsscript-"
 
 // killPatience is how long the kernel is given to end processes that were killed.
 const killPatience = 5 * time.Second
-
-// ErrNoCgroups means that this process has no cgroup of version 2 that it may make others in.
-var ErrNoCgroups = errors.New("no writable cgroup of version 2 for this process")
-
-// FreeCgroup chooses the path of a cgroup that is not there yet, inside the process's own. Its name is random, so that it
-// tells the cgroup from any other. ErrNoCgroups: there can be none.
-func (m *Machine) FreeCgroup() (string, error) {
-	if m.cgroupHome == nil {
-		home := ownCgroup()
-		m.cgroupHome = &home
-	}
-	if *m.cgroupHome == "" {
-		return "", ErrNoCgroups
-	}
-	return *m.cgroupHome + "/" + cgroupPrefix + randomName(), nil
-}
-
-// Cgroups is ErrNoCgroups when this process can make none.
-func Cgroups() error {
-	if ownCgroup() == "" {
-		return ErrNoCgroups
-	}
-	return nil
-}
-
-func randomName() string { return strconv.FormatUint(rand.Uint64(), 36) }
-
-// ownCgroup is the path of the process's own cgroup when others may be made and filled in it.
-func ownCgroup() string {
-	for _, dir := range ownCgroups() {
-		fd, err := openCgroup(dir)
-		if err != nil {
-			continue // another mount hides it
-		}
-		// A new process may enter a cgroup when it may be moved there from its parent's (cgroups(7)).
-		ok := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil &&
-			unix.Faccessat(fd, "cgroup.procs", unix.W_OK, unix.AT_EACCESS) == nil
-		// Only cgroups inside a domain can hold whole processes; the root has no type and is one.
-		kind, err := readAt(fd, "cgroup.type")
-		unix.Close(fd)
-		if ok && (err != nil || kind == "domain") {
-			return dir
-		}
-	}
-	return ""
-}
-
-// ownCgroups lists where this process's own cgroup may be seen; a machine without /proc or cgroups has none.
-func ownCgroups() []string {
-	mounts, _ := os.ReadFile("/proc/self/mountinfo")
-	self, _ := os.ReadFile("/proc/self/cgroup")
-	return cgroupDirs(string(mounts), string(self))
-}
-
-// cgroupDirs lists where the process's own cgroup of version 2 may be seen, by /proc/self/mountinfo and
-// /proc/self/cgroup; the newest mount first, for it may hide others.
-func cgroupDirs(mounts, self string) (dirs []string) {
-	own, found := "", false
-	for _, line := range strings.Split(self, "\n") {
-		if path, ok := strings.CutPrefix(line, "0::"); ok {
-			own, found = path, true
-		}
-	}
-	if !found || !filepath.IsAbs(own) || filepath.Clean(own) != own {
-		return nil // none, or one outside the process's cgroup namespace
-	}
-	for _, line := range strings.Split(mounts, "\n") {
-		where, what, ok := strings.Cut(line, " - ")
-		f := strings.Fields(where)
-		if !ok || len(f) < 6 || !strings.HasPrefix(what, "cgroup2 ") {
-			continue
-		}
-		root, point := unescape(f[3]), unescape(f[4])
-		if rel, err := filepath.Rel(root, own); err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
-			dirs = append(dirs, filepath.Join(point, rel))
-		}
-	}
-	slices.Reverse(dirs)
-	return dirs
-}
-
-// unescape decodes the octal escapes of /proc/self/mountinfo: blank, tab, newline, backslash, number sign.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
 
 // openCgroup opens the folder of a cgroup, and nothing else: no symbolic link leads there, and it is of version 2.
 func openCgroup(path string) (int, error) {
@@ -151,55 +53,54 @@ func openOurs(path string) (int, error) {
 }
 
 // AddCgroup makes a cgroup at a path that FreeCgroup chose.
-func (m *Machine) AddCgroup(path string) error {
+func AddCgroup(path string) error {
 	fd, err := openCgroup(filepath.Dir(path))
 	if err == nil {
 		err = failpoint.Call(func() error { return unix.Mkdirat(fd, filepath.Base(path), 0o755) })
 		failpoint.Hit("cgroup: made")
 		unix.Close(fd)
 	}
-	return fail(err, "add cgroup", path, nil)
+	return err
 }
 
 // DeleteCgroup kills every process in a cgroup and in those below it, waits for their end, and removes all of them. It
 // is content when the cgroup is gone.
-func (m *Machine) DeleteCgroup(path string) error {
-	const op = "delete cgroup"
+func DeleteCgroup(path string) error {
 	fd, err := openOurs(path)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		return nil
 	} else if err != nil {
-		return fail(err, op, path, nil)
+		return err
 	}
 	defer unix.Close(fd)
 	for _, dir := range ownCgroups() {
 		if dir == path || strings.HasPrefix(dir, path+"/") {
-			return fail(errors.New("this process is in it and would kill itself: run this outside the lab"), op, path, nil)
+			return errors.New("this process is in it and would kill itself: run this outside the lab")
 		}
 	}
 	failpoint.Hit("cgroup: before its processes are killed")
 	if err := killCgroup(fd); err != nil {
-		return fail(err, op, path, nil)
+		return err
 	}
 	failpoint.Hit("cgroup: its processes were killed")
 	deadline := time.Now().Add(killPatience)
 	if err := awaitEmpty(fd, deadline); err != nil {
-		return fail(err, op, path, nil)
+		return err
 	}
-	return fail(removeCgroup(path, deadline), op, path, nil)
+	return removeCgroup(path, deadline)
 }
 
 // CgroupIdle reports whether no process is left in a cgroup and those below it.
-func (m *Machine) CgroupIdle(path string) (bool, error) {
+func CgroupIdle(path string) (bool, error) {
 	fd, err := openOurs(path)
 	if errors.Is(err, unix.ENOENT) {
 		return true, nil
 	} else if err != nil {
-		return false, fail(err, "read cgroup", path, nil)
+		return false, err
 	}
 	defer unix.Close(fd)
 	events, err := readAt(fd, "cgroup.events")
-	return err == nil && idle(events), fail(err, "read cgroup", path, nil)
+	return err == nil && idle(events), err
 }
 
 func idle(events string) bool { return slices.Contains(strings.Split(events, "\n"), "populated 0") }

@@ -1,6 +1,7 @@
-package kernel
+package proc
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -17,13 +18,13 @@ type Process struct{ cmd *exec.Cmd }
 // in the root folder, with nothing of this process but its standard error and its environment.
 func Detach(argv []string) (*Process, error) {
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return nil, fail(err, "start", argv[0], nil)
+		return nil, err
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Stderr = "/", os.Stderr
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return nil, fail(err, "start", argv[0], nil)
+		return nil, err
 	}
 	failpoint.Follow(cmd.Process.Pid)
 	failpoint.Hit("watcher: started")
@@ -33,7 +34,7 @@ func Detach(argv []string) (*Process, error) {
 // Kill ends the process, and returns when it has ended.
 func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil {
-		return fail(err, "kill", p.cmd.Path, nil)
+		return fmt.Errorf("kill process %d: %w", p.cmd.Process.Pid, err)
 	}
 	_ = p.cmd.Wait() // it was killed
 	return nil
