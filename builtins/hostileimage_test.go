@@ -32,22 +32,25 @@ func TestHostileImages(t *testing.T) {
 		{"has the sysctl", func(img *kernel.Image) { img.Sysctls["net/ipv4/conf//../../ip_default_ttl"] = "7" }},
 		{"has the sysctl", func(img *kernel.Image) { img.Sysctls["net/ipv4//ip_default_ttl"] = "7" }},
 		{"has the sysctl", func(img *kernel.Image) { img.Sysctls["kernel//core_pattern"] = "7" }},
-		{"too short", func(img *kernel.Image) { img.Addrs = append(img.Addrs, nil) }},
-		{"too short", func(img *kernel.Image) { img.Addrs[0] = img.Addrs[0][:7] }},
-		{"no attribute at byte", func(img *kernel.Image) { img.Addrs[0] = img.Addrs[0][:len(img.Addrs[0])-2] }},
-		{"of another link", func(img *kernel.Image) { img.Addrs[0][4]++ }},
-		{"of family 7", func(img *kernel.Image) { img.Addrs[0][0] = 7 }},
-		{"too short", func(img *kernel.Image) { img.Routes = append(img.Routes, make([]byte, 11)) }},
-		{"of family 0", func(img *kernel.Image) { img.Routes = append(img.Routes, make([]byte, 12)) }},
-		{"too short", func(img *kernel.Image) { img.Neighs = append(img.Neighs, make([]byte, 11)) }},
-		{"of another link", func(img *kernel.Image) { img.Neighs = append(img.Neighs, make([]byte, 12)) }},
+		{"too short", func(img *kernel.Image) { img.Parts["addr"] = append(img.Parts["addr"], nil) }},
+		{"too short", func(img *kernel.Image) { img.Parts["addr"][0] = img.Parts["addr"][0][:7] }},
+		{"no attribute at byte", func(img *kernel.Image) { img.Parts["addr"][0] = img.Parts["addr"][0][:len(img.Parts["addr"][0])-2] }},
+		{"of another link", func(img *kernel.Image) { img.Parts["addr"][0][4]++ }},
+		{"of family 7", func(img *kernel.Image) { img.Parts["addr"][0][0] = 7 }},
+		{"too short", func(img *kernel.Image) { img.Parts["route"] = append(img.Parts["route"], make([]byte, 11)) }},
+		{"of family 0", func(img *kernel.Image) { img.Parts["route"] = append(img.Parts["route"], make([]byte, 12)) }},
+		{"too short", func(img *kernel.Image) { img.Parts["neigh"] = append(img.Parts["neigh"], make([]byte, 11)) }},
+		{"of another link", func(img *kernel.Image) { img.Parts["neigh"] = append(img.Parts["neigh"], make([]byte, 12)) }},
 		{"too short", func(img *kernel.Image) {
-			img.Ports = append(img.Ports, kernel.Port{LinkRef: img.Link, FDB: [][]byte{{7}}})
+			img.Ports = append(img.Ports, kernel.Port{LinkRef: img.Link, Parts: map[string][][]byte{"port fdb": {{7}}}})
 		}},
 		{"of another link", func(img *kernel.Image) {
-			img.Port = &kernel.Port{LinkRef: img.Link, FDB: [][]byte{make([]byte, 12)}}
+			img.Port = &kernel.Port{LinkRef: img.Link, Parts: map[string][][]byte{"port fdb": {make([]byte, 12)}}}
 		}},
-		{"of another link", func(img *kernel.Image) { img.FDB = [][]byte{append([]byte{7}, make([]byte, 11)...)} }},
+		{"of another link", func(img *kernel.Image) { img.Parts["fdb"] = [][]byte{append([]byte{7}, make([]byte, 11)...)} }},
+		{`has the part "port fdb"`, func(img *kernel.Image) { img.Parts["port fdb"] = nil }},
+		{`has the part "rule"`, func(img *kernel.Image) { img.Parts["rule"] = nil }},
+		{`has the part "evil"`, func(img *kernel.Image) { img.Parts["evil"] = nil }},
 		{"has the altname", func(img *kernel.Image) { img.Altnames = []string{"a/b"} }},
 		{"-5 is no index", func(img *kernel.Image) {
 			img.Unheld = []kernel.Unheld{{Link: kernel.LinkRef{NS: img.Link.NS, Index: -5, Name: "x"}}}

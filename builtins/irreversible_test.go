@@ -18,14 +18,11 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// What the worlds of TestIrreversible begin with: a pair, a route with a nexthop that is dead, a nexthop object, and a
-// bridge that one goes over.
+// What the worlds of TestIrreversible begin with: a pair, and a route with a nexthop that is dead.
 const (
-	ends     = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add 10.1.0.1/24 dev m0; "
-	deadHop  = ends + "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down"
-	dead6    = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add fd01::1/64 dev m0 nodad; link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add fd77::1/64 dev s0 nodad; -6 route add fd50::/64 nexthop via fd01::2 dev m0 nexthop via fd77::2 dev s0; link set s0 down"
-	anObject = ends + "nexthop add id 5 via 10.1.0.2 dev m0; route add 10.5.0.0/16 nhid 5"
-	aBridge  = "link add b0 address 02:00:00:00:00:b0 type bridge; link set b0 addrgenmode none up; link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; link set m0 master b0; addr add 10.2.0.1/24 dev b0; nexthop add id 6 via 10.2.0.2 dev b0"
+	ends    = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add 10.1.0.1/24 dev m0; "
+	deadHop = ends + "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down"
+	dead6   = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add fd01::1/64 dev m0 nodad; link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add fd77::1/64 dev s0 nodad; -6 route add fd50::/64 nexthop via fd01::2 dev m0 nexthop via fd77::2 dev s0; link set s0 down"
 
 	aRouter = "sysctl net.ipv6.conf.default.accept_dad=0; link add m0 type veth peer name m1; link set m0 up; link set m1 up; advertise m1 m0"
 	aSecret = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; sysctl net.ipv6.conf.m0.use_tempaddr=2; addr add fd01::5/64 dev m0 nodad mngtmpaddr valid_lft 5000 preferred_lft 4000"
@@ -33,7 +30,6 @@ const (
 	lostRouter  = "route -6 default via fe80::"
 	lostSecret  = "temporary address fd01::"
 	lostDefault = "route default via 10.1.0.2 via 10.77.0.2 of link m0 in host"
-	lostBridges = "nexthop object 6 of link b0 in host, with the routes through it"
 )
 
 // irreversible are the changes that are refused since they could not be undone whole.
@@ -55,18 +51,11 @@ var irreversible = []struct {
 		`host.link("m0").set(ns = netns("n1"), IRR)`, []string{"link x0 in elsewhere"}, "x0|vxlan|link/ether"},
 	{"delete a link under a dead nexthop", deadHop, `host.link("m0").delete(IRR)`, []string{lostDefault}, "default|nexthop"},
 	{"down under a dead nexthop", deadHop, `down(host.link("m0"), IRR)`, []string{lostDefault}, "default|nexthop"},
-	{"down under a nexthop object", anObject, `down(host.link("m0"), IRR)`,
-		[]string{"nexthop object 5 of link m0 in host, with the routes through it"}, "10.5.0"},
-	{"down at the other end of a nexthop object", anObject, `down(host.link("m1"), IRR)`, []string{"nexthop object 5 of link m0 in host, with the routes through it"}, "10.5.0"},
 	{"set down", deadHop, `host.link("m0").set(up = False, IRR)`, []string{lostDefault}, "default|nexthop"},
 	{"too small for IPv6", dead6, `host.link("m0").set(mtu = 1000, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
 	{"move", deadHop, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostDefault}, "default|nexthop"},
-	{"move a link below one with a nexthop object", ends + "link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; nexthop add id 7 via 10.4.0.9 dev v0", `host.link("m0").set(ns = netns("n1"), IRR)`,
-		[]string{"nexthop object 7 of link v0 in host, with the routes through it"}, ""},
 	{"down below one under a dead nexthop", strings.Replace(strings.Replace(deadHop, "; route", "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; route", 1), "via 10.1.0.2 dev m0", "via 10.4.0.2 dev v0", 1),
 		`down(host.link("m0"), IRR)`, []string{"route default via 10.4.0.2 via 10.77.0.2 of link v0 in host"}, ""},
-	{"leave a bridge", aBridge, `host.link("m0").set(master = False, IRR)`, []string{lostBridges}, ""},
-	{"port of a new bridge", aBridge, `bridge(host, ports = [host.link("m0")], IRR)`, []string{lostBridges}, ""},
 	{"add an address", deadHop, `addr(host.link("m0"), "10.1.0.9/24", IRR)`, []string{lostDefault}, ""},
 	{"sysctl that takes IPv6 away", dead6, `sysctl(host, "net.ipv6.conf.m0.disable_ipv6", 1, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
 	{"sysctl that can only be written", "", `sysctl(host, "net.ipv4.route.flush", 1, IRR)`, []string{"the value of sysctl net.ipv4.route.flush in host"}, ""},
@@ -83,8 +72,6 @@ var irreversible = []struct {
 	{"down with a temporary address", aSecret, `down(host.link("m0"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
 	{"move with a temporary address", aSecret, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
 	{"too small for IPv6 with a token", ends + "sysctl net.ipv6.conf.m0.accept_ra=1; token set ::5 dev m0", `host.link("m0").set(mtu = 1000, IRR)`, []string{"token ::5 of link m0 in host"}, ""},
-	{"delete a namespace with such a link", "link add m0 type veth peer name m1; link set m0 addrgenmode none up; netns add elsewhere; link set m1 netns elsewhere; -n elsewhere link set m1 up; addr add 10.1.0.1/24 dev m0; nexthop add id 5 via 10.1.0.2 dev m0",
-		`netns_at(name = "elsewhere").delete(IRR)`, []string{"nexthop object 5 of link m0 in host, with the routes through it"}, ""},
 }
 
 // aside starts a process in a namespace of its own, which has no name.

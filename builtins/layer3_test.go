@@ -32,6 +32,8 @@ var layer3 = []struct {
 	{"routes of other types", "route add multicast 239.0.0.0/8 dev m0; route add broadcast 10.74.0.255 dev m0; -6 route add anycast fd74:: dev m0", ""},
 	{"type of service", "route add 10.72.0.0/16 via 10.1.0.9 dev m0 tos 8", ""},
 	{"route's metrics", "route add 10.70.0.0/16 dev m0 mtu lock 1200 rto_min 5 initcwnd 7 quickack 1", ""},
+	{"nexthop objects", "nexthop add id 5 via 10.1.0.200 dev m0; nexthop add id 6 via 10.77.0.2 dev s0; nexthop add id 60 group 5,3/6; nexthop add id 61 group 5; " +
+		"route add 10.65.0.0/16 nhid 5; route add 10.66.0.0/16 nhid 60; route add 10.67.0.0/16 nhid 61; -6 nexthop add id 7 via fd01::9 dev m0; -6 route add fd65::/64 nhid 7", ""},
 	{"address label", "addrlabel add prefix fd01::/64 dev m0 label 77", ""},
 	{"rules", "rule add iif m0 table 77; rule add oif m0 table 77", ""},
 	{"neighbours that a program learned", "neigh add 10.1.0.210 lladdr 02:00:00:00:07:08 dev m0 nud permanent extern_learn; neigh add 10.1.0.212 lladdr 02:00:00:00:07:0b dev m0 nud stale extern_learn", ""},

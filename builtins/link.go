@@ -206,7 +206,6 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 			return err
 		}
 	}
-	lost = append(lost, m.Carrier(append(o.Others, ends...)...))
 	for _, img := range ends {
 		lost = append(lost, img.Whole(), m.Unheld(img, kernel.Deleting))
 	}

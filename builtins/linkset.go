@@ -154,7 +154,7 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
-		return errors.Join(m.Carrier(append(o.Others, o.Image)...), o.Image.Whole(), followers(o.Others), above.Lost(), m.Unheld(o.Image, kernel.Closing))
+		return errors.Join(o.Image.Whole(), followers(o.Others), above.Lost(), m.Unheld(o.Image, kernel.Closing))
 	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {
@@ -165,7 +165,7 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		lost := []error{above.Lost()}
 		if o.Attr == "mtu" {
 			lost = append(lost, o.Image.Resized())
-		} else if lost = append(lost, m.Carrier(o.Others...)); l.Master != 0 {
+		} else if l.Master != 0 {
 			lost = append(lost, m.Unheld(o.Image, kernel.Leaving))
 		}
 		for _, img := range o.Others {

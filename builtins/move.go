@@ -85,7 +85,7 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.Gone, o.Above, err = above.Images(l, kernel.Moved); err != nil {
 		return err
 	}
-	return errors.Join(m.Carrier(slices.Concat(o.Others, o.Above, []*kernel.Image{o.Image})...), o.Image.Whole(), followers(o.Above), kernel.AllAbove(o.Gone, kernel.Moved), above.Lost(),
+	return errors.Join(o.Image.Whole(), followers(o.Above), kernel.AllAbove(o.Gone, kernel.Moved), above.Lost(),
 		m.Unheld(o.Image, kernel.Moving))
 }
 

@@ -276,7 +276,7 @@ func (m *Machine) Reopen(below LinkRef, above []*Image) error {
 			continue
 		}
 		lets := func(raw []byte) bool {
-			return neighHead(raw).index == index && bytes.Equal(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), up.MAC)
+			return neighLink(raw) == index && bytes.Equal(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), up.MAC)
 		}
 		if err == nil && !slices.ContainsFunc(filter, lets) {
 			err = m.SetLink(img.Link, "up", "off")

@@ -135,8 +135,8 @@ func (m *Machine) CheckAddr(a Addr, img *Image) error {
 		return fail(err, "restore address", a.String(), n)
 	}
 	now, err := n.findAddr(index, a)
-	was := slices.IndexFunc(img.Addrs, func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
-	if err == nil && now != nil && was >= 0 && !sameSettings(now, img.Addrs[was]) {
+	was := slices.IndexFunc(img.addrs(), func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
+	if err == nil && now != nil && was >= 0 && !sameSettings(now, img.addrs()[was]) {
 		err = ErrDiverged
 	}
 	return fail(err, "restore address", a.String(), n)

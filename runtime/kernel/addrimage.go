@@ -14,9 +14,9 @@ func (img *Image) OnlyAdds(a Addr, older *Image) bool {
 		return img == older
 	}
 	key := Addr{Prefix: a.Prefix, Peer: a.Peer}
-	addrs := slices.DeleteFunc(slices.Clone(img.Addrs), func(msg []byte) bool { return addrKey(msg) == key })
-	routes := slices.DeleteFunc(slices.Clone(img.Routes), func(r []byte) bool {
-		return nl.DeserializeRtMsg(r).Protocol == unix.RTPROT_KERNEL && !slices.ContainsFunc(older.Routes, func(o []byte) bool { return sameRoute(o, r) })
+	addrs := slices.DeleteFunc(slices.Clone(img.addrs()), func(msg []byte) bool { return addrKey(msg) == key })
+	routes := slices.DeleteFunc(slices.Clone(img.routes()), func(r []byte) bool {
+		return nl.DeserializeRtMsg(r).Protocol == unix.RTPROT_KERNEL && !slices.ContainsFunc(older.routes(), func(o []byte) bool { return sameRoute(o, r) })
 	})
-	return slices.EqualFunc(addrs, older.Addrs, sameAddr) && slices.EqualFunc(routes, older.Routes, sameRoute)
+	return slices.EqualFunc(addrs, older.addrs(), sameAddr) && slices.EqualFunc(routes, older.routes(), sameRoute)
 }

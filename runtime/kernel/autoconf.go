@@ -194,7 +194,7 @@ func (img *Image) tokenLoss() *Loss {
 // autoconf is the Losses of what was configured out of advertisements, to be asked before what takes the link's IPv6 along.
 func (img *Image) autoconf() error {
 	errs := []error{img.Learned.Losses(img.Link.NS)}
-	for _, msg := range img.Addrs {
+	for _, msg := range img.addrs() {
 		// A link-local one the kernel makes again by itself.
 		if kernelOnly(msg) && !addrKey(msg).Prefix.Addr().IsLinkLocalUnicast() {
 			errs = append(errs, img.addrLoss(msg))
@@ -227,11 +227,11 @@ func (img *Image) Resized() error {
 // have to be added once more for their order.
 func (img *Image) Managed(a Addr) error {
 	var errs []error
-	until := slices.IndexFunc(img.Addrs, func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
-	manages := a.Prefix.Addr().Is6() && slices.ContainsFunc(img.Addrs[:until+1], func(msg []byte) bool {
+	until := slices.IndexFunc(img.addrs(), func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
+	manages := a.Prefix.Addr().Is6() && slices.ContainsFunc(img.addrs()[:until+1], func(msg []byte) bool {
 		return msg[0] == unix.AF_INET6 && addrFlags(msg)&unix.IFA_F_MANAGETEMPADDR != 0
 	})
-	for i, msg := range img.Addrs {
+	for i, msg := range img.addrs() {
 		if kernelOnly(msg) && (i == until || manages && addrFlags(msg)&unix.IFA_F_TEMPORARY != 0) {
 			errs = append(errs, img.addrLoss(msg))
 			img.Autoconf = true
@@ -255,7 +255,7 @@ func (m *Machine) missingAutoconf(img *Image) error {
 	}
 	have, err := n.linkAddrs(index)
 	errs := []error{err, m.MissingLearned(img.Link.NS, img.Learned)}
-	for _, msg := range img.Addrs {
+	for _, msg := range img.addrs() {
 		if kernelOnly(msg) && !slices.ContainsFunc(have, func(h []byte) bool { return addrKey(h) == addrKey(msg) && kernelOnly(h) }) {
 			errs = append(errs, img.addrLoss(msg))
 		}

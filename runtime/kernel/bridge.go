@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -16,8 +15,8 @@ import (
 // A Port is what a link is as a bridge's port. The kernel forgets it when the port leaves the bridge.
 type Port struct {
 	LinkRef
-	Info []byte   `json:"info,omitempty"` // IFLA_INFO_SLAVE_DATA
-	FDB  [][]byte `json:"fdb,omitempty"`  // the addresses behind it that were not learned
+	Info  []byte              `json:"info,omitempty"`  // IFLA_INFO_SLAVE_DATA
+	Parts map[string][][]byte `json:"parts,omitempty"` // see Image
 }
 
 func (n *Namespace) bridgeImage(img *Image, index int) error {
@@ -27,67 +26,27 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 	}
 	for _, l := range links {
 		if l.Master == index {
-			p, err := n.portImage(l.LinkRef)
+			p, err := n.portImage(l)
 			if err != nil {
 				return err
 			}
 			img.Ports = append(img.Ports, *p)
 		}
 	}
-	if img.FDB, err = n.givenFDB(index); err == nil {
-		img.Info, err = n.linkInfo(index, nl.IFLA_INFO_DATA)
-	}
+	img.Info, err = n.linkInfo(index, nl.IFLA_INFO_DATA)
 	return err
 }
 
-func (n *Namespace) portImage(ref LinkRef) (*Port, error) {
-	p := &Port{LinkRef: ref}
+func (n *Namespace) portImage(l *Link) (*Port, error) {
+	p := &Port{LinkRef: l.LinkRef}
 	var err error
-	if p.Info, err = n.linkInfo(ref.Index, nl.IFLA_INFO_SLAVE_DATA); err != nil {
+	if p.Info, err = n.linkInfo(l.Index, nl.IFLA_INFO_SLAVE_DATA); err != nil {
 		return nil, err
 	}
-	p.FDB, err = n.givenFDB(ref.Index)
+	var img Image
+	err = n.parts(l, onPort, &img)
+	p.Parts = img.Parts
 	return p, err
-}
-
-// givenFDB are the addresses that a bridge was given behind a port, or for itself. The others it has learned, or they are the link's
-// own. Those without a master are a link's filter.
-func (n *Namespace) givenFDB(index int) (given [][]byte, err error) {
-	l, err := n.linkByIndex(index)
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Family: unix.AF_BRIDGE})
-	for _, raw := range all {
-		at := neighHead(raw)
-		own := at.state&unix.NUD_PERMANENT != 0 && bytes.Equal(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR), l.MAC)
-		stays := at.state&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0
-		if at.index == index && stays && !own && rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil {
-			given = append(given, raw)
-		}
-	}
-	return given, err
-}
-
-// restoreFDB adds what is missing of that, to the bridge that a port is in or to the bridge itself.
-func (n *Namespace) restoreFDB(index int, want [][]byte, where byte) error {
-	if want == nil {
-		return nil
-	}
-	have, err := n.givenFDB(index)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, msg := range want {
-		if slices.ContainsFunc(have, func(h []byte) bool { return sameNeigh(h, msg) }) {
-			continue
-		}
-		msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_MASTER)
-		msg[10] = where | msg[10]&(netlink.NTF_STICKY|netlink.NTF_EXT_LEARNED)
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rtnl.Raw(msg)))
-	}
-	return errors.Join(errs...)
 }
 
 // noMAC is what a bridge has for its mac that lost its last port. It cannot be set.
@@ -95,11 +54,7 @@ const noMAC = ""
 
 // restoreBridge gives a bridge its ports, and then the mtu and mac that it has of itself.
 func (m *Machine) restoreBridge(img *Image, index int) error {
-	n, _, err := m.find(img.Link)
-	if err != nil {
-		return err
-	}
-	errs := []error{n.restoreFDB(index, img.FDB, netlink.NTF_SELF)}
+	var errs []error
 	master := strconv.Itoa(index)
 	for _, p := range img.Ports {
 		_, err := m.join(p, master) // all of them first: one may be another's backup_port
@@ -133,8 +88,32 @@ func (m *Machine) restorePort(p Port, master string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort),
-		n.restoreFDB(index, p.FDB, netlink.NTF_MASTER))
+	return n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort)
+}
+
+// restoreBehindPorts adds what a bridge was told of behind its ports, or behind the link as a port. Of groups it wants to be
+// told while it is up.
+func (m *Machine) restoreBehindPorts(img *Image, index int) error {
+	var errs []error
+	for _, p := range img.Ports {
+		errs = append(errs, m.restoreBehind(p, strconv.Itoa(index)))
+	}
+	if master, ok := img.Attrs["master"]; ok && img.Port != nil {
+		errs = append(errs, m.restoreBehind(*img.Port, master))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Machine) restoreBehind(p Port, master string) error {
+	l, err := m.Read(p.LinkRef)
+	if err != nil || l.Attr("master") != master {
+		return unlessGone(err)
+	}
+	n, err := m.Namespace(l.NS)
+	if err != nil {
+		return err
+	}
+	return n.restoreParts(l, onPort, &Image{Parts: p.Parts})
 }
 
 // join makes a link the port of a bridge, and says whether it is there.

@@ -27,7 +27,7 @@ func (img *Image) Whole() error { return errors.Join(img.WholeRoutes(), img.auto
 // can lose routes.
 func (img *Image) WholeRoutes() error {
 	var all []error
-	for _, raw := range img.Routes {
+	for _, raw := range img.routes() {
 		if loss := img.frail(raw); loss != nil {
 			all = append(all, loss)
 		}
@@ -42,8 +42,7 @@ const (
 )
 
 // frail is the Loss of a route that the kernel would not take again as things are: one of several ways of which one is
-// dead, since it wants all the links up, one through an IPv6 gateway over a link without IPv6, and one through a nexthop
-// object that is lost itself. It is nil for others.
+// dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is nil for others.
 func (img *Image) frail(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
 	switch {
@@ -51,13 +50,6 @@ func (img *Image) frail(raw []byte) *Loss {
 		loss.Why, loss.Hint = deadHop, deadHopHint
 	case !img.IPv6 && rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
 		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
-	case img.Nexthops != nil && rtnl.Attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil:
-		for _, o := range img.Nexthops {
-			if o.ID == rtnl.Uint32(raw, unix.SizeofRtMsg, rtaNexthop) {
-				return o.loss()
-			}
-		}
-		loss.Why = "it goes through a group of nexthop objects"
 	default:
 		return nil
 	}
@@ -100,8 +92,8 @@ func (n *Namespace) dropDead(img *Image) error {
 	}
 	var dead [][]byte
 	for _, h := range have {
-		was := slices.IndexFunc(img.Routes, func(w []byte) bool { return sameRoute(w, h) })
-		if h[0] == unix.AF_INET && was >= 0 && deadHops(h) > deadHops(img.Routes[was]) {
+		was := slices.IndexFunc(img.routes(), func(w []byte) bool { return sameRoute(w, h) })
+		if h[0] == unix.AF_INET && was >= 0 && deadHops(h) > deadHops(img.routes()[was]) {
 			dead = append(dead, h)
 		}
 	}

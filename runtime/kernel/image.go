@@ -13,49 +13,52 @@ import (
 )
 
 // An Image is all of a link that the kernel drops when the link goes down, shrinks, moves or is deleted: its
-// attributes, addresses in order, routes over it, permanent neighbours and sysctls. Messages are kept as the kernel
-// sent them, so that nothing is lost by understanding it.
+// attributes, its sysctls, and its part of each table (addresses in order, routes over it, neighbours that it was given ...).
+// Messages are kept as the kernel sent them, so that nothing is lost by understanding it.
 type Image struct {
-	Link    LinkRef           `json:"link"`
-	Kind    string            `json:"kind"`
-	Attrs   map[string]string `json:"attrs"`
-	Addrs   [][]byte          `json:"addrs,omitempty"`
-	Routes  [][]byte          `json:"routes,omitempty"`
-	Neighs  [][]byte          `json:"neighs,omitempty"`
-	MTU     int               `json:"mtu"`
-	IPv6    bool              `json:"ipv6,omitempty"`    // whether it has IPv6
-	Sysctls map[string]string `json:"sysctls,omitempty"` // by "net/ipv4/conf//KEY", the link's name left out
-	Ports   []Port            `json:"ports,omitempty"`   // of a bridge
-	Port    *Port             `json:"port,omitempty"`    // what it is itself as a bridge's port
-	Info    []byte            `json:"info,omitempty"`    // IFLA_INFO_DATA
+	Link  LinkRef           `json:"link"`
+	Kind  string            `json:"kind"`
+	Attrs map[string]string `json:"attrs"`
+	// By the names of the tables.
+	Parts   map[string][][]byte `json:"parts,omitempty"`
+	MTU     int                 `json:"mtu"`
+	IPv6    bool                `json:"ipv6,omitempty"`    // whether it has IPv6
+	Sysctls map[string]string   `json:"sysctls,omitempty"` // by "net/ipv4/conf//KEY", the link's name left out
+	Ports   []Port              `json:"ports,omitempty"`   // of a bridge
+	Port    *Port               `json:"port,omitempty"`    // what it is itself as a bridge's port
+	Info    []byte              `json:"info,omitempty"`    // IFLA_INFO_DATA
 
-	Altnames []string        `json:"altnames,omitempty"`
-	FDB      [][]byte        `json:"fdb,omitempty"`      // of a bridge: the addresses that are the bridge itself
-	Nexthops []NexthopObject `json:"nexthops,omitempty"` // see Carrier
-	Unheld   []Unheld        `json:"unheld,omitempty"`   // see Machine.Unheld
-	Learned  Learned         `json:"learned,omitzero"`   // default routes over it that are routers' own
-	Token    string          `json:"token,omitempty"`    // of IPv6 autoconfiguration
-	Autoconf bool            `json:"autoconf,omitempty"` // the change takes what was configured out of advertisements
-	Saved    int64           `json:"saved,omitempty"`    // when it was saved, by clock
+	Altnames []string `json:"altnames,omitempty"`
+	Unheld   []Unheld `json:"unheld,omitempty"`   // see Machine.Unheld
+	Learned  Learned  `json:"learned,omitzero"`   // default routes over it that are routers' own
+	Token    string   `json:"token,omitempty"`    // of IPv6 autoconfiguration
+	Autoconf bool     `json:"autoconf,omitempty"` // the change takes what was configured out of advertisements
+	Saved    int64    `json:"saved,omitempty"`    // when it was saved, by clock
 
 	grounded bool // the link is down, by somebody else's doing or an older change's undoing
+	reopened bool // it was up, and was down in between
 }
 
 // errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is saved.
 var errNoImage = errors.New("restore link: the journal has no image of it")
 
-// Stake leaves in an image only those attributes that a change can have changed, and none of a bridge's ports. What is not
+// Stake leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of what
+// only goes with the link itself. What is not
 // at stake is not restored: it may be somebody else who has changed it.
 func (img *Image) Stake(attrs ...string) *Image {
 	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
-	img.Ports, img.FDB, img.Altnames = nil, nil, nil
+	img.Ports, img.Altnames = nil, nil
+	maps.DeleteFunc(img.Parts, func(name string, _ [][]byte) bool { return tableNamed(name).Goes == 0 })
+	if len(img.Parts) == 0 {
+		img.Parts = nil // as its record says
+	}
 	return img
 }
 
 // Clone is an image of which less can be made.
 func (img *Image) Clone() *Image {
 	other := *img
-	other.Attrs, other.Sysctls = maps.Clone(img.Attrs), maps.Clone(img.Sysctls)
+	other.Attrs, other.Sysctls, other.Parts = maps.Clone(img.Attrs), maps.Clone(img.Sysctls), maps.Clone(img.Parts)
 	return &other
 }
 
@@ -71,8 +74,8 @@ func (img *Image) StakeSysctls(keys ...string) *Image {
 // without6 is the image without what is IPv6's.
 func (img *Image) without6() *Image {
 	img = img.Clone()
-	for _, all := range []*[][]byte{&img.Addrs, &img.Routes, &img.Neighs} {
-		*all = slices.DeleteFunc(slices.Clone(*all), func(raw []byte) bool { return len(raw) > 0 && raw[0] == unix.AF_INET6 })
+	for name, all := range img.Parts {
+		img.Parts[name] = slices.DeleteFunc(slices.Clone(all), func(raw []byte) bool { return len(raw) > 0 && raw[0] == unix.AF_INET6 })
 	}
 	return img
 }
@@ -112,21 +115,12 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 		return nil, fail(err, "save link", l.Name, n)
 	}
 	_, img.IPv6 = img.Sysctls[MTU6]
-	if img.Addrs, err = n.linkAddrs(index); err == nil {
-		img.Routes, err = n.linkRoutes(index, img.Addrs)
-	}
-	if err == nil {
-		img.Routes, img.Learned, err = n.learned(img.Routes)
-	}
-	if err == nil {
-		img.Neighs, err = n.linkNeighs(index)
-	}
-	if err == nil && l.Kind == "bridge" {
+	if err = n.parts(l, onLink, img); err == nil && l.Kind == "bridge" {
 		err = n.bridgeImage(img, index)
 	}
 	raw, e := n.linkMessage(index)
 	if err = errors.Join(err, e); err == nil && slaveKind(raw) == "bridge" {
-		img.Port, err = n.portImage(l.LinkRef)
+		img.Port, err = n.portImage(l)
 	}
 	img.Altnames = altnames(raw)
 	return img, fail(err, "save link", l.Name, n)
@@ -187,20 +181,10 @@ func (m *Machine) Restore(img *Image) error {
 	if _, ok := img.Attrs["mtu"]; !ok && cur.MTU < MinIPv6 {
 		img = img.without6() // with its mtu it has lost that
 	}
-	errs = append(errs, n.restoreAddrs(cur, img, cur.Up && up == "off"), n.restoreNeighs(index, img.Neighs))
-	img.grounded = !ok && !cur.Up
-	err = n.restoreRoutes(index, img)
-	if errors.Is(err, unix.EACCES) {
-		// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6.
-		off := "net/ipv6/conf/" + name + "/disable_ipv6"
-		var was string
-		if was, err = n.Sysctl(off); err == nil {
-			err = errors.Join(n.SetSysctl(off, "0"), n.restoreRoutes(index, img), n.SetSysctl(off, was))
-		}
-	}
-	errs = append(errs, err)
+	img.grounded, img.reopened = !ok && !cur.Up, cur.Up && up == "off"
+	errs = append(errs, n.restoreParts(cur, onLink, img), m.restoreBehindPorts(img, index))
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
-	errs = append(errs, n.restoreSysctls(img, name), m.missingNexthops(img.Nexthops), m.missingUnheld(img.Unheld), m.missingAutoconf(img))
+	errs = append(errs, n.restoreSysctls(img, name), m.missingUnheld(img.Unheld), m.missingAutoconf(img))
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 

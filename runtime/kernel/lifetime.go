@@ -36,7 +36,11 @@ func (img *Image) aged() *Image {
 		}
 		return left
 	}
-	img.Addrs, img.Routes = age(img.Addrs, agedAddr), age(img.Routes, agedRoute)
+	for t, one := range map[*Table]func([]byte, int64) []byte{addrTable: agedAddr, routeTable: agedRoute} {
+		if all := img.Parts[t.Name]; all != nil {
+			img.Parts[t.Name] = age(all, one)
+		}
+	}
 	return img
 }
 

@@ -74,15 +74,12 @@ func (img *Image) macLoss() *Loss {
 // gone is the Loss of the whole link.
 func (img *Image) gone(why string) *Loss {
 	what := "link " + img.String()
-	for _, part := range []struct {
-		n          int
-		one, other string
-	}{{len(img.Addrs), "address", "addresses"}, {len(img.Routes), "route", "routes"}, {len(img.Neighs), "neighbour", "neighbours"}} {
-		switch {
-		case part.n == 1:
-			what += ", its " + part.one
-		case part.n > 1:
-			what += fmt.Sprintf(", its %d %s", part.n, part.other)
+	for _, t := range tables {
+		switch n := len(img.Parts[t.Name]); {
+		case n == 1:
+			what += ", its " + t.One
+		case n > 1:
+			what += fmt.Sprintf(", its %d %s", n, t.Many)
 		}
 	}
 	return &Loss{What: what, Why: why}

@@ -20,7 +20,7 @@ func FuzzMessages(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, msg := range append(img.Addrs, img.Routes...) {
+	for _, msg := range append(img.addrs(), img.routes()...) {
 		f.Add(msg, msg)
 	}
 	two := []byte{unix.AF_INET6, 64, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0, 52, 0, 9, 0, // two ways with their gateways
@@ -30,13 +30,13 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 4, 0, 8, 0}, []byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 6, 0, 8, 0, 1, 2})
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		img := Image{Link: LinkRef{Index: 1, Name: "x"}, Attrs: map[string]string{"up": "on", "name": "x", "mac": "", "alias": "", "mtu": "1", "txqlen": "1", "group": "1", "flags": "1", "master": "0"}}
-		img.Addrs = [][]byte{a, b}
+		img.Parts = map[string][][]byte{"addr": {a, b}}
 		if img.Valid() == nil {
-			byFamily(img.Addrs)
+			byFamily(img.addrs())
 			sameAddr(a, b)
 			setAddrFlags(a, addrFlags(b))
 		}
-		img.Addrs, img.Routes = nil, [][]byte{a, b}
+		img.Parts = map[string][][]byte{"route": {a, b}}
 		if img.Valid() == nil {
 			placeOf(a)
 			routeOver(a, 1, nil)
@@ -48,9 +48,18 @@ func FuzzMessages(f *testing.F) {
 			}
 			_ = img.Whole() // nothing is wrong with most
 		}
-		img.Routes, img.Neighs, img.Info = nil, [][]byte{a}, b
-		if img.Valid() == nil {
-			rtnl.Without(a, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
+		for _, t := range tables {
+			if len(a) < t.Header || t.Key == nil || t.valid(a, t.Link(a)) != nil {
+				continue
+			}
+			t.Key(a)
+			t.plain(a)
+			if t.Mine != nil {
+				t.Mine(&Link{}, a)
+			}
+			if t.Flags != nil {
+				t.Flags(a)
+			}
 		}
 	})
 }

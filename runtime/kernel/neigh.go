@@ -3,8 +3,6 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -12,26 +10,22 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// linkNeighs are the raw messages of the neighbours that somebody gave a link, and of those it answers for; the others the kernel
-// learns by itself.
-func (n *Namespace) linkNeighs(index int) (mine [][]byte, err error) {
-	all, err := n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{})
-	for _, raw := range all {
-		if at := neighHead(raw); at.index == index && given(raw) {
-			mine = append(mine, raw)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	all, err = n.dump(unix.RTM_GETNEIGH, &netlink.Ndmsg{Flags: netlink.NTF_PROXY})
-	for _, raw := range all {
-		if neighHead(raw).index == index {
-			mine = append(mine, raw)
-		}
-	}
-	return mine, err
+// neighTable holds ip-neighbour(8)'s neighbours, and the addresses that a link answers for (proxies).
+var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
+	Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
+	Families: []byte{unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
+	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh,
+	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
+
+// ndMsg is a struct ndmsg: family, index, state, flags, type.
+func ndMsg(family, flags byte) rtnl.Raw {
+	msg := make([]byte, unix.SizeofNdMsg)
+	msg[0], msg[10] = family, flags
+	return msg
 }
+
+func neighLink(raw []byte) int  { return int(int32(binary.NativeEndian.Uint32(raw[4:]))) }
+func neighState(raw []byte) int { return int(binary.NativeEndian.Uint16(raw[8:])) }
 
 func managed(raw []byte) bool {
 	return rtnl.Uint32(raw, unix.SizeofNdMsg, netlink.NDA_FLAGS_EXT)&netlink.NTF_EXT_MANAGED != 0
@@ -42,34 +36,8 @@ func managed(raw []byte) bool {
 func given(raw []byte) bool {
 	lladdr := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
 	one := len(lladdr) > 0 && lladdr[0]&1 == 0 && len(bytes.Trim(lladdr, "\x00")) > 0
-	state := neighHead(raw).state
+	state := neighState(raw)
 	return state&unix.NUD_PERMANENT != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0 || managed(raw) || state&unix.NUD_NOARP != 0 && one
-}
-
-// restoreNeighs adds those that are missing. One that is there with another address was changed by somebody else.
-func (n *Namespace) restoreNeighs(index int, want [][]byte) error {
-	if want == nil {
-		return nil
-	}
-	have, err := n.linkNeighs(index)
-	errs := []error{err}
-	for _, msg := range want {
-		if slices.ContainsFunc(have, func(h []byte) bool { return neighKey(h) == neighKey(msg) }) {
-			continue
-		}
-		msg = rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO)
-		if msg[10]&netlink.NTF_PROXY != 0 {
-			// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others when the
-			// link changes while it has no carrier.
-			binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
-		}
-		if managed(msg) {
-			msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_LLADDR), unix.SizeofNdMsg, unix.NDA_PROBES)
-			binary.NativeEndian.PutUint16(msg[8:], unix.NUD_NONE) // to be asked for anew
-		}
-		errs = append(errs, n.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, rtnl.Raw(msg)))
-	}
-	return errors.Join(errs...)
 }
 
 // neighKey is what makes a neighbour another one than the others of its link: its address, and whether it is one that is
@@ -78,17 +46,16 @@ func neighKey(raw []byte) string {
 	return string(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST)) + string(rune(raw[10]&netlink.NTF_PROXY))
 }
 
-// sameNeigh compares two neighbours' messages but for the times in NDA_CACHEINFO and the number of probes.
-func sameNeigh(a, b []byte) bool {
-	plain := func(msg []byte) []byte {
-		return rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_PROBES)
+func plainNeigh(msg []byte) []byte {
+	msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_PROBES)
+	if msg[10]&netlink.NTF_PROXY != 0 {
+		// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others when the
+		// link changes while it has no carrier.
+		binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
 	}
-	return bytes.Equal(plain(a), plain(b))
-}
-
-// neighHead reads what is needed of a struct ndmsg.
-func neighHead(raw []byte) (head struct{ index, state int }) {
-	head.index = int(int32(binary.NativeEndian.Uint32(raw[4:])))
-	head.state = int(binary.NativeEndian.Uint16(raw[8:]))
-	return head
+	if managed(msg) {
+		msg = rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_LLADDR)
+		binary.NativeEndian.PutUint16(msg[8:], unix.NUD_NONE) // to be asked for anew
+	}
+	return msg
 }

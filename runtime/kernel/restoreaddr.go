@@ -12,6 +12,15 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
+// addrTable holds the addresses of both families. They come back in their order, which says what the primary ones are.
+var addrTable = &Table{Name: "addr", One: "address", Many: "addresses",
+	Get: unix.RTM_GETADDR, New: unix.RTM_NEWADDR, Del: unix.RTM_DELADDR, Header: unix.SizeofIfAddrmsg,
+	Families: []byte{unix.AF_INET, unix.AF_INET6}, On: onLink, Goes: Closing, Link: func(raw []byte) int { return int(int32(binary.NativeEndian.Uint32(raw[4:]))) },
+	lists: func(_ *Table, n *Namespace, l *Link, _ *Image) ([][]byte, error) { return n.linkAddrs(l.Index) },
+	put:   func(_ *Table, n *Namespace, l *Link, img *Image) error { return n.restoreAddrs(l, img, img.reopened) }}
+
+func (img *Image) addrs() [][]byte { return img.Parts["addr"] }
+
 // restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those from
 // the first that differs on are added anew; and so are all IPv6 ones of a link that went down, which may have been kept but
 // without their local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile,
@@ -21,10 +30,10 @@ func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 	if err != nil {
 		return err
 	}
-	theirs := addrsOfOthers(l, have, img.Addrs)
+	theirs := addrsOfOthers(l, have, img.addrs())
 	have = slices.DeleteFunc(have, func(h []byte) bool { return slices.ContainsFunc(theirs, func(a []byte) bool { return sameAddr(h, a) }) })
 	have4, have6 := byFamily(have)
-	want4, want6 := byFamily(img.Addrs)
+	want4, want6 := byFamily(img.addrs())
 	theirs4, _ := byFamily(theirs)
 	if !slices.EqualFunc(have4, want4, sameAddr) {
 		// The last IPv4 address takes the link's routes with it, and a primary one the others of its subnet.
@@ -84,10 +93,10 @@ func (n *Namespace) addMissing(addrs [][]byte) error {
 
 // routesOfOthers are the IPv4 routes over a link that are not in its image, nor the kernel's own.
 func (n *Namespace) routesOfOthers(index int, img *Image) ([][]byte, error) {
-	all, err := n.linkRoutes(index, img.Addrs)
+	all, err := n.linkRoutes(index, img.addrs())
 	return slices.DeleteFunc(all, func(r []byte) bool {
 		return r[0] != unix.AF_INET || nl.DeserializeRtMsg(r).Protocol == unix.RTPROT_KERNEL ||
-			slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(w, r) })
+			slices.ContainsFunc(img.routes(), func(w []byte) bool { return sameRoute(w, r) })
 	}), err
 }
 

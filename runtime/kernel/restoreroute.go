@@ -14,6 +14,32 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
+// routeTable holds the routes of both families. They come back in their order, those with dead hops among them: see restoreRoutes.
+var routeTable = &Table{Name: "route", One: "route", Many: "routes",
+	Get: unix.RTM_GETROUTE, New: unix.RTM_NEWROUTE, Del: unix.RTM_DELROUTE, Header: unix.SizeofRtMsg,
+	Families: []byte{unix.AF_INET, unix.AF_INET6}, On: onLink, Goes: Closing, Link: func([]byte) int { return notOne },
+	lists: func(_ *Table, n *Namespace, l *Link, img *Image) ([][]byte, error) {
+		routes, err := n.linkRoutes(l.Index, img.addrs())
+		if err == nil {
+			routes, img.Learned, err = n.learned(routes)
+		}
+		return routes, err
+	},
+	put: func(_ *Table, n *Namespace, l *Link, img *Image) error {
+		err := n.restoreRoutes(l.Index, img)
+		if errors.Is(err, unix.EACCES) {
+			// An IPv4 route through an IPv6 gateway, older than the link's disable_ipv6.
+			off := "net/ipv6/conf/" + cmp.Or(img.Attrs["name"], l.Name) + "/disable_ipv6"
+			var was string
+			if was, err = n.Sysctl(off); err == nil {
+				err = errors.Join(n.SetSysctl(off, "0"), n.restoreRoutes(l.Index, img), n.SetSysctl(off, was))
+			}
+		}
+		return err
+	}}
+
+func (img *Image) routes() [][]byte { return img.Parts["route"] }
+
 // linkRoutes are the raw messages of the routes that go over a link or use one of its addresses as their source, and of
 // those that stand in one place with them: which one the kernel takes there is a matter of their order.
 func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err error) {
@@ -76,7 +102,7 @@ func placeOf(raw []byte) place {
 // HasPlace reports whether one of the image's routes has the destination, table and metric of another one.
 func (img *Image) HasPlace(r Route) bool {
 	dst := r.Dst.Masked()
-	return slices.ContainsFunc(img.Routes, func(raw []byte) bool {
+	return slices.ContainsFunc(img.routes(), func(raw []byte) bool {
 		p := placeOf(raw)
 		same := int(p.bits) == dst.Bits() && (p.family == unix.AF_INET) == dst.Addr().Is4() && (p.bits == 0 || p.dst == string(dst.Addr().AsSlice()))
 		return same && p.table == cmp.Or(r.Table, unix.RT_TABLE_MAIN) && (p.metric == r.Metric || p.family == unix.AF_INET6 && r.Metric == 0)
@@ -128,13 +154,13 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 		}
 		var errs []error
 		added := 0
-		for i, want := range img.Routes {
+		for i, want := range img.routes() {
 			where := placeOf(want)
-			if slices.ContainsFunc(img.Routes[:i], func(r []byte) bool { return placeOf(r) == where }) {
+			if slices.ContainsFunc(img.routes()[:i], func(r []byte) bool { return placeOf(r) == where }) {
 				continue // with the first one of the place
 			}
 			var all [][]byte
-			for _, r := range img.Routes[i:] {
+			for _, r := range img.routes()[i:] {
 				if placeOf(r) != where {
 					continue
 				}
@@ -187,14 +213,14 @@ func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 	}
 	theirs := map[netip.Prefix]bool{}
 	for _, a := range addrs {
-		if !slices.ContainsFunc(img.Addrs, func(w []byte) bool { return addrKey(w) == addrKey(a) }) {
+		if !slices.ContainsFunc(img.addrs(), func(w []byte) bool { return addrKey(w) == addrKey(a) }) {
 			theirs[addrKey(a).Prefix.Masked()], theirs[allMulticast] = true, true
 		}
 	}
 	for _, h := range have {
 		dst, _ := netip.AddrFromSlice(rtnl.Attr(h, unix.SizeofRtMsg, unix.RTA_DST))
 		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && rtnl.Uint32(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
-			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.Routes, func(w []byte) bool { return sameRoute(h, w) }) {
+			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.routes(), func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}

@@ -64,7 +64,7 @@ func (at *subject) lets(known map[string]bool) (found []string, err error) {
 	}
 	for _, raw := range all {
 		mac := net.HardwareAddr(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))
-		mine := neighHead(raw).index == at.l.Index && raw[10]&netlink.NTF_SELF != 0 && len(mac) > 0 && mac[0]&1 == 0
+		mine := neighLink(raw) == at.l.Index && raw[10]&netlink.NTF_SELF != 0 && len(mac) > 0 && mac[0]&1 == 0
 		table := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil || rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil // of a vxlan or a bridge
 		if mine && !table && !known[string(mac)] {
 			found = append(found, "address "+mac.String())

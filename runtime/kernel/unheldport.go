@@ -38,21 +38,22 @@ func backedPorts(at *subject) (found []string, err error) {
 	return found, err
 }
 
-// Of struct br_port_msg and struct br_mdb_entry (linux/if_bridge.h): index, state, flags, vid, address, protocol.
-const (
-	sizeofBrPortMsg  = 8
-	sizeofBrMdbEntry = 28
-	mdbaMDB          = 1
-	mdbPermanent     = 1
-)
-
-// givenGroups are a bridge's groups behind a port, or behind the bridge itself, that were not learned.
+// givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of their
+// sources, and all of a bridge that takes none as it is.
 func givenGroups(at *subject) (found []string, err error) {
-	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, rtnl.Raw(append([]byte{unix.AF_BRIDGE}, make([]byte, sizeofBrPortMsg-1)...)))
+	if slaveKind(at.raw) != "bridge" {
+		return nil, nil
+	}
+	takes, err := at.n.takesGroups(at.l.Master)
+	if err != nil {
+		return nil, unlessGone(err)
+	}
+	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, mdbTable.Dumps[0])
 	for _, raw := range all {
 		for group := range rtnl.Nested(rtnl.Attr(raw, sizeofBrPortMsg, mdbaMDB)) {
 			for e := range rtnl.Nested(group) {
-				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index && e[4] == mdbPermanent {
+				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index && e[4] == mdbPermanent &&
+					(!takes || rtnl.Attr(e, sizeofBrMdbEntry, mdbaSources) != nil) {
 					found = append(found, "group "+mdbGroup(e))
 				}
 			}

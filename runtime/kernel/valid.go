@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
@@ -143,28 +141,8 @@ func (img *Image) Valid() error {
 			return fmt.Errorf("the image of link %s: %w", img.Link.Name, err)
 		}
 	}
-	for _, part := range []struct {
-		what   string
-		msgs   [][]byte
-		header int
-		index  func(msg []byte) int // where the link's index stands; nil when the message is of more than one link
-	}{
-		{"address", img.Addrs, unix.SizeofIfAddrmsg, func(msg []byte) int { return int(binary.NativeEndian.Uint32(msg[4:])) }},
-		{"route", img.Routes, unix.SizeofRtMsg, nil},
-		{"neighbour", img.Neighs, unix.SizeofNdMsg, func(msg []byte) int { return neighHead(msg).index }},
-		{"forwarding entry", img.FDB, unix.SizeofNdMsg, func(msg []byte) int { return neighHead(msg).index }},
-	} {
-		for _, msg := range part.msgs {
-			if err := validMsg(msg, part.header); err != nil {
-				return fmt.Errorf("the image of link %s has a wrong %s: %w", img.Link.Name, part.what, err)
-			}
-			if part.index != nil && part.index(msg) != img.Link.Index {
-				return fmt.Errorf("the image of link %s has the %s of another link", img.Link.Name, part.what)
-			}
-			if f := msg[0]; f != unix.AF_INET && f != unix.AF_INET6 && (f != unix.AF_BRIDGE || part.what != "forwarding entry") {
-				return fmt.Errorf("the image of link %s has a %s of family %d", img.Link.Name, part.what, f)
-			}
-		}
+	if err := validParts(img.Parts, onLink, img.Link.Index); err != nil {
+		return fmt.Errorf("the image of link %s has %w", img.Link.Name, err)
 	}
 	for k := range img.Sysctls {
 		dir, key, ok := strings.Cut(k, "//")
@@ -190,13 +168,8 @@ func (p Port) Valid() error {
 	if err := p.LinkRef.Valid(); err != nil {
 		return err
 	}
-	for _, msg := range p.FDB {
-		if err := validMsg(msg, unix.SizeofNdMsg); err != nil {
-			return fmt.Errorf("port %s has a wrong neighbour: %w", p.Name, err)
-		}
-		if neighHead(msg).index != p.Index || msg[0] != unix.AF_BRIDGE {
-			return fmt.Errorf("port %s has the neighbour of another link", p.Name)
-		}
+	if err := validParts(p.Parts, onPort, p.Index); err != nil {
+		return fmt.Errorf("port %s has %w", p.Name, err)
 	}
 	return validAttrs(p.Info)
 }

@@ -1,0 +1,205 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
+)
+
+// A Table is one kind of thing that the kernel keeps in a list and that comes back when its own message is sent back: a row
+// says how. What hangs on a link is saved in the link's image, row by row.
+type Table struct {
+	Name      string // ip(8)'s or bridge(8)'s word, which journals have
+	One, Many string // what an entry is, and several
+
+	Get, New, Del int        // message types
+	Header        int        // length of the fixed header
+	Families      []byte     // what may be the first byte of it
+	Dumps         []rtnl.Raw // the requests that list all of it
+	// Split takes a message of a dump apart into those that would add what it tells of; nil where they are the same.
+	Split func(raw []byte) [][]byte
+
+	On    holder                                                    // what its entries go with
+	Goes  Taking                                                    // what takes them away, beside the deletion of that
+	Of    func(l *Link) bool                                        // which links have it; nil: all of them
+	Link  func(raw []byte) int                                      // the index of the link, notOne for what is of several
+	Mine  func(l *Link, raw []byte) bool                            // somebody gave it, and not the kernel by itself; nil: all of them
+	Key   func(raw []byte) string                                   // what makes it another entry than the others
+	Plain func(raw []byte) []byte                                   // the message that adds it: without times, counters and states
+	Flags func(raw []byte) int                                      // of the request that adds it; nil: NLM_F_CREATE|NLM_F_REPLACE
+	Place func(raw []byte) string                                   // those that have it in common are in an order that counts; nil: in none
+	lists func(*Table, *Namespace, *Link, *Image) ([][]byte, error) // instead of a dump
+	put   func(*Table, *Namespace, *Link, *Image) error             // instead of adding what is missing
+}
+
+// A holder is what entries of a table go with.
+type holder int
+
+const (
+	onLink holder = iota
+	onPort        // a link as the port of its bridge
+	onNamespace
+)
+
+// notOne is the link of an entry that is of several or of none.
+const notOne = -1
+
+// tables are all of them, in the order in which an image's parts are put back.
+var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable}
+
+// tableNamed is the row with a name, nil when there is none.
+func tableNamed(name string) *Table {
+	if i := slices.IndexFunc(tables, func(t *Table) bool { return t.Name == name }); i >= 0 {
+		return tables[i]
+	}
+	return nil
+}
+
+// entries are all entries of a table in the namespace, as New takes them but for Plain. A kernel without the table has none.
+func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
+	for _, ask := range t.Dumps {
+		some, err := n.dump(t.Get, ask)
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, raw := range some {
+			switch {
+			case t.Split != nil:
+				all = append(all, t.Split(raw)...)
+			case len(raw) >= t.Header:
+				all = append(all, raw)
+			}
+		}
+	}
+	return all, nil
+}
+
+// part are the entries of a table that somebody gave a link.
+func (n *Namespace) part(t *Table, l *Link, img *Image) (mine [][]byte, err error) {
+	switch {
+	case t.Of != nil && !t.Of(l):
+		return nil, nil
+	case t.lists != nil:
+		return t.lists(t, n, l, img)
+	}
+	all, err := n.entries(t)
+	for _, raw := range all {
+		if t.Link(raw) == l.Index && (t.Mine == nil || t.Mine(l, raw)) {
+			mine = append(mine, raw)
+		}
+	}
+	return mine, err
+}
+
+// parts puts the entries of all tables that go with a link, or with it as a port, into an image.
+func (n *Namespace) parts(l *Link, on holder, img *Image) error {
+	for _, t := range tables {
+		if t.On != on {
+			continue
+		}
+		mine, err := n.part(t, l, img)
+		if err != nil {
+			return err
+		}
+		if len(mine) == 0 {
+			continue // a record has none either
+		}
+		if img.Parts == nil {
+			img.Parts = map[string][][]byte{}
+		}
+		img.Parts[t.Name] = mine
+	}
+	return nil
+}
+
+// restoreParts adds the entries that are missing of what went with a link, or with it as a port. One may need another that
+// comes later, as a nexthop object the route to its gateway: what fails is tried once more.
+func (n *Namespace) restoreParts(l *Link, on holder, img *Image) error {
+	todo := tables
+	for last := false; ; last = true {
+		var errs []error
+		var failed []*Table
+		for _, t := range todo {
+			if t.On == on {
+				if err := n.restorePart(t, l, img); err != nil {
+					failed, errs = append(failed, t), append(errs, err)
+				}
+			}
+		}
+		if todo = failed; last || failed == nil {
+			return errors.Join(errs...)
+		}
+	}
+}
+
+func (n *Namespace) restorePart(t *Table, l *Link, img *Image) error {
+	if t.put != nil {
+		return t.put(t, n, l, img)
+	}
+	want := img.Parts[t.Name]
+	if len(want) == 0 {
+		return nil
+	}
+	have, err := n.part(t, l, img)
+	errs := []error{err}
+	for _, msg := range want {
+		// One that is there with other settings was changed by somebody else.
+		if !slices.ContainsFunc(have, func(h []byte) bool { return t.Key(h) == t.Key(msg) }) {
+			errs = append(errs, n.addEntry(t, msg))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Namespace) addEntry(t *Table, msg []byte) error {
+	flags := unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+	if t.Flags != nil {
+		flags = t.Flags(msg)
+	}
+	return n.do(t.New, flags, rtnl.Raw(t.plain(msg)))
+}
+
+func (t *Table) plain(msg []byte) []byte {
+	if t.Plain == nil {
+		return msg
+	}
+	return t.Plain(slices.Clone(msg))
+}
+
+// valid says what is wrong with a message, which is of a link with an index, 0 for none.
+func (t *Table) valid(msg []byte, index int) error {
+	if err := validMsg(msg, t.Header); err != nil {
+		return fmt.Errorf("a wrong %s: %w", t.One, err)
+	}
+	if t.Link != nil {
+		if at := t.Link(msg); at != index && at != notOne {
+			return fmt.Errorf("the %s of another link", t.One)
+		}
+	}
+	if !slices.Contains(t.Families, msg[0]) {
+		return fmt.Errorf("a %s of family %d", t.One, msg[0])
+	}
+	return nil
+}
+
+// validParts says what is wrong with the entries that go with a link, or with it as a port.
+func validParts(parts map[string][][]byte, on holder, index int) error {
+	for name, msgs := range parts {
+		t := tableNamed(name)
+		if t == nil || t.On != on {
+			return fmt.Errorf("the part %q", name)
+		}
+		for _, msg := range msgs {
+			if err := t.valid(msg, index); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
