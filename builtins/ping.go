@@ -21,17 +21,34 @@ var pingDecl = runtime.Query("ping", "ping",
 	&pingArgs{Count: 3, Timeout: waitArg(time.Second), Size: 56, Check: true}).Needing("icmp")
 
 type pingArgs struct {
-	NS       nsArg       `arg:"ns" doc:"namespace to send from"`
-	Dst      ipArg       `arg:"dst" doc:"address to reach; a link-local one with its link, such as fe80::1%eth0"`
-	_        struct{}    `arg:"*"`
-	Count    pingCount   `arg:"count?" doc:"requests to send, 1 to 65535"`
-	Interval durationArg `arg:"interval?" doc:"time from one request to the next; 0s: the next one goes when the one before is answered, or after 200ms"`
-	Timeout  waitArg     `arg:"timeout?" doc:"how long to wait for each reply"`
-	Size     pingSize    `arg:"size?" doc:"payload in bytes, 0 to 65507"`
-	TTL      ttlArg      `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
-	DF       bool        `arg:"df?" doc:"forbid fragmentation"`
-	Source   *ipArg      `arg:"source?" doc:"address to send from"`
-	Check    bool        `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
+	NS       senderArg    `arg:"ns" doc:"namespace to send from; or a link or an address value, which are sent from"`
+	Dst      endpointArg  `arg:"dst" doc:"address to reach, a link-local one with its link, such as fe80::1%eth0; or a link or a namespace: the first address of it in a subnet that both are in, else the first that there is a route to, IPv4 before IPv6"`
+	_        struct{}     `arg:"*"`
+	Count    pingCount    `arg:"count?" doc:"requests to send, 1 to 65535"`
+	Interval durationArg  `arg:"interval?" doc:"time from one request to the next; 0s: the next one goes when the one before is answered, or after 200ms"`
+	Timeout  waitArg      `arg:"timeout?" doc:"how long to wait for each reply"`
+	Size     pingSize     `arg:"size?" doc:"payload in bytes, 0 to 65507"`
+	TTL      ttlArg       `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
+	DF       bool         `arg:"df?" doc:"forbid fragmentation"`
+	Source   *endpointArg `arg:"source?" doc:"address to send from, or a link or namespace that has one"`
+	Family   familyArg    `arg:"family?" doc:"4 or 6: only addresses of that family; either when left out"`
+	Check    bool         `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
+}
+
+// senderArg is a namespace, or a link or an address in one.
+type senderArg struct{ endpointArg }
+
+func (senderArg) ArgType() string { return "namespace or its name, link or address" }
+
+func (a *senderArg) UnpackIn(v *runtime.View, val starlark.Value) error {
+	switch val.(type) {
+	case *linkValue, *addrValue:
+		return a.endpointArg.UnpackIn(v, val)
+	}
+	var n nsArg
+	err := n.UnpackIn(v, val)
+	a.ns = &n.NSRef
+	return err
 }
 
 type (
@@ -60,27 +77,83 @@ func (a *ttlArg) Unpack(val starlark.Value) (err error) {
 }
 
 func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
-	n, err := (&nsValue{v, a.NS.NSRef}).open()
+	n, err := (&nsValue{v, *a.NS.ns}).open()
 	if err != nil {
 		return nil, err
-	}
-	size := int(a.Size)
-	p := probe.Ping{Dst: a.Dst.Addr, Count: int(a.Count), Interval: time.Duration(a.Interval), Timeout: time.Duration(a.Timeout),
-		Size: &size, TTL: int(a.TTL), DF: a.DF}
-	if a.Source != nil {
-		p.Source = a.Source.Addr
 	}
 	if err := v.Machine().Settle(); err != nil {
 		return nil, err
 	}
+	dst, source, err := a.ends(v, n)
+	if err != nil {
+		return nil, err
+	}
+	size := int(a.Size)
+	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
+		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF}
+	object := dst.String()
+	if a.Dst.several() {
+		object += " of " + a.Dst.String()
+	}
 	res, err := p.Run(v.Context(), n.Do)
 	if err != nil {
-		return nil, &kernel.Error{Op: "ping", Object: a.Dst.String(), NS: n.Name(), Err: err}
+		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: err}
 	}
 	if a.Check && res.Received == 0 {
-		return nil, &kernel.Error{Op: "ping", Object: a.Dst.String(), NS: n.Name(), Err: unanswered(res), Hint: pingHint(n, a.Dst.Addr, res)}
+		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: unanswered(res), Hint: pingHint(n, dst, res)}
 	}
 	return &pingValue{v, res}, nil
+}
+
+// ends chooses the address to reach and the one to send from, which the kernel chooses when it is not valid. Of an endpoint
+// that cannot be reached it is the best address: the kernel says why.
+func (a *pingArgs) ends(v *runtime.View, n *kernel.Namespace) (dst, source netip.Addr, err error) {
+	sender := &a.NS.endpointArg
+	if a.Source != nil {
+		sender = a.Source
+	}
+	if !a.Dst.several() && !ofFamily(a.Dst.ip, int(a.Family)) {
+		return dst, source, a.Dst.without("ping", n.Name(), int(a.Family))
+	}
+	if !a.Dst.several() && (sender.ip.IsValid() || sender.link == nil && a.Source == nil) {
+		return a.Dst.ip, sender.ip, nil // there is nothing to choose
+	}
+	to, err := a.Dst.addrs(v)
+	if err != nil {
+		return dst, source, err
+	}
+	own, err := sender.addrs(v)
+	if err != nil {
+		return dst, source, err
+	}
+	bound := a.Source != nil || sender.link != nil
+	var best *way
+	for _, w := range ways(own, to, int(a.Family), sender.link != nil) {
+		if !bound {
+			w.from = netip.Addr{}
+		} else if !w.from.IsValid() {
+			continue // the sender has none of this family
+		}
+		if a.Dst.ip.Zone() != "" {
+			w.to = a.Dst.ip
+		}
+		if !a.Dst.several() {
+			return w.to, w.from, nil
+		}
+		local, err := n.Lookup(w.to, w.from)
+		switch {
+		case local && a.Dst.ns.Cookie != a.NS.ns.Cookie:
+			continue // it is an address of the sender, too, who would reach himself
+		case err == nil:
+			return w.to, w.from, nil
+		case best == nil:
+			best = &w
+		}
+	}
+	if best != nil {
+		return best.to, best.from, nil
+	}
+	return dst, source, a.Dst.apart("ping", int(a.Family), to, sender, own)
 }
 
 // pingHint says what to look at. Where the kernel could not keep the neighbour, all is well with the lab.
@@ -143,6 +216,7 @@ func pingErrors() string {
 
 var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when a reply came.",
 	Attrs: []runtime.Attr{
+		pingAttr("dst", "string", "the address that was to be reached", func(r probe.Result) starlark.Value { return starlark.String(r.Dst.String()) }),
 		pingAttr("sent", "int", "requests sent", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Sent) }),
 		pingAttr("received", "int", "requests that were answered", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Received) }),
 		pingAttr("loss", "float", "part of the requests that was not, 0 to 1", func(r probe.Result) starlark.Value { return starlark.Float(r.Loss()) }),

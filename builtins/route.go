@@ -14,7 +14,6 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
-	"github.com/nsscript/nsscript/runtime/script"
 )
 
 var routeDecl = runtime.Change("route", "route",
@@ -24,13 +23,13 @@ type routeArgs struct {
 	NS       nsArg            `arg:"ns" doc:"the namespace"`
 	Dst      dstArg           `arg:"dst" doc:"destination: a prefix, an address, or \"default\" (of the family of via= or src=, else IPv4)"`
 	_        struct{}         `arg:"*"`
-	Via      *ipArg           `arg:"via?" doc:"gateway"`
+	Via      *endpointArg     `arg:"via?" doc:"gateway: an address, or a link or a namespace, of which it is the address in a subnet that ns is in"`
 	Dev      *linkArg         `arg:"dev?" doc:"link to send over; found from via= when left out"`
-	Src      *ipArg           `arg:"src?" doc:"source address that packets get which have none"`
+	Src      *endpointArg     `arg:"src?" doc:"source address that packets get which have none, or a link or namespace that has one"`
 	Metric   int              `arg:"metric?" doc:"preference, lower first; the kernel's default when left out (IPv4 0, IPv6 1024)"`
 	Table    int              `arg:"table?" doc:"number of the routing table; main (254) when left out"`
 	Type     routeTypeArg     `arg:"type?" doc:"unicast, blackhole, unreachable, prohibit or throw"`
-	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways, or of dicts with via, dev and weight"`
+	Nexthops []starlark.Value `arg:"nexthops?" doc:"several ways at once: a list of gateways as for via=, or of dicts with via, dev and weight"`
 }
 
 // routeTypeArg is what a route does with packets.
@@ -52,25 +51,28 @@ func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if a.Type != "unicast" {
 		r.Type = string(a.Type)
 	}
-	if a.Src != nil {
-		r.Src = a.Src.Addr
+	family := 0
+	switch {
+	case r.Dst.IsValid():
+		family = familyOf(r.Dst.Addr())
+	case a.Src != nil && !a.Src.several():
+		family = familyOf(a.Src.ip)
 	}
 	if a.Via != nil || a.Dev != nil {
-		hop := kernel.Nexthop{}
-		if a.Via != nil {
-			hop.Via = a.Via.Addr
-		}
-		if a.Dev != nil {
-			hop.Dev = &a.Dev.LinkRef
+		hop, err := newHop(tx.View, r.NS, a.Via, a.Dev, family)
+		if err != nil {
+			return nil, err
 		}
 		r.Nexthops = append(r.Nexthops, hop)
 	}
 	for _, h := range a.Nexthops {
-		hop, err := nexthop(tx.View, h)
+		hop, err := nexthop(tx.View, r.NS, h, family)
 		if err != nil {
 			return nil, fmt.Errorf("route: parameter \"nexthops\": %w", err)
 		}
-		r.Nexthops = append(r.Nexthops, hop)
+		if r.Nexthops = append(r.Nexthops, hop); family == 0 && hop.Via.IsValid() {
+			family = familyOf(hop.Via)
+		}
 	}
 	switch {
 	case r.Type == "" && len(r.Nexthops) == 0:
@@ -80,40 +82,17 @@ func (a *routeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	if !r.Dst.IsValid() {
 		r.Dst = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		if r.Src.Is6() || len(r.Nexthops) > 0 && r.Nexthops[0].Via.Is6() {
+		if family == 6 || len(r.Nexthops) > 0 && r.Nexthops[0].Via.Is6() {
 			r.Dst = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 		}
 	}
-	return &routeValue{tx.View, r}, tx.Apply(&addRoute{Route: r})
-}
-
-func nexthop(v *runtime.View, val starlark.Value) (hop kernel.Nexthop, err error) {
-	var via ipArg
-	if d, ok := val.(*starlark.Dict); ok {
-		for _, item := range d.Items() {
-			switch key, _ := starlark.AsString(item[0]); key {
-			case "via":
-				err = via.Unpack(item[1])
-				hop.Via = via.Addr
-			case "dev":
-				var dev linkArg
-				err = dev.UnpackIn(v, item[1])
-				hop.Dev = &dev.LinkRef
-			case "weight":
-				if hop.Weight, err = starlark.AsInt32(item[1]); err == nil && (hop.Weight < 1 || hop.Weight > 256) {
-					err = fmt.Errorf("weight %d is not from 1 to 256", hop.Weight)
-				}
-			default:
-				err = fmt.Errorf("unknown key %s, want via, dev and weight", script.Show(item[0]))
-			}
-			if err != nil {
-				return hop, err
-			}
+	if a.Src != nil {
+		var err error
+		if r.Src, err = a.Src.own(tx.View, familyOf(r.Dst.Addr())); err != nil {
+			return nil, err
 		}
-		return hop, nil
 	}
-	err = via.Unpack(val)
-	return kernel.Nexthop{Via: via.Addr}, err
+	return &routeValue{tx.View, r}, tx.Apply(&addRoute{Route: r})
 }
 
 // addRoute adds a route.
