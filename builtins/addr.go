@@ -95,7 +95,7 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	return o.Image.Stake().StakeSysctls().WholeRoutes()
+	return o.Image.Only().OnlySysctls().WholeRoutes()
 }
 
 func (o *addAddr) there(m *kernel.Machine) (bool, error) {
@@ -188,7 +188,7 @@ func (o *delAddr) Check(m *kernel.Machine, fresh bool) (err error) {
 	if o.Image, err = m.Image(o.Link); err != nil {
 		return err
 	}
-	return errors.Join(o.Image.Stake().StakeSysctls().WholeRoutes(), o.Image.Managed(o.Addr))
+	return errors.Join(o.Image.Only().OnlySysctls().WholeRoutes(), o.Image.Managed(o.Addr))
 }
 
 func (o *delAddr) Do(m *kernel.Machine) error { return m.DelAddr(o.Addr) }

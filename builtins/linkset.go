@@ -145,12 +145,12 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	o.Image.Stake(o.Attr)
+	o.Image.Only(o.Attr)
 	switch {
 	case o.Attr == "name", o.Attr == "mac":
-		o.Image.StakeSysctls()
+		o.Image.OnlySysctls()
 	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= kernel.MinIPv6:
-		o.Image.StakeSysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
+		o.Image.OnlySysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
 	}
 	switch {
 	case o.Attr == "up" && o.Value == "off":
@@ -195,7 +195,7 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link, above *kernel.Ab
 		return err
 	}
 	for _, img := range o.Others {
-		img.StakeSysctls(kernel.MTU6)
+		img.OnlySysctls(kernel.MTU6)
 	}
 	carried, err := otherEnd(m, l, above)
 	o.Others = append(o.Others, carried...)
@@ -231,14 +231,14 @@ func otherEnd(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (images []
 	if err != nil {
 		return nil, err
 	}
-	images = append(images, img.Stake())
+	images = append(images, img.Only())
 	for _, img := range changed {
-		images = append(images, img.Stake())
+		images = append(images, img.Only())
 	}
 	bridges, err := bridgesOf(m, peer, "", above)
 	images = append(images, bridges...)
 	for _, img := range images {
-		img.StakeSysctls(kernel.MTU6)
+		img.OnlySysctls(kernel.MTU6)
 	}
 	return images, err
 }
@@ -293,7 +293,7 @@ func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Ab
 		if err != nil {
 			return nil, err
 		}
-		images = append(append(images, img.Stake("mtu", "mac")), changed...)
+		images = append(append(images, img.Only("mtu", "mac")), changed...)
 	}
 	return images, nil
 }

@@ -114,7 +114,7 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	if o.Image == nil {
 		return nil
 	}
-	if err := m.Strayed(o.From, o.To); err != nil {
+	if err := m.CheckMoved(o.From, o.To); err != nil {
 		return err
 	}
 	name, foreign := o.oldName(m)
@@ -125,8 +125,8 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		}
 		fallthrough
 	case m.At(o.From): // an answer that was lost may have left it back already
-		m.Returned(o.To.Object(), o.From.Object())
-	case m.Elsewhere(o.To):
+		m.MarkRestored(o.To.Object(), o.From.Object())
+	case m.MovedOn(o.To):
 		return &kernel.Error{Op: "move link", Object: o.From.Name + " back from " + o.To.NS.String(), Err: errors.New("it was moved on, and has not come back")}
 	}
 	img := o.Image.Clone()
@@ -134,7 +134,7 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 		delete(img.Attrs, "name")
 	}
 	if !o.whole {
-		img.Stake("up", "master", "name") // the rest of it is nobody's doing, or somebody else's
+		img.Only("up", "master", "name") // the rest of it is nobody's doing, or somebody else's
 	}
 	err := m.Restore(img)
 	if err == nil {

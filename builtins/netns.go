@@ -187,7 +187,7 @@ func (o *addNetns) Do(m *kernel.Machine) error {
 	if err != nil {
 		return err
 	}
-	if err := m.Publish(n); err != nil {
+	if err := m.GiveName(n); err != nil {
 		n.Forget()
 		return err
 	}
@@ -195,7 +195,7 @@ func (o *addNetns) Do(m *kernel.Machine) error {
 }
 
 func (o *addNetns) Undo(m *kernel.Machine) error {
-	err := m.Unpublish(o.NS)
+	err := m.TakeName(o.NS)
 	m.Forget(o.NS)
 	return err
 }
@@ -324,10 +324,10 @@ func (o *delNetns) Do(m *kernel.Machine) error {
 			return err
 		}
 	}
-	if err := m.Unpublish(o.NS); err != nil {
+	if err := m.TakeName(o.NS); err != nil {
 		return kernel.Partly(err)
 	}
 	return nil
 }
 
-func (o *delNetns) Undo(m *kernel.Machine) error { return m.Republish(o.NS, o.Pinned) }
+func (o *delNetns) Undo(m *kernel.Machine) error { return m.RestoreName(o.NS, o.Pinned) }

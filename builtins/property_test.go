@@ -85,13 +85,13 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 	for _, s := range spaces {
 		n, err := god.Make(s, false)
 		must(err)
-		must(god.Publish(n))
+		must(god.GiveName(n))
 		refs, made = append(refs, n.Ref()), append(made, n)
 	}
 	defer func() {
 		for _, ref := range refs {
 			_, _ = god.Unpin(ref) // left by an Undo that did nothing
-			must(god.Unpublish(ref))
+			must(god.TakeName(ref))
 		}
 	}()
 	tr.world.build(t, made[0], made[1])
@@ -111,7 +111,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 	}
 	if left, err := god.OpenName("n" + name); err == nil {
 		f.text += "namespace n" + name + " is there still\n"
-		must(god.Unpublish(left.Ref()))
+		must(god.TakeName(left.Ref()))
 		must(os.RemoveAll("/run/netns/n" + name))
 	}
 	if _, err := os.Lstat("/run/netns/" + spaces[1]); err != nil {

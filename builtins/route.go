@@ -266,7 +266,7 @@ func (o *delRoute) Check(m *kernel.Machine, fresh bool) (err error) {
 	if o.Links, err = m.RouteLinks(o.Route); err != nil {
 		return err
 	}
-	if o.Loss, err = m.FrailRoute(o.Route); o.Loss != nil {
+	if o.Loss, err = m.UnrestorableRoute(o.Route); o.Loss != nil {
 		return o.Loss
 	}
 	return err

@@ -136,17 +136,17 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 	for _, space := range spaces {
 		n, err := god.Make(space, false)
 		must(err)
-		must(god.Publish(n))
+		must(god.GiveName(n))
 		made = append(made, n)
 	}
 	defer func() {
 		for _, n := range made {
 			_, _ = god.Unpin(n.Ref())
-			_ = god.Unpublish(n.Ref())
+			_ = god.TakeName(n.Ref())
 		}
 		for _, space := range append(spaces, name+"x", name+"y") { // what a failure left
 			if n, err := god.OpenName(space); err == nil {
-				_ = god.Unpublish(n.Ref())
+				_ = god.TakeName(n.Ref())
 			}
 			_ = os.Remove("/run/netns/" + space)
 		}

@@ -231,7 +231,7 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		if err != nil {
 			return err
 		}
-		img.Stake().StakeSysctls(kernel.MTU6, kernel.NoIPv6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
+		img.Only().OnlySysctls(kernel.MTU6, kernel.NoIPv6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
 		if o.Images = append(o.Images, img); o.strips(img) {
 			lost = append(lost, img.Whole())
 		}

@@ -99,7 +99,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	m.Helper = o.Helper
 	switch {
 	case o.Sandboxed:
-		err = m.Level()
+		err = m.SetDefaults()
 	case len(o.Helper) > 0:
 		if s.watcher, err = proc.Detach(append(slices.Clone(o.Helper), watchArgs(o)...)); err != nil {
 			err = &kernel.Error{Op: "start", Object: "watcher of the run", Err: err, Machine: true}

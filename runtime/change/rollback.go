@@ -18,8 +18,8 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 		if mover, ok := c.Op.(Mover); ok {
 			from, to := mover.Moves()
 			switch there := m.At(to); { // which also opens the namespace it went to
-			case !there && (m.At(from) || m.Home(from.Object())):
-				m.Returned(to.Object(), from.Object()) // an earlier process has undone this, and could not say so
+			case !there && (m.At(from) || m.Restored(from.Object())):
+				m.MarkRestored(to.Object(), from.Object()) // an earlier process has undone this, and could not say so
 			case there || i < len(changes)-1: // only the last change of a journal can be one that was not made
 				m.Moved(from.Object(), to.Object())
 			}
@@ -38,11 +38,11 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 	}
 	r.pass(changes)
 	r.again(changes)
-	held := r.vanished()
+	held := r.tornDown()
 	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // there is an event for a namespace that has gone, and none for the other ends of its links
 		r.again(changes)
-		held = r.vanished()
+		held = r.tornDown()
 	}
 	u = Undoing{Undone: len(changes), Unwritten: r.write}
 	for _, f := range r.failed {
@@ -80,7 +80,7 @@ type rollback struct {
 	ours   map[kernel.Object]bool // what the changes made
 	guests map[kernel.Object]bool // what they moved
 	names  []kernel.NSRef         // the namespaces among that
-	watch  *kernel.Vanishing      // of these, from when the first loses its name
+	watch  *kernel.Teardown       // of these, from when the first loses its name
 	logged map[int]bool           // what the journal knows to be undone
 	tell   []int                  // of these, what the journal is still to be told of
 	failed []failure              // in the last pass
@@ -199,7 +199,7 @@ func (r *rollback) unname(todo []Made) int {
 		c := todo[len(todo)-1]
 		if p, ok := c.Op.(Publisher); !ok && !r.moot(c.Op) {
 			break
-		} else if ok && !c.Held && r.unpublishing(p.Publishes()) == nil {
+		} else if ok && !c.Held && r.takingName(p.Publishes()) == nil {
 			refs = append(refs, p.Publishes())
 		}
 		todo = todo[:len(todo)-1]
@@ -237,7 +237,7 @@ func (r *rollback) undoOnce(c Made, older []Made) (isMoot bool, err error) {
 		if r.left(p.Publishes()) {
 			return false, errors.New("its deletion is not undone")
 		}
-		if err := r.unpublishing(p.Publishes()); err != nil {
+		if err := r.takingName(p.Publishes()); err != nil {
 			return false, err
 		}
 	}
@@ -254,7 +254,7 @@ func (r *rollback) undoOnce(c Made, older []Made) (isMoot bool, err error) {
 	if r.moot(c.Op) && !r.inTheWay(c.Op) {
 		return true, nil
 	}
-	if slices.ContainsFunc(c.Op.Touches(), r.m.Home) { // the link was brought back since, and made what it was
+	if slices.ContainsFunc(c.Op.Touches(), r.m.Restored) { // the link was brought back since, and made what it was
 		if a, ok := c.Op.(Attended); ok {
 			err = a.UndoOthers(r.m)
 		}

@@ -8,12 +8,12 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// unpublishing prepares for a namespace's end. A link that was moved into it and could not be brought back would end
+// takingName prepares for a namespace's end. A link that was moved into it and could not be brought back would end
 // with it.
-func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
+func (r *rollback) takingName(ref kernel.NSRef) (err error) {
 	for _, f := range r.failed {
 		if mover, ok := f.Op.(Mover); ok && !f.final() {
-			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Home(to.Object()) {
+			if from, to := mover.Moves(); to.NS.Cookie == ref.Cookie && !r.m.Restored(to.Object()) {
 				return fmt.Errorf("link %s is still in it", from.Name)
 			}
 		}
@@ -24,8 +24,8 @@ func (r *rollback) unpublishing(ref kernel.NSRef) (err error) {
 	return err
 }
 
-// vanished waits for the namespaces that lost their names. It says of those that do not go who holds them.
-func (r *rollback) vanished() map[uint64]string {
+// tornDown waits for the namespaces that lost their names. It says of those that do not go who holds them.
+func (r *rollback) tornDown() map[uint64]string {
 	if r.watch == nil {
 		return nil
 	}

@@ -56,7 +56,7 @@ func (a *Above) Images(l *Link, e Event) (gone, changed []*Image, err error) {
 		} else if err != nil {
 			return nil, err
 		}
-		return img.Stake(attrs...), nil
+		return img.Only(attrs...), nil
 	}
 	type lower struct {
 		LinkRef

@@ -35,7 +35,7 @@ func TestAbove(t *testing.T) {
 		}
 		return n
 	}
-	if err := other.Publish(place("named", "v1")); err != nil {
+	if err := other.GiveName(place("named", "v1")); err != nil {
 		t.Fatal(err)
 	}
 	defer nstest.TryIP(t, "netns", "del", "named")

@@ -43,8 +43,8 @@ func TestDumpsUnderChurn(t *testing.T) {
 		must(m.AddAddr(Addr{Link: ref(100, "a0"), Prefix: decoyAddr(i)}))
 	}
 	must(m.Settle())
-	must(m.Publish(n))
-	defer func() { must(m.Unpublish(n.Ref())) }()
+	must(m.GiveName(n))
+	defer func() { must(m.TakeName(n.Ref())) }()
 
 	other := open(t)
 	at, err := other.OpenName("churn")
@@ -69,7 +69,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 				ended <- err
 				return
 			}
-			other.unused, other.restless = nil, nil
+			other.unused, other.awaitingCarrier = nil, nil
 		}
 		ended <- nil
 	}()

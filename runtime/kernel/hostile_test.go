@@ -108,11 +108,11 @@ func TestOpenPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Publish(n); err != nil {
+	if err := m.GiveName(n); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := m.Unpublish(n.Ref()); err != nil {
+		if err := m.TakeName(n.Ref()); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -123,8 +123,8 @@ func TestOpenPath(t *testing.T) {
 	}
 }
 
-// TestRepublish gives a deleted namespace its name back only where nothing of somebody else's stands.
-func TestRepublish(t *testing.T) {
+// TestRestoreName gives a deleted namespace its name back only where nothing of somebody else's stands.
+func TestRestoreName(t *testing.T) {
 	m := open(t)
 	for file, ours := range map[string]bool{"": true, "nsscript tok\n": true, "nsscript other\n": false, "somebody's": false} {
 		n, err := m.Make("back", false)
@@ -136,11 +136,11 @@ func TestRepublish(t *testing.T) {
 		if err := errors.Join(m.netnsFolder(), m.Pin(ref), os.WriteFile(ref.Path, []byte(file), 0o444)); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Republish(ref, false); ours != (err == nil) || !ours && !errors.Is(err, ErrDiverged) {
+		if err := m.RestoreName(ref, false); ours != (err == nil) || !ours && !errors.Is(err, ErrDiverged) {
 			t.Errorf("over %q: %v", file, err)
 		}
 		if ours {
-			err = m.Unpublish(ref)
+			err = m.TakeName(ref)
 		} else {
 			_, err = m.Unpin(ref)
 			err = errors.Join(err, os.Remove(ref.Path))

@@ -35,17 +35,17 @@ type Image struct {
 	Autoconf bool     `json:"autoconf,omitempty"` // the change takes what was configured out of advertisements
 	Saved    int64    `json:"saved,omitempty"`    // when it was saved, by clock
 
-	grounded bool // the link is down, by somebody else's doing or an older change's undoing
-	reopened bool // it was up, and was down in between
+	downByOthers bool // the link is down, by somebody else's doing or an older change's undoing
+	reopened     bool // it was up, and was down in between
 }
 
 // errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is saved.
 var errNoImage = errors.New("restore link: the journal has no image of it")
 
-// Stake leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of what
+// Only leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of what
 // only goes with the link itself. What is not
 // at stake is not restored: it may be somebody else who has changed it.
-func (img *Image) Stake(attrs ...string) *Image {
+func (img *Image) Only(attrs ...string) *Image {
 	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
 	img.Ports, img.Altnames = nil, nil
 	maps.DeleteFunc(img.Parts, func(name string, _ [][]byte) bool { return tableNamed(name).Goes == 0 })
@@ -62,8 +62,8 @@ func (img *Image) Clone() *Image {
 	return &other
 }
 
-// StakeSysctls leaves in an image only those settings that a change can have changed.
-func (img *Image) StakeSysctls(keys ...string) *Image {
+// OnlySysctls leaves in an image only those settings that a change can have changed.
+func (img *Image) OnlySysctls(keys ...string) *Image {
 	maps.DeleteFunc(img.Sysctls, func(k, _ string) bool { return !slices.Contains(keys, k) })
 	if len(img.Sysctls) == 0 {
 		img.Sysctls = nil // as its record says
@@ -134,7 +134,7 @@ func (m *Machine) Restore(img *Image) error {
 		return errNoImage
 	}
 	img = img.aged()
-	if m.home[img.Link.Object()] {
+	if m.restored[img.Link.Object()] {
 		return nil
 	}
 	n, index, err := m.find(img.Link)
@@ -181,7 +181,7 @@ func (m *Machine) Restore(img *Image) error {
 	if _, ok := img.Attrs["mtu"]; !ok && cur.MTU < MinIPv6 {
 		img = img.without6() // with its mtu it has lost that
 	}
-	img.grounded, img.reopened = !ok && !cur.Up, cur.Up && up == "off"
+	img.downByOthers, img.reopened = !ok && !cur.Up, cur.Up && up == "off"
 	errs = append(errs, n.restoreParts(cur, onLink, img), m.restoreBehindPorts(img, index))
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
 	errs = append(errs, n.restoreSysctls(img, name), m.missingUnheld(img.Unheld), m.missingAutoconf(img))

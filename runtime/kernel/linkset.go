@@ -45,7 +45,7 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	switch attr {
 	case "up", "master":
 		if ref.Index != loopback { // which always has its carrier
-			m.restless = append(m.restless, ref)
+			m.awaitingCarrier = append(m.awaitingCarrier, ref)
 		}
 	case "name":
 		m.renamed[ref.Object()] = true

@@ -119,8 +119,8 @@ func (m *Machine) Replaced(ref LinkRef) error {
 	return fail(fmt.Errorf("it is another one: %w", ErrDiverged), "delete link", ref.Name, n)
 }
 
-// Strayed is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
-func (m *Machine) Strayed(from, to LinkRef) error {
+// CheckMoved is ErrDiverged when a link that was moved is neither where it was moved to nor where it had been.
+func (m *Machine) CheckMoved(from, to LinkRef) error {
 	if m.where(to.Object()) != to.Object() || m.own[to.Object()] {
 		return nil // the run itself has moved it on, and that ends with where it went; or had made it
 	}

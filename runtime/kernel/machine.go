@@ -19,27 +19,27 @@ import (
 // went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
 type Machine struct {
 	*proc.Runner
-	host      *Namespace
-	open      map[uint64]*Namespace
-	closed    map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
-	moved     map[Object]Object  // where a link is now that an older reference puts elsewhere
-	first     map[Object]Object  // what a link was before it was moved anywhere
-	home      map[Object]bool    // what links were until they were brought back
-	own       map[Object]bool    // what the changes made that are being undone
-	used      map[Object]bool    // what no other link is to be, for a reference would mean both
-	renamed   map[Object]bool    // links whose name is another than their references say
-	lost      map[Object]bool    // links that were deleted and cannot be made again
-	samples   map[string]*sample // new links, by their kinds
-	restless  []LinkRef          // links that may have got a carrier since the last Settle
-	unused    []Addr             // IPv6 addresses that were added since then
-	buf       []byte             // where netlink messages are received
-	token     string             // what the files below this process's namespaces say
-	tokenFile int                // that file, -1 before there is one
-	deviating *[][2]string       // what new namespaces have other than the baseline; nil before it is known
-	makes     int                // how many namespaces were made
-	ahead     *ahead             // makes the next ones, nil when nobody does
-	ran       bool               // whether a command was started, which may have made links anywhere
-	shared    bool               // whether the netns folder is known to be a shared mount point
+	host            *Namespace
+	open            map[uint64]*Namespace
+	closed          map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
+	moved           map[Object]Object  // where a link is now that an older reference puts elsewhere
+	first           map[Object]Object  // what a link was before it was moved anywhere
+	restored        map[Object]bool    // what links were until they were brought back
+	own             map[Object]bool    // what the changes made that are being undone
+	used            map[Object]bool    // what no other link is to be, for a reference would mean both
+	renamed         map[Object]bool    // links whose name is another than their references say
+	lost            map[Object]bool    // links that were deleted and cannot be made again
+	samples         map[string]*sample // new links, by their kinds
+	awaitingCarrier []LinkRef          // links that may have got a carrier since the last Settle
+	unused          []Addr             // IPv6 addresses that were added since then
+	buf             []byte             // where netlink messages are received
+	token           string             // what the files below this process's namespaces say
+	tokenFile       int                // that file, -1 before there is one
+	differing       *[][2]string       // what of new namespaces is other than the defaults; nil before it is known
+	makes           int                // how many namespaces were made
+	spares          *spares            // the next ones, nil when nobody makes them
+	ran             bool               // whether a command was started, which may have made links anywhere
+	shared          bool               // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it. Gen is that of LinkRef.
@@ -62,7 +62,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, home: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, Runner: proc.NewRunner(),
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, Runner: proc.NewRunner(),
 		buf: make([]byte, rtnl.MaxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
@@ -133,7 +133,7 @@ func (m *Machine) Moved(from, to Object) {
 	m.used[from], m.used[to] = true, true
 	m.first[to] = m.Identity(from)
 	m.moved[from] = to
-	if !m.home[to] {
+	if !m.restored[to] {
 		delete(m.moved, to)
 	}
 }
@@ -168,24 +168,24 @@ func (m *Machine) Identity(o Object) Object {
 	return o
 }
 
-// Returned notes that a link that had been moved is back. What it was where it had been is undone with that: Restore makes it
-// that no more.
-func (m *Machine) Returned(from, to Object) {
+// MarkRestored notes that a link that had been moved is back. What it was where it had been is undone with that:
+// Restore makes it that no more.
+func (m *Machine) MarkRestored(from, to Object) {
 	m.Moved(from, to)
-	m.home[from] = from != to
+	m.restored[from] = from != to
 }
 
-// Elsewhere reports whether a link was moved on from where the reference puts it, and not brought back from there.
-func (m *Machine) Elsewhere(ref LinkRef) bool {
+// MovedOn reports whether a link was moved on from where the reference puts it, and not brought back from there.
+func (m *Machine) MovedOn(ref LinkRef) bool {
 	n, index, err := m.find(ref)
-	return err == nil && m.where(ref.Object()) != ref.Object() && !m.home[ref.Object()] && !n.IndexFree(index)
+	return err == nil && m.where(ref.Object()) != ref.Object() && !m.restored[ref.Object()] && !n.IndexFree(index)
 }
 
 // Own notes that a change made something which is being undone: nobody misses it who had to do with it.
 func (m *Machine) Own(o Object) { m.own[o] = true }
 
-// Home reports whether a link was brought back that had been this.
-func (m *Machine) Home(o Object) bool { return m.home[o] }
+// Restored reports whether a link was brought back that had been this.
+func (m *Machine) Restored(o Object) bool { return m.restored[o] }
 
 // Namespace finds the namespace that a reference means: by its path, or by the pin that holds a deleted one. The error is
 // ErrGone when there is none with that cookie.

@@ -45,7 +45,7 @@ type Namespace struct {
 	base   bool      // the host: every thread is in it already
 	next   int       // in a namespace made by this process: the next interface index to give out
 	alone  bool      // so far nobody else can have made a link in it
-	born   time.Time // when it was made ahead
+	born   time.Time // when it was made as a spare
 	conn   *rtnl.Conn
 	routes *netlink.Handle
 }
@@ -60,7 +60,7 @@ func (n *Namespace) Ref() NSRef { return n.ref }
 func (n *Namespace) IsHost() bool { return n.base }
 
 // Make makes a namespace that nothing but this process holds, with its loopback link up or not. It dies with the process
-// unless it is published. Its cookie is known before anybody can see it.
+// unless it is given its name. Its cookie is known before anybody can see it.
 func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
 	err = failpoint.Call(func() error {
 		n, err = m.take(lo)
@@ -79,7 +79,7 @@ func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
 }
 
 // setUp makes the namespace, unshare(2) with CLONE_NEWNET, and leaves the calling thread in it.
-func (n *Namespace) setUp(buf []byte, deviating func() ([][2]string, error), lo bool) (err error) {
+func (n *Namespace) setUp(buf []byte, differing func() ([][2]string, error), lo bool) (err error) {
 	if n.fd, err = netns.New(); err != nil {
 		return err
 	}
@@ -93,9 +93,9 @@ func (n *Namespace) setUp(buf []byte, deviating func() ([][2]string, error), lo 
 	if err := putSysctl("net/ipv6/conf/default/accept_dad", "0"); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
-	settings, err := deviating()
+	settings, err := differing()
 	if err == nil {
-		err = level(settings)
+		err = setDefaults(settings)
 	}
 	if err != nil || !lo {
 		return err

@@ -96,7 +96,7 @@ func restoreNexthops(t *Table, n *Namespace, _ *Link, img *Image) error {
 			err := n.addEntry(t, raw)
 			if err == nil {
 				have[key] = raw
-			} else if img.grounded && errors.Is(err, unix.ENETDOWN) {
+			} else if img.downByOthers && errors.Is(err, unix.ENETDOWN) {
 				continue // who has set it down has taken it
 			}
 			errs = append(errs, err)

@@ -112,9 +112,9 @@ func (m *Machine) At(ref LinkRef) bool {
 	return err == nil && !n.IndexFree(ref.Index)
 }
 
-// Republish gives a pinned namespace its name back; one that was never pinned has its name still. The pin goes with that,
+// RestoreName gives a pinned namespace its name back; one that was never pinned has its name still. The pin goes with that,
 // unless an older deletion of another of its names holds the namespace by it.
-func (m *Machine) Republish(ref NSRef, held bool) error {
+func (m *Machine) RestoreName(ref NSRef, held bool) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "restore namespace", ref.Name, nil)
 	}
@@ -128,7 +128,7 @@ func (m *Machine) Republish(ref NSRef, held bool) error {
 		if cookie != ref.Cookie {
 			return fail(ErrInTheWay, "restore namespace", ref.Name, nil)
 		}
-	} else if err := m.publish(n, ref); errors.Is(err, unix.EEXIST) {
+	} else if err := m.giveName(n, ref); errors.Is(err, unix.EEXIST) {
 		// The deletion got as far as unmounting: the file below is there still.
 		if _, e := os.Lstat(ref.Path); errors.Is(e, os.ErrNotExist) {
 			return err // what was in the way has gone, or never was

@@ -253,7 +253,7 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 	}
 	var errs []error
 	anew, add := ours[stay:], want[stay:]
-	if slices.ContainsFunc(anew, func(h []byte) bool { return img.frail(h) != nil }) {
+	if slices.ContainsFunc(anew, func(h []byte) bool { return img.unrestorable(h) != nil }) {
 		// That one could not be added again: what is missing goes behind what is there.
 		add = slices.DeleteFunc(slices.Clone(want), func(w []byte) bool {
 			return slices.ContainsFunc(ours, func(h []byte) bool { return sameRoute(w, h) })
@@ -276,13 +276,13 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 		if err != nil && lost && w[0] == unix.AF_INET {
 			err = n.withWays(w, request)
 		}
-		if loss := img.frail(w); loss != nil && Refused(err) {
+		if loss := img.unrestorable(w); loss != nil && Refused(err) {
 			err = loss
 		}
 		switch {
 		case err == nil:
 			there++
-		case !img.grounded || !errors.Is(err, unix.ENETDOWN): // who has set it down has taken its routes
+		case !img.downByOthers || !errors.Is(err, unix.ENETDOWN): // who has set it down has taken its routes
 			errs = append(errs, err)
 		}
 	}

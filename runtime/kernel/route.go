@@ -254,8 +254,8 @@ func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
 	return over, nil
 }
 
-// FrailRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links is down.
-func (m *Machine) FrailRoute(r Route) (*Loss, error) {
+// UnrestorableRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links is down.
+func (m *Machine) UnrestorableRoute(r Route) (*Loss, error) {
 	n, want, err := m.netlinkRoute(r)
 	if err != nil {
 		return nil, fail(err, "delete route", r.String(), n)

@@ -15,7 +15,7 @@ import (
 // since Linux 6.8, and tells an older one's state, which is waited for.
 // A link that is set up can give its peer a carrier, and a port its bridge, so these are asked for after it.
 func (m *Machine) Settle() error {
-	for _, ref := range m.restless {
+	for _, ref := range m.awaitingCarrier {
 		n, index, err := m.find(ref)
 		if err == nil {
 			err = n.settle(index)
@@ -24,7 +24,7 @@ func (m *Machine) Settle() error {
 			return fail(err, "settle link", ref.Name, n)
 		}
 	}
-	m.restless = m.restless[:0]
+	m.awaitingCarrier = m.awaitingCarrier[:0]
 	return m.settleAddrs()
 }
 

@@ -135,7 +135,7 @@ func (img *Image) Valid() error {
 	for _, a := range append([]string{"up"}, attrOrder...) {
 		value, ok := img.Attrs[a]
 		if !ok {
-			continue // not at stake
+			continue // see Only
 		}
 		if err := ValidAttr(a, value); err != nil {
 			return fmt.Errorf("the image of link %s: %w", img.Link.Name, err)

@@ -6,18 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// baseline is what a new namespace's IPv4 settings are, so that a lab is the same on every machine: the kernel copies them
+// defaults are what a new namespace's IPv4 settings are, so that a lab is the same on every machine: the kernel copies them
 // from the machine's first namespace, where administrators and other programs change them (ip-sysctl.rst,
 // devconf_inherit_init_net). The values are the kernel's own. forwarding comes first, since it writes others.
-var baseline = []struct{ key, value string }{
+var defaults = []struct{ key, value string }{
 	{"forwarding", "0"}, {"rp_filter", "0"}, {"accept_redirects", "1"}, {"send_redirects", "1"}, {"secure_redirects", "1"}, {"shared_media", "1"},
 	{"proxy_arp", "0"}, {"arp_filter", "0"}, {"arp_announce", "0"}, {"arp_ignore", "0"}, {"arp_notify", "0"}, {"arp_accept", "0"},
 	{"accept_local", "0"}, {"route_localnet", "0"}, {"src_valid_mark", "0"}, {"log_martians", "0"}, {"promote_secondaries", "0"},
 }
 
-// deviations lists the settings that differ from the baseline in the namespace that the calling thread is in.
-func deviations() (paths [][2]string, err error) {
-	for _, b := range baseline {
+// differences lists the defaults that are others in the namespace that the calling thread is in.
+func differences() (paths [][2]string, err error) {
+	for _, b := range defaults {
 		for _, link := range []string{"all", "default", "lo"} {
 			path := "net/ipv4/conf/" + link + "/" + b.key
 			have, err := readSysctl(path)
@@ -34,21 +34,21 @@ func deviations() (paths [][2]string, err error) {
 	return paths, nil
 }
 
-// deviate is the deviations of the new namespace that the calling thread is in. All new ones deviate in the same way, until
+// differences are those of the new namespace that the calling thread is in. All new ones have the same, until
 // what they inherit is changed.
-func (m *Machine) deviate() ([][2]string, error) {
-	if m.deviating == nil {
-		found, err := deviations()
+func (m *Machine) differences() ([][2]string, error) {
+	if m.differing == nil {
+		found, err := differences()
 		if err != nil {
 			return nil, err
 		}
-		m.deviating = &found
+		m.differing = &found
 	}
-	return *m.deviating, nil
+	return *m.differing, nil
 }
 
-// level writes the settings in the namespace that the calling thread is in.
-func level(settings [][2]string) error {
+// setDefaults writes the settings in the namespace that the calling thread is in.
+func setDefaults(settings [][2]string) error {
 	for _, s := range settings {
 		if err := putSysctl(s[0], s[1]); err != nil {
 			return err
@@ -57,10 +57,11 @@ func level(settings [][2]string) error {
 	return nil
 }
 
-// Level gives the host's namespace the baseline that namespaces get which are made here: for a sandbox, whose host is new.
-func (m *Machine) Level() error {
+// SetDefaults gives the host's namespace the defaults that namespaces get which are made here: for a
+// sandbox, whose host is new.
+func (m *Machine) SetDefaults() error {
 	return fail(m.host.Do(func() error {
-		found, err := deviations()
-		return errors.Join(err, level(found))
+		found, err := differences()
+		return errors.Join(err, setDefaults(found))
 	}), "set sysctls", "of a new namespace", m.host)
 }

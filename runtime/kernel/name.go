@@ -18,13 +18,13 @@ import (
 // netnsDir is where ip-netns(8) keeps the names of namespaces: a file a name, with the namespace mounted on it.
 const netnsDir = "/run/netns"
 
-// Publish gives a namespace its name in /run/netns, so that it outlives the process and `ip netns` sees it.
+// GiveName gives a namespace its name in /run/netns, so that it outlives the process and `ip netns` sees it.
 //
 // The file appears whole, with the process's token as its content, before the namespace is mounted on it: whoever finds
 // the file without the mount, after a SIGKILL between the two, can tell whose it is.
-func (m *Machine) Publish(n *Namespace) error { return m.publish(n, n.ref) }
+func (m *Machine) GiveName(n *Namespace) error { return m.giveName(n, n.ref) }
 
-func (m *Machine) publish(n *Namespace, ref NSRef) error {
+func (m *Machine) giveName(n *Namespace, ref NSRef) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "add namespace", ref.Name, nil)
 	}
@@ -73,8 +73,8 @@ func bindNS(n *Namespace, path string) error {
 // unmounters is how many names lose their mounts at once.
 const unmounters = 16
 
-// Unmount takes the namespaces off their names, which Unpublish is then to remove. The kernel sleeps in every unmount
-// until no processor can be looking at the mount any more; these sleep together. What it does not do is left to Unpublish.
+// Unmount takes the namespaces off their names, which TakeName is then to remove. The kernel sleeps in every unmount
+// until no processor can be looking at the mount any more; these sleep together. What it does not do is left to TakeName.
 func (m *Machine) Unmount(refs []NSRef) {
 	mounts := make(chan int, len(refs))
 	for _, ref := range refs {
@@ -93,7 +93,7 @@ func (m *Machine) Unmount(refs []NSRef) {
 	for range min(unmounters, len(mounts)) {
 		all.Go(func() {
 			for fd := range mounts {
-				_ = unmount(fd) // Unpublish tries again, and says why not
+				_ = unmount(fd) // TakeName tries again, and says why not
 				unix.Close(fd)
 			}
 		})
@@ -107,16 +107,16 @@ func unmount(fd int) error {
 	return failpoint.Call(func() error { return unix.Unmount("/proc/self/fd/"+strconv.Itoa(fd), unix.MNT_DETACH) })
 }
 
-// Unpublish takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
+// TakeName takes a namespace's name away again: all its mounts there, and the file. What stands under the name and
 // is another namespace, or somebody else's file, is left and reported as ErrDiverged; a name that is not there is no
 // error.
-func (m *Machine) Unpublish(ref NSRef) error {
+func (m *Machine) TakeName(ref NSRef) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "delete namespace", ref.Name, nil)
 	}
 	var last error
 	for below := false; ; below = true {
-		again, err := m.unpublishTop(ref, below)
+		again, err := m.takeTop(ref, below)
 		// When somebody else was faster, another look tells what is there now.
 		if !again || err != nil && (last != nil || !errors.Is(err, unix.EINVAL)) {
 			return fail(err, "delete namespace", ref.Name, nil)
@@ -125,9 +125,9 @@ func (m *Machine) Unpublish(ref NSRef) error {
 	}
 }
 
-// unpublishTop takes away what stands uppermost under a namespace's name; below says that a mount of its own was above it.
+// takeTop takes away what stands uppermost under a namespace's name; below says that a mount of its own was above it.
 // again says that it was one more of these.
-func (m *Machine) unpublishTop(ref NSRef, below bool) (again bool, err error) {
+func (m *Machine) takeTop(ref NSRef, below bool) (again bool, err error) {
 	fd, err := unix.Open(ref.Path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return false, m.hidden(ref)

@@ -28,22 +28,22 @@ func (img *Image) Whole() error { return errors.Join(img.WholeRoutes(), img.auto
 func (img *Image) WholeRoutes() error {
 	var all []error
 	for _, raw := range img.routes() {
-		if loss := img.frail(raw); loss != nil {
+		if loss := img.unrestorable(raw); loss != nil {
 			all = append(all, loss)
 		}
 	}
 	return errors.Join(all...)
 }
 
-// Why a route with a dead nexthop is frail: the kernel wants all the links of a new route up.
+// Why a route with a dead nexthop is unrestorable: the kernel wants all the links of a new route up.
 const (
 	deadHop     = "it has a nexthop whose link is down"
 	deadHopHint = "`ip route` shows the nexthop as dead: set its link up first, or delete the route"
 )
 
-// frail is the Loss of a route that the kernel would not take again as things are: one of several ways of which one is
+// unrestorable is the Loss of a route that the kernel would not take again as things are: one of several ways of which one is
 // dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is nil for others.
-func (img *Image) frail(raw []byte) *Loss {
+func (img *Image) unrestorable(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
 	switch {
 	case deadHops(raw) > 0:

@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAhead has namespaces made ahead, and given up: what was asked for is what one gets, and no descriptor stays open.
-func TestAhead(t *testing.T) {
+// TestSpares has spares made, and given up: what was asked for is what one gets, and no descriptor stays open.
+func TestSpares(t *testing.T) {
 	before := openNamespaces(t)
 	m, err := Open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	defer func(d time.Duration) { aheadFor = d }(aheadFor)
-	aheadFor = time.Minute
+	defer func(d time.Duration) { spareFor = d }(spareFor)
+	spareFor = time.Minute
 	seen := map[uint64]bool{}
-	make1 := func(lo, wantAhead bool) {
+	make1 := func(lo, wantSpare bool) {
 		t.Helper()
 		n, err := m.Make("n"+strconv.Itoa(len(seen)), lo)
 		if err != nil {
@@ -36,12 +36,12 @@ func TestAhead(t *testing.T) {
 			t.Error("one namespace was given twice")
 		}
 		seen[n.ref.Cookie] = true
-		if ahead := !n.born.IsZero(); ahead != wantAhead {
-			t.Errorf("made ahead: %v", ahead)
+		if spare := !n.born.IsZero(); spare != wantSpare {
+			t.Errorf("it is a spare: %v", spare)
 		}
 		err = n.Do(func() error {
-			if found, err := deviations(); err != nil || len(found) > 0 {
-				t.Errorf("it deviates: %v, %v", found, err)
+			if found, err := differences(); err != nil || len(found) > 0 {
+				t.Errorf("it differs: %v, %v", found, err)
 			}
 			cookie, err := ownCookie()
 			if cookie != n.ref.Cookie {
@@ -55,9 +55,9 @@ func TestAhead(t *testing.T) {
 	}
 	ready := func() {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); m.ahead == nil || len(m.ahead.made) == 0; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); m.spares == nil || len(m.spares.made) == 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatal("no namespace was made ahead")
+				t.Fatal("no spare was made")
 			}
 		}
 	}
@@ -69,7 +69,7 @@ func TestAhead(t *testing.T) {
 		}
 		ready()
 	}
-	for range aheadFrom - 1 {
+	for range sparesFrom - 1 {
 		make1(true, false)
 	}
 	begin()
@@ -78,17 +78,17 @@ func TestAhead(t *testing.T) {
 		make1(true, true)
 	}
 	ready()
-	make1(false, false) // those ahead have their lo up
+	make1(false, false) // spares have their lo up
 
 	if err := m.Host().SetSysctl("net.ipv4.ip_default_ttl", "70"); err != nil {
 		t.Fatal(err)
 	}
-	if m.ahead != nil {
+	if m.spares != nil {
 		t.Error("namespaces that were made before a setting of the machine are used after it")
 	}
 	make1(true, false)
 	begin()
-	aheadFor = 0 // all are too old
+	spareFor = 0 // all are too old
 	make1(true, false)
 	m.Close()
 	if after := openNamespaces(t); after != before {
@@ -96,8 +96,8 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// TestAheadLimit makes as many namespaces as the user may have: none of them is one that was made ahead for nobody.
-func TestAheadLimit(t *testing.T) {
+// TestSparesLimit makes as many namespaces as the user may have: none of them is a spare for nobody.
+func TestSparesLimit(t *testing.T) {
 	const limit = "/proc/sys/user/max_net_namespaces"
 	if ids, err := os.ReadFile("/proc/self/uid_map"); err != nil || strings.Fields(string(ids))[2] == "4294967295" {
 		t.Skip("the limit of the whole machine is not for tests to set: ", err)
@@ -123,10 +123,10 @@ func TestAheadLimit(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) {
 		t.Fatalf("21 namespaces of 20: %v", err)
 	}
-	if m.ahead == nil {
+	if m.spares == nil {
 		return // who made them has ended
 	}
-	if n, more := <-m.ahead.made; more {
+	if n, more := <-m.spares.made; more {
 		n.release()
 		t.Error("a namespace was there that nobody got")
 	}

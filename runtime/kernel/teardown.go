@@ -18,10 +18,10 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// A Vanishing waits for the end of namespaces, which comes some time after the last reference to them is gone, and not at
-// all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach them; what is in them the
+// A Teardown is the end of namespaces, which is waited for: it comes some time after the last reference to
+// them is gone, and not at all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach them; what is in them the
 // kernel destroys in the tens of milliseconds after it.
-type Vanishing struct {
+type Teardown struct {
 	m    *Machine
 	sub  *nl.NetlinkSocket
 	wait map[int]doomed // by the id that the host knows the namespace by
@@ -37,8 +37,8 @@ const namelessPatience = time.Second
 
 // Watch is to be called before the names are taken away of namespaces that a run has made; this process's hold on them is
 // the caller's to let go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
-func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
-	v := &Vanishing{m: m, wait: map[int]doomed{}}
+func (m *Machine) Watch(refs []NSRef) (*Teardown, error) {
+	t := &Teardown{m: m, wait: map[int]doomed{}}
 	for _, ref := range refs {
 		id, there := ref.id(), true
 		n, err := m.Namespace(ref)
@@ -51,22 +51,22 @@ func (m *Machine) Watch(refs []NSRef) (*Vanishing, error) {
 			return nil, fail(err, "watch namespace", ref.Name, m.host)
 		}
 		if there {
-			v.wait[id] = doomed{ref.Cookie, n == nil}
+			t.wait[id] = doomed{ref.Cookie, n == nil}
 		}
 	}
 	var err error
-	if v.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
+	if t.sub, err = nl.SubscribeAt(netns.None(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_NSID); err != nil {
 		return nil, fail(err, "watch namespaces", "", m.host)
 	}
-	return v, nil
+	return t, nil
 }
 
 // Wait returns when all watched namespaces are gone but those that stay. Of those that are not by the deadline it says who
 // holds them. All are known by their cookies.
-func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[uint64]bool) (held map[uint64]string) {
+func (t *Teardown) Wait(ctx context.Context, patience time.Duration, stay map[uint64]bool) (held map[uint64]string) {
 	begin := time.Now()
 	going := func() bool {
-		for _, d := range v.wait {
+		for _, d := range t.wait {
 			if !stay[d.cookie] && !(d.nameless && time.Since(begin) > namelessPatience) {
 				return true
 			}
@@ -79,30 +79,30 @@ func (v *Vanishing) Wait(ctx context.Context, patience time.Duration, stay map[u
 			break
 		}
 		tv := unix.NsecToTimeval(min(now, 100*time.Millisecond).Nanoseconds())
-		if err := v.sub.SetReceiveTimeout(&tv); err != nil {
+		if err := t.sub.SetReceiveTimeout(&tv); err != nil {
 			break
 		}
-		msgs, _, err := v.sub.Receive()
+		msgs, _, err := t.sub.Receive()
 		if err != nil { // a timeout, or an overrun: the ids themselves tell
-			v.recheck()
+			t.recheck()
 		}
 		for _, msg := range msgs {
 			if msg.Header.Type == unix.RTM_DELNSID {
-				v.forget(msg)
+				t.forget(msg)
 			}
 		}
 	}
 	held = map[uint64]string{}
-	for id, d := range v.wait {
+	for id, d := range t.wait {
 		if !stay[d.cookie] {
-			held[d.cookie] = v.m.holders(id)
+			held[d.cookie] = t.m.holders(id)
 		}
 	}
 	return held
 }
 
 // Close ends the watching.
-func (v *Vanishing) Close() { v.sub.Close() }
+func (t *Teardown) Close() { t.sub.Close() }
 
 // rtgen is an empty struct rtgenmsg.
 var rtgen = rtnl.Raw{0, 0, 0, 0}
@@ -151,17 +151,17 @@ func (n *Namespace) ids() ([]int, error) {
 
 func nsid(raw []byte) int { return int(int32(rtnl.Uint32(raw, len(rtgen), unix.NETNSA_NSID))) }
 
-func (v *Vanishing) forget(msg syscall.NetlinkMessage) {
+func (t *Teardown) forget(msg syscall.NetlinkMessage) {
 	if id := rtnl.Attr(msg.Data, 4, unix.NETNSA_NSID); len(id) >= 4 {
-		delete(v.wait, int(int32(binary.NativeEndian.Uint32(id))))
+		delete(t.wait, int(int32(binary.NativeEndian.Uint32(id))))
 	}
 }
 
 // recheck asks for every id that is waited for: an event can be lost.
-func (v *Vanishing) recheck() {
-	for id := range v.wait {
-		if there, err := v.m.host.knows(id); err == nil && !there {
-			delete(v.wait, id)
+func (t *Teardown) recheck() {
+	for id := range t.wait {
+		if there, err := t.m.host.knows(id); err == nil && !there {
+			delete(t.wait, id)
 		}
 	}
 }
