@@ -44,7 +44,7 @@ func plant(t *testing.T, name string, records ...record) *runtime.Labs {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return runtime.OpenLabs(All(), "")
+	return runtime.OpenLabs(All().Ops, "")
 }
 
 // unplant removes it again.

@@ -29,7 +29,7 @@ func abandon(t *testing.T, src string) *runtime.Labs {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return runtime.OpenLabs(voc, "")
+	return runtime.OpenLabs(voc.Ops, "")
 }
 
 // TestOwnLinks checks what links of a run's own do to what was there before: they leave their namespaces, and become

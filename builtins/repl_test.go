@@ -121,7 +121,7 @@ func TestREPL(t *testing.T) {
 			}
 			end(keep)
 			if keep {
-				if _, err := runtime.OpenLabs(All(), "").Down("kept"); err != nil {
+				if _, err := runtime.OpenLabs(All().Ops, "").Down("kept"); err != nil {
 					t.Error(err)
 				}
 			}

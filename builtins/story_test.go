@@ -198,7 +198,7 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 	journal, err := os.ReadFile(file)
 	must(err)
 	recovered := func(how string) bool {
-		labs := runtime.OpenLabs(voc, dir)
+		labs := runtime.OpenLabs(voc.Ops, dir)
 		found, err := labs.Recover()
 		// What another goroutine starts just then has the journal open until it is another program.
 		for deadline := time.Now().Add(patience); err == nil && len(found) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {

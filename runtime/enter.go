@@ -21,12 +21,14 @@ import (
 func Enter(o Options) (*Session, error) {
 	var entry journal.Entry
 	s, err := newSession(o, true, func(host kernel.NSRef, boot string) (*journal.Log, error) {
-		found, err := OpenLabs(o.Vocabulary, o.Dir).Find(o.Lab)
-		if err != nil {
+		found, ok, err := journal.OpenDir(o.Dir).Find(o.Lab)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if found.State != "up" {
-			return nil, fmt.Errorf("lab %s is %s: only one that is up can be entered", o.Lab, found.State)
+		case !ok:
+			return nil, fmt.Errorf("there is no lab %s", o.Lab)
+		case found.State() != "up":
+			return nil, fmt.Errorf("lab %s is %s: only one that is up can be entered", o.Lab, found.State())
 		}
 		log, e, err := journal.OpenDir(o.Dir).Claim(o.Lab)
 		if err != nil {

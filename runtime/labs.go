@@ -17,12 +17,12 @@ import (
 
 // Labs is the labs of one machine: those kept, those running, those whose run died.
 type Labs struct {
-	voc *Vocabulary
-	dir *journal.Dir
+	kinds []change.Op
+	dir   *journal.Dir
 }
 
 // OpenLabs opens the folder of journals; dir is journal.DefaultDir when empty.
-func OpenLabs(voc *Vocabulary, dir string) *Labs { return &Labs{voc, journal.OpenDir(dir)} }
+func OpenLabs(kinds []change.Op, dir string) *Labs { return &Labs{kinds, journal.OpenDir(dir)} }
 
 // A Lab is a lab as its journal tells it.
 type Lab struct {
@@ -58,7 +58,7 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	if !e.Header.Start.IsZero() {
 		lab.Since = e.Header.Start.Local().Format("2006-01-02 15:04:05")
 	}
-	ops, err := change.Read(l.voc.Ops, journal.Open(e.Records))
+	ops, err := change.Read(l.kinds, journal.Open(e.Records))
 	lab.Err = errors.Join(lab.Err, err)
 	lab.ops = ops
 	for _, c := range ops {
@@ -248,7 +248,7 @@ func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
 		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
 	}
-	changes, err := change.Read(l.voc.Ops, open)
+	changes, err := change.Read(l.kinds, open)
 	if err != nil {
 		return fail(err)
 	}
@@ -277,14 +277,14 @@ func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 // lingering lists the changes that were undone and that made namespaces which are there still: somebody held them then.
 func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change.Made, err error) {
 	for _, r := range journal.Ended(records) {
-		publishes := slices.ContainsFunc(l.voc.Ops, func(op change.Op) bool {
+		publishes := slices.ContainsFunc(l.kinds, func(op change.Op) bool {
 			_, ok := op.(change.Publisher)
 			return ok && op.Kind() == r.Kind
 		})
 		if !publishes {
 			continue
 		}
-		one, err := change.Read(l.voc.Ops, []journal.Record{r})
+		one, err := change.Read(l.kinds, []journal.Record{r})
 		if err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func completes(cmd *cobra.Command, flag string, fn cobra.CompletionFunc) {
 func completeLabs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	labs, _ := runtime.HeldLabs()
 	if os.Geteuid() == 0 {
-		here, _ := runtime.OpenLabs(vocabulary(), "").List()
+		here, _ := runtime.OpenLabs(vocabulary().Ops, "").List()
 		labs = append(here, labs...)
 	}
 	var names []string
@@ -69,7 +69,7 @@ func completeNS(cmd *cobra.Command, args []string, word string) ([]string, cobra
 	if os.Geteuid() != 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	lab, _ := runtime.OpenLabs(vocabulary(), "").Find(args[0])
+	lab, _ := runtime.OpenLabs(vocabulary().Ops, "").Find(args[0])
 	return lab.Namespaces, cobra.ShellCompDirectiveNoFileComp
 }
 

@@ -95,7 +95,7 @@ func refuses(t *testing.T, labs *runtime.Labs, line int, how string) {
 func TestDamagedJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
-	labs := runtime.OpenLabs(vocabulary(), "")
+	labs := runtime.OpenLabs(vocabulary().Ops, "")
 	flips, cuts := 0, 0
 	for _, name := range damaged {
 		text := dead(t, name)
@@ -186,7 +186,7 @@ func TestCutJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
 	world := whole(t)
-	labs := runtime.OpenLabs(vocabulary(), "")
+	labs := runtime.OpenLabs(vocabulary().Ops, "")
 	dir := journal.OpenDir(journal.DefaultDir)
 	recoveries := 0
 	for _, name := range damaged {

@@ -71,7 +71,7 @@ func takeDown(e *events, name string) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	_, lacking := runtime.OpenLabs(vocabulary(), "").Find(name)
+	_, lacking := runtime.OpenLabs(vocabulary().Ops, "").Find(name)
 	labs, err := recovered(vocabulary(), e)
 	if err != nil {
 		return err

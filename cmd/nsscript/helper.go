@@ -31,7 +31,7 @@ func helperCommand() *cobra.Command {
 			}
 			args = args[2:]
 		}
-		r, err := runtime.OpenLabs(vocabulary(), "").Help(args)
+		r, err := runtime.OpenLabs(vocabulary().Ops, "").Help(args)
 		if err == nil && r != nil {
 			err = reportRecovery(&events{}, *r)
 		}

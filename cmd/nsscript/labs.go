@@ -126,7 +126,7 @@ func execCommand() *cobra.Command {
 func recoverCommand() *cobra.Command {
 	var forget string
 	cmd := &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		labs := runtime.OpenLabs(vocabulary(), "")
+		labs := runtime.OpenLabs(vocabulary().Ops, "")
 		err := undoDead(labs, &events{}, true)
 		if forget == "" || err != nil && !errors.As(err, new(exitError)) {
 			return err

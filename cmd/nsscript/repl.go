@@ -33,29 +33,29 @@ const replLab = "repl"
 
 // runREPL has a REPL: in a lab of its own, after a script, or in a lab that is up.
 func runREPL(cmd *cobra.Command, o options, args []string) error {
-	lab, chosen := o.lab, o.lab != ""
-	if lab == "" && (o.code != "" || len(args) > 0) {
+	target, chosen := o.lab, o.lab != ""
+	if target == "" && (o.code != "" || len(args) > 0) {
 		var err error
-		if lab, err = labName(o, args); err != nil {
+		if target, err = labName(o, args); err != nil {
 			return err
 		}
 		chosen = true
 	}
-	if lab == "" {
-		lab = replLab
+	if target == "" {
+		target = replLab
 	}
 	if enters(o, args) {
-		held, err := runtime.Reach(lab)
+		held, err := runtime.Reach(target)
 		if err == nil {
-			return runInside(held, []string{"-i", "--lab", lab})
+			return runInside(held, []string{"-i", "--lab", target})
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		} else if o.sandbox || os.Geteuid() != 0 {
-			return fmt.Errorf("there is no lab %s in a sandbox", lab)
+			return fmt.Errorf("there is no lab %s in a sandbox", target)
 		}
 	} else if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
-			return startSandboxed(o, lab, chosen, folders(o, args), stdio, signals)
+			return startSandboxed(o, target, chosen, folders(o, args), stdio, signals)
 		})
 	}
 	var name string
@@ -69,19 +69,19 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 			return err
 		}
 	}
-	return repl(o, lab, chosen, name, src, args)
+	return repl(o, target, chosen, name, src, args)
 }
 
-func repl(o options, lab string, chosen bool, file string, src []byte, args []string) (err error) {
+func repl(o options, target string, chosen bool, file string, src []byte, args []string) (err error) {
 	voc := vocabulary()
 	if o.in == nil {
-		if err := prepare(voc, o, lab); err != nil {
+		if err := prepare(voc, o, target); err != nil {
 			return err
 		}
 	}
 	r := &runtime.REPL{Out: os.Stdout, Err: os.Stderr}
 	if o.in != nil {
-		r.Name = serve(o.in, lab)
+		r.Name = serve(o.in, target)
 	}
 	t := openConsole(func(line string) (string, []string) { return r.Complete(line) })
 	defer t.Close()
@@ -96,7 +96,7 @@ func repl(o options, lab string, chosen bool, file string, src []byte, args []st
 	if file != "" && o.root == "" {
 		o.root = filepath.Dir(file)
 	}
-	s, err := begin(o, lab, chosen, enters(o, args) && file == "", runtime.Options{Vocabulary: voc, Script: absolute(either(file, "<repl>")), Args: args,
+	s, err := begin(o, target, chosen, enters(o, args) && file == "", runtime.Options{Vocabulary: voc, Script: absolute(either(file, "<repl>")), Args: args,
 		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
 	if err != nil {
 		return err
@@ -145,8 +145,11 @@ func left(o options, s *runtime.Session) error {
 }
 
 // begin makes the session: of a lab that is up, or of a new one; without a name that was asked for it has the next free one.
-func begin(o options, lab string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
-	if ro.Lab = lab; enter {
+func begin(o options, target string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
+	if ro.Lab = target; enter {
+		if _, err := runtime.OpenLabs(ro.Vocabulary.Ops, "").Find(target); err != nil {
+			return nil, err
+		}
 		return runtime.Enter(ro)
 	}
 	for i := 2; ; i++ {
@@ -154,18 +157,18 @@ func begin(o options, lab string, chosen, enter bool, ro runtime.Options) (*runt
 		if taken := new(journal.TakenError); !errors.As(err, &taken) {
 			return s, err
 		} else if chosen {
-			return nil, nameTaken(lab, taken)
+			return nil, nameTaken(target, taken)
 		}
-		ro.Lab = fmt.Sprintf("%s%d", lab, i)
+		ro.Lab = fmt.Sprintf("%s%d", target, i)
 	}
 }
 
 // shellIn runs a shell in a namespace of the lab.
-func shellIn(t *console, lab, ns string) error {
+func shellIn(t *console, target, ns string) error {
 	shell := either(os.Getenv("SHELL"), "/bin/sh")
 	argv := []string{shell}
 	if ns != "host" {
-		argv = []string{"/proc/self/exe", "exec", lab, ns, "--", shell}
+		argv = []string{"/proc/self/exe", "exec", target, ns, "--", shell}
 	}
 	return t.Run(exec.Command(argv[0], argv[1:]...))
 }

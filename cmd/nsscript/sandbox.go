@@ -18,10 +18,10 @@ import (
 )
 
 // runSandboxed runs this command line once more, in a sandbox, and leaves that when the lab in it is kept.
-func runSandboxed(o options, lab string, args []string) error {
+func runSandboxed(o options, target string, args []string) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, endings...)
-	return startSandboxed(o, lab, true, folders(o, args), [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, signals)
+	return startSandboxed(o, target, true, folders(o, args), [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, signals)
 }
 
 // folders are those that a script is read from, beside the current one.
@@ -36,13 +36,13 @@ func folders(o options, args []string) (all []string) {
 }
 
 // startSandboxed does that with the given standard descriptors, where the given folders are seen. A name that nobody has asked for may become another one.
-func startSandboxed(o options, lab string, chosen bool, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startSandboxed(o options, target string, chosen bool, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	if !chosen {
-		return startNamed(lab, folders, stdio, signals)
+		return startNamed(target, folders, stdio, signals)
 	}
-	if held, err := runtime.Reach(lab); err == nil {
+	if held, err := runtime.Reach(target); err == nil {
 		if !o.replace {
-			return taken(lab, fmt.Errorf("lab %s is up or running in a sandbox", lab))
+			return taken(target, fmt.Errorf("lab %s is up or running in a sandbox", target))
 		}
 		if _, err := held.Down(); err != nil {
 			return err
@@ -50,21 +50,21 @@ func startSandboxed(o options, lab string, chosen bool, folders []string, stdio 
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	l, err := sandbox.Listen(lab)
+	l, err := sandbox.Listen(target)
 	if errors.Is(err, sandbox.ErrTaken) {
-		return taken(lab, err)
+		return taken(target, err)
 	} else if err != nil {
 		return err
 	}
-	return startAt(lab, l, os.Args[1:], folders, stdio, signals)
+	return startAt(target, l, os.Args[1:], folders, stdio, signals)
 }
 
 // startNamed starts it with the next free name.
-func startNamed(lab string, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
-	name := lab
+func startNamed(target string, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+	name := target
 	l, err := sandbox.Listen(name)
 	for i := 2; errors.Is(err, sandbox.ErrTaken); i++ {
-		name = fmt.Sprintf("%s%d", lab, i)
+		name = fmt.Sprintf("%s%d", target, i)
 		l, err = sandbox.Listen(name)
 	}
 	if err != nil {
@@ -73,7 +73,7 @@ func startNamed(lab string, folders []string, stdio [3]*os.File, signals <-chan 
 	return startAt(name, l, append([]string{"--lab", name}, os.Args[1:]...), folders, stdio, signals)
 }
 
-func startAt(lab string, l *sandbox.Listener, args, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
 	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, args...),
 		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l, Folders: folders})
 	if err := errors.Join(err, l.Close()); err != nil {
@@ -90,37 +90,37 @@ func startAt(lab string, l *sandbox.Listener, args, folders []string, stdio [3]*
 		var w runtime.Word
 		switch err := reports.Decode(&w); {
 		case errors.Is(err, io.EOF):
-			return sandboxEnded(s, lab, killed)
+			return sandboxEnded(s, target, killed)
 		case err != nil:
 			return errors.Join(fmt.Errorf("read from the sandbox: %w", err), s.Kill())
 		case w.Kept:
 			return s.Leave()
 		}
-		lab = rename(lab, w.Name)
+		target = rename(target, w.Name)
 	}
 }
 
 // rename answers a lab that asks for another name, and says what it is called then.
-func rename(lab, name string) string {
-	held, err := runtime.Reach(lab)
+func rename(target, name string) string {
+	held, err := runtime.Reach(target)
 	if err != nil {
-		return lab // it has ended
+		return target // it has ended
 	}
 	l, refused := sandbox.Listen(name)
 	if errors.Is(refused, sandbox.ErrTaken) {
 		refused = fmt.Errorf("there is a lab %s in a sandbox already", name)
 	}
 	if err := held.Name(l, refused); err == nil && refused == nil {
-		lab = name
+		target = name
 	}
 	if l != nil {
 		l.Close()
 	}
-	return lab
+	return target
 }
 
 // sandboxEnded is the exit code of a sandbox as an error. killed tells why it was ended, if it was.
-func sandboxEnded(s *sandbox.Sandbox, lab string, killed <-chan string) error {
+func sandboxEnded(s *sandbox.Sandbox, target string, killed <-chan string) error {
 	code, sig, err := s.Wait()
 	switch {
 	case err != nil:
@@ -128,7 +128,7 @@ func sandboxEnded(s *sandbox.Sandbox, lab string, killed <-chan string) error {
 	case sig != 0:
 		select {
 		case why := <-killed:
-			fmt.Fprintf(os.Stderr, "nsscript: the run of lab %s %s; nothing left behind\n", lab, why)
+			fmt.Fprintf(os.Stderr, "nsscript: the run of lab %s %s; nothing left behind\n", target, why)
 			return exitError(128 + int(sig))
 		default:
 			return signalError{sig}
@@ -143,8 +143,8 @@ func sandboxEnded(s *sandbox.Sandbox, lab string, killed <-chan string) error {
 var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
 
 // taken says that a lab's name is taken.
-func taken(lab string, err error) error {
-	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; --lab NAME gives this one another name\n", err, lab)
+func taken(target string, err error) error {
+	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; --lab NAME gives this one another name\n", err, target)
 	return exitError(exitMachine)
 }
 
@@ -161,15 +161,15 @@ func insideCommand() *cobra.Command {
 
 // serve answers who reaches the lab from outside the sandbox, as long as it is there. What it returns gives the lab another
 // name.
-func serve(in *sandbox.Inside, lab string) (rename func(name string) error) {
+func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 	voc := vocabulary()
 	var name atomic.Value
-	name.Store(lab)
+	name.Store(target)
 	door := runtime.NewDoor(in, helper, func() runtime.Lab {
-		lab := name.Load().(string)
-		found, err := runtime.OpenLabs(voc, "").Find(lab)
+		target := name.Load().(string)
+		found, err := runtime.OpenLabs(voc.Ops, "").Find(target)
 		if err != nil { // it has no journal yet, or none any more
-			found = runtime.Lab{Name: lab, State: "running"}
+			found = runtime.Lab{Name: target, State: "running"}
 		}
 		return found
 	})
@@ -194,8 +194,8 @@ func hold(in *sandbox.Inside) error {
 }
 
 // elsewhere runs a command about a lab inside the lab's sandbox, when it is in one: then done is true.
-func elsewhere(lab string) (done bool, err error) {
-	held, err := runtime.Reach(lab)
+func elsewhere(target string) (done bool, err error) {
+	held, err := runtime.Reach(target)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	} else if err != nil {

@@ -197,7 +197,7 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 // recovered opens the labs after undoing, and saying, what dead runs left. What cannot be undone is said, and does not
 // keep others from their work: nobody can change it meanwhile.
 func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
-	labs := runtime.OpenLabs(voc, "")
+	labs := runtime.OpenLabs(voc.Ops, "")
 	err := undoDead(labs, e, false)
 	if left := exitError(0); errors.As(err, &left) {
 		err = nil

@@ -52,7 +52,7 @@ func TestFailpointsSwap(t *testing.T) {
 				}
 				swapped = strip(whole(t))
 			}
-			found, err := runtime.OpenLabs(vocabulary(), "").Recover()
+			found, err := runtime.OpenLabs(vocabulary().Ops, "").Recover()
 			if failpoint.At != nil {
 				failpoint.At = nil
 				t.Fatalf("%q was not reached", c.at)

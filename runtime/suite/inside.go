@@ -106,7 +106,7 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 
 // dump is the lab as it is at the moment of failure.
 func dump(voc *runtime.Vocabulary, name string) string {
-	labs := runtime.OpenLabs(voc, "")
+	labs := runtime.OpenLabs(voc.Ops, "")
 	var text bytes.Buffer
 	lab, err := labs.Find(name)
 	if err == nil {
