@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -21,7 +21,7 @@ import (
 type record struct{ kind, data string }
 
 // plant writes a journal of a dead run, with right checksums, whatever is in it.
-func plant(t *testing.T, name string, records ...record) *runtime.Labs {
+func plant(t *testing.T, name string, records ...record) *lab.Labs {
 	t.Helper()
 	m, err := kernel.Open()
 	if err != nil {
@@ -44,7 +44,7 @@ func plant(t *testing.T, name string, records ...record) *runtime.Labs {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return runtime.OpenLabs(All().Ops, "")
+	return lab.Open(All().Ops, "")
 }
 
 // unplant removes it again.

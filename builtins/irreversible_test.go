@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -159,7 +160,7 @@ var endings = []struct {
 		if err := s.Close(); err != nil {
 			return change.Undoing{}, err
 		}
-		found, err := runtime.OpenLabs(All().Ops, "").Recover()
+		found, err := lab.Open(All().Ops, "").Recover()
 		if err != nil || len(found) != 1 {
 			return change.Undoing{}, fmt.Errorf("found %v: %w", found, err)
 		}
@@ -169,7 +170,7 @@ var endings = []struct {
 		if err := errors.Join(s.Keep(), s.Close()); err != nil {
 			return change.Undoing{}, err
 		}
-		labs := runtime.OpenLabs(All().Ops, "")
+		labs := lab.Open(All().Ops, "")
 		lab, err := labs.Find("test")
 		if err != nil || !slices.ContainsFunc(lab.Changes, func(e change.Event) bool { return len(e.Lost) > 0 }) {
 			return change.Undoing{}, fmt.Errorf("the journal knows nothing of a loss: %v, %w", lab.Changes, err)

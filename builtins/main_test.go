@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -29,7 +30,7 @@ func long(t *testing.T) {
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == helper[1] {
-		if _, err := runtime.OpenLabs(All().Ops, "").Help(os.Args[2:]); err != nil {
+		if _, err := lab.Open(All().Ops, "").Help(os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

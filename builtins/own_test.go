@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // abandon runs a script as lab "dead" and leaves all as it is when the process dies after the last line.
-func abandon(t *testing.T, src string) *runtime.Labs {
+func abandon(t *testing.T, src string) *lab.Labs {
 	t.Helper()
 	voc := All()
 	p, err := voc.Parse("dead.star", []byte(src))
@@ -29,7 +30,7 @@ func abandon(t *testing.T, src string) *runtime.Labs {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return runtime.OpenLabs(voc.Ops, "")
+	return lab.Open(voc.Ops, "")
 }
 
 // TestOwnLinks checks what links of a run's own do to what was there before: they leave their namespaces, and become

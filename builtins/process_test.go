@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -160,7 +161,7 @@ func testStraysOfKeptLab(t *testing.T) {
 	if n := nstest.Running(stray); n != want {
 		t.Errorf("%d are running, want %d", n, want)
 	}
-	if u, err := runtime.OpenLabs(voc.Ops, "").Down("stray"); err != nil || len(u.Left) > 0 {
+	if u, err := lab.Open(voc.Ops, "").Down("stray"); err != nil || len(u.Left) > 0 {
 		t.Errorf("down: %v, left: %v", err, u.Left)
 	}
 	if n := nstest.Running(stray); n != 0 {
@@ -183,7 +184,7 @@ func testNothingToKeep(t *testing.T) {
 	if err := s.Keep(); err != nil {
 		t.Fatal(err)
 	}
-	if labs, err := runtime.OpenLabs(voc.Ops, "").List(); err != nil || len(labs) > 0 {
+	if labs, err := lab.Open(voc.Ops, "").List(); err != nil || len(labs) > 0 {
 		t.Errorf("kept %v, %v", labs, err)
 	}
 	nstest.Same(t, before)

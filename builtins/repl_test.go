@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -121,7 +122,7 @@ func TestREPL(t *testing.T) {
 			}
 			end(keep)
 			if keep {
-				if _, err := runtime.OpenLabs(All().Ops, "").Down("kept"); err != nil {
+				if _, err := lab.Open(All().Ops, "").Down("kept"); err != nil {
 					t.Error(err)
 				}
 			}

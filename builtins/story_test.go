@@ -16,6 +16,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -198,7 +199,7 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 	journal, err := os.ReadFile(file)
 	must(err)
 	recovered := func(how string) bool {
-		labs := runtime.OpenLabs(voc.Ops, dir)
+		labs := lab.Open(voc.Ops, dir)
 		found, err := labs.Recover()
 		// What another goroutine starts just then has the journal open until it is another program.
 		for deadline := time.Now().Add(patience); err == nil && len(found) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -137,7 +138,7 @@ func (r *REPL) ls(arg string) error {
 	var names []string
 	for _, p := range places {
 		if names = append(names, p.ref.String()); p.ref.String() == arg {
-			return showNS(r.Out, r.s.m, p.ref)
+			return lab.ShowNS(r.Out, r.s.m, p.ref)
 		}
 	}
 	if arg != "" {

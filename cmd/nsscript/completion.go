@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 )
 
 // completionCommand prints what makes a shell complete nsscript's command lines. The shell asks nsscript itself then.
@@ -37,9 +37,9 @@ func completes(cmd *cobra.Command, flag string, fn cobra.CompletionFunc) {
 
 // completeLabs completes the names of labs. Nothing is undone for it, and what it cannot know it leaves out.
 func completeLabs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	labs, _ := runtime.HeldLabs()
+	labs, _ := lab.AllSandboxed()
 	if os.Geteuid() == 0 {
-		here, _ := runtime.OpenLabs(vocabulary().Ops, "").List()
+		here, _ := lab.Open(vocabulary().Ops, "").List()
 		labs = append(here, labs...)
 	}
 	var names []string
@@ -62,14 +62,14 @@ func completeNS(cmd *cobra.Command, args []string, word string) ([]string, cobra
 	if len(args) != 1 {
 		return completeLab(cmd, args, word)
 	}
-	if held, err := runtime.Reach(args[0]); err == nil {
+	if held, err := lab.Reach(args[0]); err == nil {
 		lab, _ := held.Describe()
 		return lab.Namespaces, cobra.ShellCompDirectiveNoFileComp
 	}
 	if os.Geteuid() != 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	lab, _ := runtime.OpenLabs(vocabulary().Ops, "").Find(args[0])
+	lab, _ := lab.Open(vocabulary().Ops, "").Find(args[0])
 	return lab.Namespaces, cobra.ShellCompDirectiveNoFileComp
 }
 

@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -77,7 +77,7 @@ func putBack(t *testing.T, text []byte) {
 }
 
 // refuses has recovery refuse the dead run's journal for damage in the line at a byte, and let it be.
-func refuses(t *testing.T, labs *runtime.Labs, line int, how string) {
+func refuses(t *testing.T, labs *lab.Labs, line int, how string) {
 	t.Helper()
 	found, err := labs.Recover()
 	if err != nil || len(found) != 1 {
@@ -95,7 +95,7 @@ func refuses(t *testing.T, labs *runtime.Labs, line int, how string) {
 func TestDamagedJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
-	labs := runtime.OpenLabs(vocabulary().Ops, "")
+	labs := lab.Open(vocabulary().Ops, "")
 	flips, cuts := 0, 0
 	for _, name := range damaged {
 		text := dead(t, name)
@@ -122,7 +122,7 @@ func TestDamagedJournal(t *testing.T) {
 	t.Logf("%d flips, %d cuts", flips, cuts)
 }
 
-func flip(t *testing.T, labs *runtime.Labs, name string, text []byte) (flips int) {
+func flip(t *testing.T, labs *lab.Labs, name string, text []byte) (flips int) {
 	t.Helper()
 	f, err := os.OpenFile(deadJournal, os.O_WRONLY, 0)
 	if err != nil {
@@ -155,7 +155,7 @@ func flip(t *testing.T, labs *runtime.Labs, name string, text []byte) (flips int
 	return flips
 }
 
-func cut(t *testing.T, labs *runtime.Labs, name string, text []byte) (cuts int) {
+func cut(t *testing.T, labs *lab.Labs, name string, text []byte) (cuts int) {
 	t.Helper()
 	dir := journal.OpenDir(journal.DefaultDir)
 	all, _, err := dir.Find("dead")
@@ -186,7 +186,7 @@ func TestCutJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
 	world := whole(t)
-	labs := runtime.OpenLabs(vocabulary().Ops, "")
+	labs := lab.Open(vocabulary().Ops, "")
 	dir := journal.OpenDir(journal.DefaultDir)
 	recoveries := 0
 	for _, name := range damaged {
@@ -235,7 +235,7 @@ func TestCutJournal(t *testing.T) {
 
 // changesLeft counts the changes that a recovery left, and said so, because their names are others' by now: of the run's
 // own later changes, which the journal has lost, or of what has got its name back already.
-func changesLeft(r runtime.Recovery) (n int) {
+func changesLeft(r lab.Recovery) (n int) {
 	for _, l := range r.Left {
 		for _, why := range []string{"changed by somebody else meanwhile", "is another namespace's still", "its deletion is not undone", "(EEXIST)"} {
 			if l.Seq > 0 && strings.Contains(l.Reason, why) {

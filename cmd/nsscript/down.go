@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/lab"
 )
 
 func downCommand() *cobra.Command {
@@ -62,7 +62,7 @@ func downAll(e *events) error {
 
 // takeDown takes a lab down.
 func takeDown(e *events, name string) error {
-	if held, err := runtime.Reach(name); err == nil {
+	if held, err := lab.Reach(name); err == nil {
 		u, err := held.Down()
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func takeDown(e *events, name string) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	_, lacking := runtime.OpenLabs(vocabulary().Ops, "").Find(name)
+	_, lacking := lab.Open(vocabulary().Ops, "").Find(name)
 	labs, err := recovered(vocabulary(), e)
 	if err != nil {
 		return err

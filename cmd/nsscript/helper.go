@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 )
 
 // helper is what a run starts beside itself: this program, also when its file has been replaced since.
@@ -31,7 +31,7 @@ func helperCommand() *cobra.Command {
 			}
 			args = args[2:]
 		}
-		r, err := runtime.OpenLabs(vocabulary().Ops, "").Help(args)
+		r, err := lab.Open(vocabulary().Ops, "").Help(args)
 		if err == nil && r != nil {
 			err = reportRecovery(&events{}, *r)
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -37,7 +37,7 @@ func lsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ls", Short: "List the labs", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
 		list, err := allLabs()
 		if asJSON {
-			return errors.Join(printJSON(append([]runtime.Lab{}, list...)), err)
+			return errors.Join(printJSON(append([]lab.Lab{}, list...)), err)
 		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "LAB\tSTATE\tNAMESPACES\tCHANGES\tWHERE\tSINCE\tSCRIPT")
@@ -55,8 +55,8 @@ func lsCommand() *cobra.Command {
 }
 
 // allLabs lists the labs of the machine, and those in sandboxes. Those that are found are listed whatever keeps others from it.
-func allLabs() ([]runtime.Lab, error) {
-	list, err := runtime.HeldLabs()
+func allLabs() ([]lab.Lab, error) {
+	list, err := lab.AllSandboxed()
 	if os.Geteuid() != 0 {
 		return list, err
 	}
@@ -126,7 +126,7 @@ func execCommand() *cobra.Command {
 func recoverCommand() *cobra.Command {
 	var forget string
 	cmd := &cobra.Command{Use: "recover", Short: "Undo what runs left that died", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		labs := runtime.OpenLabs(vocabulary().Ops, "")
+		labs := lab.Open(vocabulary().Ops, "")
 		err := undoDead(labs, &events{}, true)
 		if forget == "" || err != nil && !errors.As(err, new(exitError)) {
 			return err

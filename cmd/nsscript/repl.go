@@ -15,6 +15,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -45,7 +46,7 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 		target = replLab
 	}
 	if enters(o, args) {
-		held, err := runtime.Reach(target)
+		held, err := lab.Reach(target)
 		if err == nil {
 			return runInside(held, []string{"-i", "--lab", target})
 		} else if !errors.Is(err, os.ErrNotExist) {
@@ -147,7 +148,7 @@ func left(o options, s *runtime.Session) error {
 // begin makes the session: of a lab that is up, or of a new one; without a name that was asked for it has the next free one.
 func begin(o options, target string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
 	if ro.Lab = target; enter {
-		if _, err := runtime.OpenLabs(ro.Vocabulary.Ops, "").Find(target); err != nil {
+		if _, err := lab.Open(ro.Vocabulary.Ops, "").Find(target); err != nil {
 			return nil, err
 		}
 		return runtime.Enter(ro)

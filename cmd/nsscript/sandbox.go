@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
@@ -40,7 +40,7 @@ func startSandboxed(o options, target string, chosen bool, folders []string, std
 	if !chosen {
 		return startNamed(target, folders, stdio, signals)
 	}
-	if held, err := runtime.Reach(target); err == nil {
+	if held, err := lab.Reach(target); err == nil {
 		if !o.replace {
 			return taken(target, fmt.Errorf("lab %s is up or running in a sandbox", target))
 		}
@@ -84,10 +84,10 @@ func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [
 			_ = s.Signal(sig) // it may have ended
 		}
 	}()
-	killed := runtime.Bound(s.Pid(), boundMemory()/2*3, func() error { return s.Signal(os.Kill) })
+	killed := lab.Bound(s.Pid(), boundMemory()/2*3, func() error { return s.Signal(os.Kill) })
 	reports := json.NewDecoder(s.Reports)
 	for {
-		var w runtime.Word
+		var w lab.Word
 		switch err := reports.Decode(&w); {
 		case errors.Is(err, io.EOF):
 			return sandboxEnded(s, target, killed)
@@ -102,7 +102,7 @@ func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [
 
 // rename answers a lab that asks for another name, and says what it is called then.
 func rename(target, name string) string {
-	held, err := runtime.Reach(target)
+	held, err := lab.Reach(target)
 	if err != nil {
 		return target // it has ended
 	}
@@ -165,11 +165,11 @@ func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 	voc := vocabulary()
 	var name atomic.Value
 	name.Store(target)
-	door := runtime.NewDoor(in, helper, func() runtime.Lab {
+	door := lab.NewServer(in, helper, func() lab.Lab {
 		target := name.Load().(string)
-		found, err := runtime.OpenLabs(voc.Ops, "").Find(target)
+		found, err := lab.Open(voc.Ops, "").Find(target)
 		if err != nil { // it has no journal yet, or none any more
-			found = runtime.Lab{Name: target, State: "running"}
+			found = lab.Lab{Name: target, State: "running"}
 		}
 		return found
 	})
@@ -187,7 +187,7 @@ func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 func hold(in *sandbox.Inside) error {
 	// Caught and not ignored, since what this process starts would ignore them, too.
 	signal.Notify(make(chan os.Signal, 1), endings...)
-	if err := in.Keep(runtime.Word{Kept: true}); err != nil {
+	if err := in.Keep(lab.Word{Kept: true}); err != nil {
 		return err
 	}
 	select {} // until it is taken down
@@ -195,7 +195,7 @@ func hold(in *sandbox.Inside) error {
 
 // elsewhere runs a command about a lab inside the lab's sandbox, when it is in one: then done is true.
 func elsewhere(target string) (done bool, err error) {
-	held, err := runtime.Reach(target)
+	held, err := lab.Reach(target)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	} else if err != nil {

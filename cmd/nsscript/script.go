@@ -18,6 +18,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -196,8 +197,8 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 
 // recovered opens the labs after undoing, and saying, what dead runs left. What cannot be undone is said, and does not
 // keep others from their work: nobody can change it meanwhile.
-func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
-	labs := runtime.OpenLabs(voc.Ops, "")
+func recovered(voc *runtime.Vocabulary, e *events) (*lab.Labs, error) {
+	labs := lab.Open(voc.Ops, "")
 	err := undoDead(labs, e, false)
 	if left := exitError(0); errors.As(err, &left) {
 		err = nil
@@ -207,7 +208,7 @@ func recovered(voc *runtime.Vocabulary, e *events) (*runtime.Labs, error) {
 
 // undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still. What another nsscript
 // made is its own to undo: that is said only to who has asked.
-func undoDead(labs *runtime.Labs, e *events, asked bool) error {
+func undoDead(labs *lab.Labs, e *events, asked bool) error {
 	found, err := labs.Recover()
 	for _, r := range found {
 		if asked || !errors.As(r.Err, new(*journal.VersionError)) {
@@ -218,7 +219,7 @@ func undoDead(labs *runtime.Labs, e *events, asked bool) error {
 }
 
 // reportRecovery says what was found of a run that died, and what became of it.
-func reportRecovery(e *events, r runtime.Recovery) error {
+func reportRecovery(e *events, r lab.Recovery) error {
 	if r.Err != nil && len(r.Left) == 0 {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
 		if damage := new(journal.DamageError); errors.As(r.Err, &damage) {

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/lab"
 )
 
 func shellCommand() *cobra.Command {
@@ -22,7 +22,7 @@ func shellCommand() *cobra.Command {
 		if shell == "" {
 			shell = "/bin/sh"
 		}
-		held, err := runtime.Reach(args[0])
+		held, err := lab.Reach(args[0])
 		if err == nil {
 			return runInside(held, []string{"exec", args[0], args[1], "--", shell})
 		} else if !errors.Is(err, os.ErrNotExist) {
@@ -44,7 +44,7 @@ func shellCommand() *cobra.Command {
 const lastOutput = 100 * time.Millisecond
 
 // runInside runs nsscript inside a lab's sandbox.
-func runInside(held *runtime.Held, args []string) error {
+func runInside(held *lab.Sandboxed, args []string) error {
 	return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
 		return ended(held.Run(args, stdio, signals))
 	})

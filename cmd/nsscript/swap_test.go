@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -52,7 +52,7 @@ func TestFailpointsSwap(t *testing.T) {
 				}
 				swapped = strip(whole(t))
 			}
-			found, err := runtime.OpenLabs(vocabulary().Ops, "").Recover()
+			found, err := lab.Open(vocabulary().Ops, "").Recover()
 			if failpoint.At != nil {
 				failpoint.At = nil
 				t.Fatalf("%q was not reached", c.at)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -106,7 +107,7 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 
 // dump is the lab as it is at the moment of failure.
 func dump(voc *runtime.Vocabulary, name string) string {
-	labs := runtime.OpenLabs(voc.Ops, "")
+	labs := lab.Open(voc.Ops, "")
 	var text bytes.Buffer
 	lab, err := labs.Find(name)
 	if err == nil {

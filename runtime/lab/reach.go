@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"errors"
@@ -22,8 +22,8 @@ const heldPatience = sandbox.Patience
 const endPatience = time.Minute
 
 // Reach finds a lab that is in a sandbox. The error is os.ErrNotExist when there is none of that name.
-func Reach(name string) (*Held, error) {
-	h := &Held{name}
+func Reach(name string) (*Sandboxed, error) {
+	h := &Sandboxed{name}
 	c, err := h.dial()
 	if err != nil {
 		return nil, err
@@ -31,13 +31,13 @@ func Reach(name string) (*Held, error) {
 	return h, c.Close()
 }
 
-// HeldLabs lists the labs that are in sandboxes of this user's. Of one that does not answer nothing but that is known.
-func HeldLabs() ([]Lab, error) {
+// AllSandboxed lists the labs that are in sandboxes of this user's. Of one that does not answer nothing but that is known.
+func AllSandboxed() ([]Lab, error) {
 	names, err := sandbox.Names()
 	labs, errs := make([]Lab, len(names)), make([]error, len(names))
 	var all sync.WaitGroup
 	for i, name := range names {
-		all.Go(func() { labs[i], errs[i] = (&Held{name}).Describe() })
+		all.Go(func() { labs[i], errs[i] = (&Sandboxed{name}).Describe() })
 	}
 	all.Wait()
 	var found []Lab
@@ -60,7 +60,7 @@ func ended(err error) bool {
 }
 
 // dial connects to the lab's first process. One that is stopped is not waited for.
-func (h *Held) dial() (*net.UnixConn, error) {
+func (h *Sandboxed) dial() (*net.UnixConn, error) {
 	c, pid, err := sandbox.Dial(h.name)
 	if err == nil && lock.Stopped(pid) {
 		c.Close()
@@ -73,7 +73,7 @@ func (h *Held) dial() (*net.UnixConn, error) {
 }
 
 // silent words the error of a lab that does not answer.
-func (h *Held) silent(err error, pid int) error {
+func (h *Sandboxed) silent(err error, pid int) error {
 	if !errors.Is(err, sandbox.ErrSilent) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"net"
@@ -63,7 +63,7 @@ func TestRequest(t *testing.T) {
 
 // TestMalformedRequest answers what is no request, and goes on.
 func TestMalformedRequest(t *testing.T) {
-	door := NewDoor(nil, nil, func() Lab { return Lab{} })
+	door := NewServer(nil, nil, func() Lab { return Lab{} })
 	for _, c := range []struct{ text, want string }{
 		{"", "cut off"},
 		{"{", "cut off"},

@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	case args[0] == "run":
 		greedy()
 	default:
-		told, err := bound(args[1:])
+		told, err := boundParent(args[1:])
 		if err != nil {
 			panic(err)
 		}
@@ -78,11 +78,11 @@ func TestBound(t *testing.T) {
 
 // TestBoundOthers checks that only the process's parent is ever killed.
 func TestBoundOthers(t *testing.T) {
-	if told, err := bound([]string{strconv.Itoa(os.Getpid()), "1"}); told != nil || err != nil {
+	if told, err := boundParent([]string{strconv.Itoa(os.Getpid()), "1"}); told != nil || err != nil {
 		t.Errorf("watches another process: %v", err)
 	}
 	for _, args := range [][]string{{"x", "1"}, {"1", "-1"}} {
-		if _, err := bound(args); err == nil {
+		if _, err := boundParent(args); err == nil {
 			t.Errorf("%q: no error", args)
 		}
 	}

@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"fmt"
@@ -38,7 +38,7 @@ func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 	}
 	defer m.Close()
 	for _, ref := range refs {
-		if err := showNS(w, m, ref); err != nil {
+		if err := ShowNS(w, m, ref); err != nil {
 			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
@@ -46,7 +46,7 @@ func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 	return err
 }
 
-func showNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
+func ShowNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
 	n, err := m.Namespace(ref)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// boundGlance is how often the memory of another process is looked at.
-const boundGlance = 25 * time.Millisecond
+// glance is how often the memory of another process is looked at.
+const glance = 25 * time.Millisecond
 
-// bound has the process that started this one, a run, killed when it takes too much memory.
-func bound(args []string) (told <-chan string, err error) {
+// boundParent has the process that started this one, a run, killed when it takes too much memory.
+func boundParent(args []string) (told <-chan string, err error) {
 	if len(args) != 2 {
 		return nil, nil
 	}
@@ -35,7 +35,7 @@ func Bound(pid int, most uint64, kill func() error) (told <-chan string) {
 	killed := make(chan string, 1)
 	go func() {
 		var since time.Time
-		for range time.Tick(boundGlance) {
+		for range time.Tick(glance) {
 			statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 			var data uint64 // pages that it may write to, touched or not (proc_pid_statm(5))
 			if _, e := fmt.Sscan(string(statm), new(string), new(string), new(string), new(string), new(string), &data); err != nil || e != nil {

@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 )
 
 // A Door is where the lab in a sandbox is reached, as its first process has it.
-type Door struct {
+type Server struct {
 	in       *sandbox.Inside
 	helper   []string
 	describe func() Lab
@@ -33,13 +33,13 @@ type naming struct {
 	err error
 }
 
-// NewDoor makes the door of a sandbox. Describe tells what the lab is now; helper is as in Options.
-func NewDoor(in *sandbox.Inside, helper []string, describe func() Lab) *Door {
-	return &Door{in: in, helper: helper, describe: describe, named: make(chan naming, 1)}
+// NewServer makes the door of a sandbox. Describe tells what the lab is now; helper is as in Options.
+func NewServer(in *sandbox.Inside, helper []string, describe func() Lab) *Server {
+	return &Server{in: in, helper: helper, describe: describe, named: make(chan naming, 1)}
 }
 
 // Serve answers who reaches the lab.
-func (d *Door) Serve() error {
+func (d *Server) Serve() error {
 	for {
 		l := d.in.Reached()
 		c, err := l.Accept()
@@ -56,7 +56,7 @@ func (d *Door) Serve() error {
 }
 
 // Rename has who started the sandbox claim another name for it, and is reached by that from here on.
-func (d *Door) Rename(name string) error {
+func (d *Server) Rename(name string) error {
 	if err := json.NewEncoder(d.in.Reports).Encode(Word{Name: name}); err != nil {
 		return fmt.Errorf("rename lab: %w", err)
 	}
@@ -77,7 +77,7 @@ type Word struct {
 	Name string `json:"name,omitempty"`
 }
 
-func (d *Door) answer(c *net.UnixConn) {
+func (d *Server) answer(c *net.UnixConn) {
 	r, files, rest, err := receive(c)
 	defer func() { closeAll(files) }()
 	var a reply
@@ -146,10 +146,10 @@ func serveCommand(caller io.Reader, helper []string, r request, files []*os.File
 }
 
 // A Held is a lab in a sandbox of this user's.
-type Held struct{ name string }
+type Sandboxed struct{ name string }
 
 // ask makes a request and waits for its answer.
-func (h *Held) ask(r request) (a reply, c *net.UnixConn, err error) {
+func (h *Sandboxed) ask(r request) (a reply, c *net.UnixConn, err error) {
 	if c, err = h.dial(); err != nil {
 		return a, nil, err
 	}
@@ -166,7 +166,7 @@ func (h *Held) ask(r request) (a reply, c *net.UnixConn, err error) {
 }
 
 // Describe asks what the lab is.
-func (h *Held) Describe() (Lab, error) {
+func (h *Sandboxed) Describe() (Lab, error) {
 	a, c, err := h.ask(request{Do: "describe"})
 	if err != nil {
 		return Lab{}, err
@@ -179,7 +179,7 @@ func (h *Held) Describe() (Lab, error) {
 }
 
 // Down ends the lab: its sandbox, and with it all that is in it. It returns when that has ended.
-func (h *Held) Down() (change.Undoing, error) {
+func (h *Sandboxed) Down() (change.Undoing, error) {
 	c, err := h.dial()
 	if err != nil {
 		return change.Undoing{}, err
@@ -202,7 +202,7 @@ func (h *Held) Down() (change.Undoing, error) {
 }
 
 // Name gives the lab the name that it has asked for: what it is to listen at, or why it cannot have it.
-func (h *Held) Name(l *sandbox.Listener, refused error) error {
+func (h *Sandboxed) Name(l *sandbox.Listener, refused error) error {
 	if refused != nil {
 		_, c, err := h.ask(request{Do: "name", Args: []string{refused.Error()}})
 		if err == nil {
@@ -225,7 +225,7 @@ func (h *Held) Name(l *sandbox.Listener, refused error) error {
 // Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's
 // environment and folder, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
 // nobody's yet.
-func (h *Held) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
+func (h *Sandboxed) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
 	if _, err := h.Describe(); err != nil { // while it is at work: how long the command takes is not its affair
 		return 0, err
 	}

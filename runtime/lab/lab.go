@@ -1,4 +1,4 @@
-package runtime
+package lab
 
 import (
 	"errors"
@@ -21,8 +21,8 @@ type Labs struct {
 	dir   *journal.Dir
 }
 
-// OpenLabs opens the folder of journals; dir is journal.DefaultDir when empty.
-func OpenLabs(kinds []change.Op, dir string) *Labs { return &Labs{kinds, journal.OpenDir(dir)} }
+// Open opens the folder of journals; dir is journal.DefaultDir when empty.
+func Open(kinds []change.Op, dir string) *Labs { return &Labs{kinds, journal.OpenDir(dir)} }
 
 // A Lab is a lab as its journal tells it.
 type Lab struct {
@@ -148,7 +148,7 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 // watch waits until a run's process has ended, and undoes what it left if it was killed: nil when there is nothing to
 // say. It is for a process of its own, which the run ends when it has ended well. bounds are what watchArgs says.
 func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
-	killed, err := bound(bounds)
+	killed, err := boundParent(bounds)
 	if err != nil {
 		return nil, err
 	}
