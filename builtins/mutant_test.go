@@ -7,7 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,6 +49,11 @@ func TestMutants(t *testing.T) {
 	v := newVictims(t)
 	outside := v.state(t)
 	world(t)
+	nstest.IP(t, "link", "property", "add", "dev", "lawbr", "altname", "law-bridge")
+	nstest.IP(t, "link", "property", "add", "dev", "law1", "altname", "law-end")
+	if out, err := exec.Command("bridge", "fdb", "add", "02:00:00:00:07:07", "dev", "lawbr", "self", "permanent").CombinedOutput(); err != nil {
+		t.Fatalf("bridge fdb add: %v: %s", err, out)
+	}
 	nstest.Quiet(t, "", "lawns")
 	before := nstest.Snapshot(t, "", "decoy", "lawns")
 	labs := abandon(t, mutated)
@@ -60,40 +67,34 @@ func TestMutants(t *testing.T) {
 	if err := errors.Join(err, os.Remove(dead+"/journal"), os.Remove(dead)); err != nil {
 		t.Fatal(err)
 	}
-	kinds, seen := map[string]bool{}, map[string]bool{}
+	kinds := map[string]bool{}
 	during := v.state(t)
-	mutants, refused := 0, 0
-	for _, r := range journal.Open(e.Records) {
-		kinds[r.Kind] = true
-		for path := range places(t, r.Data) {
-			if place := r.Kind + starred.ReplaceAllString(path, "/*"); seen[place] {
+	tried, refused := 0, 0
+	all := mutants(t, journal.Open(e.Records))
+	for _, m := range all {
+		kinds[m.kind] = true
+		for i, p := range append([]any{m.sample}, poison...) {
+			if i > 0 && (i+m.place)%*every != 0 || i == 0 && p == nil {
 				continue
-			} else {
-				seen[place] = true
 			}
-			for i, p := range poison {
-				if (i+len(seen))%*every != 0 {
-					continue
-				}
-				if (p == "AAAA" || p == "\x1b[2J") && (strings.HasSuffix(path, "name") || strings.HasSuffix(path, "alias")) {
-					continue // a link may have it, and would be given it
-				}
-				mutants++
-				plant(t, "evil", record{r.Kind, string(mutant(t, r.Data, path, p))})
-				found, err := labs.Recover()
-				if err != nil || len(found) != 1 {
-					t.Fatalf("%s %s=%.100v: %+v, %v", r.Kind, path, p, found, err)
-				}
-				if _, err := os.Stat("/run/nsscript/evil"); err == nil {
-					unplant(t, "evil")
-				}
-				if found[0].Err != nil {
-					refused++
-					continue
-				}
-				if lost := constant(outside, during, v.state(t)); lost != "" {
-					t.Fatalf("%s %s=%.100v touched something else: %+v\n%s", r.Kind, path, p, found, lost)
-				}
+			if (p == "AAAA" || p == "\x1b[2J") && (strings.HasSuffix(m.path, "name") || strings.HasSuffix(m.path, "alias")) {
+				continue // a link may have it, and would be given it
+			}
+			tried++
+			plant(t, "evil", record{m.kind, string(mutant(t, m.data, m.path, p))})
+			found, err := labs.Recover()
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%s %s=%.100v: %+v, %v", m.kind, m.path, p, found, err)
+			}
+			if _, err := os.Stat("/run/nsscript/evil"); err == nil {
+				unplant(t, "evil")
+			}
+			if found[0].Err != nil {
+				refused++
+				continue
+			}
+			if lost := constant(outside, during, v.state(t)); lost != "" {
+				t.Fatalf("%s %s=%.100v touched something else: %+v\n%s", m.kind, m.path, p, found, lost)
 			}
 		}
 	}
@@ -120,7 +121,69 @@ func TestMutants(t *testing.T) {
 	if after := nstest.Snapshot(t, "", "decoy", "lawns"); after != before {
 		t.Error(nstest.Diff(before, after))
 	}
-	t.Logf("%d mutants of %d places, %d refused", mutants, len(seen), refused)
+	t.Logf("%d mutants of %d places, %d refused", tried, len(all), refused)
+}
+
+// A place is somewhere in a record of a journal, which mutants have something else in.
+type place struct {
+	kind  string // of the op
+	data  []byte
+	path  string
+	place int // a number
+	// sample is what a record could have there that has nothing; nil elsewhere.
+	sample any
+}
+
+// mutants lists all places of the records of a journal, those that differ only in which of many they are once; and then the
+// fields that none of these records has, in one that could have them.
+func mutants(t *testing.T, records []journal.Record) (all []place) {
+	t.Helper()
+	seen, known := map[string]bool{}, samples{}
+	add := func(kind string, data []byte, below string) {
+		for path := range places(t, data) {
+			if at := kind + starred.ReplaceAllString(path, "/*"); strings.HasPrefix(path, below) && !seen[at] {
+				seen[at] = true
+				all = append(all, place{kind: kind, data: data, path: path, place: len(seen)})
+			}
+		}
+	}
+	want, have := map[string]bool{}, map[string]bool{}
+	types := map[string]reflect.Type{}
+	for _, op := range All().Ops {
+		types[op.Kind()] = reflect.TypeOf(op)
+		units(types[op.Kind()], want)
+	}
+	for _, r := range records {
+		add(r.Kind, r.Data, "")
+		for _, s := range known.spots(types[r.Kind], "", parse(t, r.Data)) {
+			have[s.unit] = have[s.unit] || s.there
+		}
+	}
+	for more := true; more; { // what is planted can have fields again
+		more = false
+		for _, r := range records {
+			for _, s := range known.spots(types[r.Kind], "", parse(t, r.Data)) {
+				if have[s.unit] {
+					continue
+				}
+				have[s.unit], more = true, true
+				sample := known.of(s.typ)
+				data := mutant(t, r.Data, s.path, sample)
+				all = append(all, place{kind: r.Kind, data: data, path: s.path, sample: sample})
+				add(r.Kind, data, s.path)
+				for _, s := range known.spots(types[r.Kind], "", parse(t, data)) {
+					have[s.unit] = have[s.unit] || s.there
+				}
+				records = append(records, journal.Record{Kind: r.Kind, Data: data})
+			}
+		}
+	}
+	for unit := range want {
+		if !have[unit] && !strings.HasPrefix(unit, "builtins.addPIDs") && (!strings.HasPrefix(unit, "builtins.addCgroup") || nstest.Cgroups()) {
+			t.Errorf("no mutant has another %s", unit)
+		}
+	}
+	return all
 }
 
 // starred are the parts of a path that are one of many.
@@ -158,7 +221,7 @@ func parse(t *testing.T, data []byte) (v any) {
 	return v
 }
 
-// mutant is some JSON with another value in one place.
+// mutant is some JSON with another value in one place, which may be a field that it does not have.
 func mutant(t *testing.T, data []byte, path string, p any) []byte {
 	t.Helper()
 	var change func(at string, v any) any
@@ -168,6 +231,10 @@ func mutant(t *testing.T, data []byte, path string, p any) []byte {
 		}
 		switch v := v.(type) {
 		case map[string]any:
+			if field, ok := strings.CutPrefix(path, at+"/"); ok && !strings.Contains(field, "/") {
+				v[strings.ReplaceAll(field, "~", "/")] = p
+				return v
+			}
 			for k, e := range v {
 				v[k] = change(at+"/"+strings.ReplaceAll(k, "/", "~"), e)
 			}
