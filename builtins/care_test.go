@@ -73,7 +73,7 @@ var cares = []struct {
 		s := op.(*setSysctl)
 		s.Finer, s.Old, s.Shadow = "", "12", nil
 	}},
-	{"sysctl that cannot be set back", pair, writing("net.ipv6.conf.m0.stable_secret", "fd00::1"), func(op runtime.Op) { op.(*setSysctl).Loss = nil }},
+	{"sysctl that cannot be set back", pair, writing("net.ipv6.conf.m0.stable_secret", "fd00::1"), func(op change.Op) { op.(*setSysctl).Loss = nil }},
 	{"token", pair + "sh: sysctl -w net.ipv6.conf.m0.accept_ra=2; sh: ip token set ::77 dev m0", deletion("m0"), unsaid},
 }
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -44,7 +43,7 @@ func TestMutationOfRecords(t *testing.T) {
 				defer clearHost(t)
 				defer forgetLabs(t)
 				labs := abandon(t, c.script)
-				e, _, err := journal.OpenDir(runtime.DefaultDir).Find("dead")
+				e, _, err := journal.OpenDir(journal.DefaultDir).Find("dead")
 				if err != nil || e.Err != nil {
 					t.Fatal(err, e.Err)
 				}
@@ -89,11 +88,11 @@ func TestMutationOfRecords(t *testing.T) {
 // forgetLabs removes the journals that a test has left.
 func forgetLabs(t *testing.T) {
 	t.Helper()
-	dirs, err := filepath.Glob(runtime.DefaultDir + "/*")
+	dirs, err := filepath.Glob(journal.DefaultDir + "/*")
 	for _, dir := range dirs {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
-	if err = errors.Join(err, os.RemoveAll(runtime.DefaultDir)); err != nil {
+	if err = errors.Join(err, os.RemoveAll(journal.DefaultDir)); err != nil {
 		t.Error(err)
 	}
 }

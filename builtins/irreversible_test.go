@@ -44,6 +44,8 @@ var irreversible = []struct {
 	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns HELD", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
 	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; link add m0 type veth peer name m1; link set m0 master b0; link del m0",
 		`host.link("b0").delete(IRR)`, []string{"the empty mac of link b0 in host"}, "link/ether|bridge_id|b0: "},
+	{"up with an address by lot", "link add m0 type veth peer name m1; link set m0 addrgenmode none; sysctl net.ipv6.conf.m0.addr_gen_mode=3",
+		`up(host.link("m0"), IRR)`, []string{"stable-privacy address fe80::"}, "fe80:|noop|noqueue|_lft"},
 	{"delete a link below others", ends + "link add v0 link m0 type macvlan; link add v1 link m1 type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in host", "link v1 in host"}, "v[01]|macvlan|link/ether"},
 	{"delete a link below one in another namespace", ends + "netns add elsewhere; link add v0 link m0 type macvlan; link set v0 netns elsewhere", `host.link("m1").delete(IRR)`, []string{"link v0 in elsewhere"}, "v0|macvlan|link/ether"},
 	{"delete a link below one in a process's namespace", ends + "link add v0 link m0 netns PID type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in pid-"}, ""},

@@ -111,6 +111,7 @@ var upDecl = runtime.Change("up", "None", "Sets links up.", &upArgs{})
 
 type upArgs struct {
 	Links []linkArg `arg:"*links" doc:"the links"`
+	runtime.Irreversible
 }
 
 func (a *upArgs) Change(tx *runtime.Tx) (starlark.Value, error) {

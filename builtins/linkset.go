@@ -155,6 +155,8 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	switch {
 	case o.Attr == "up" && o.Value == "off":
 		return errors.Join(o.Image.Whole(), followers(o.Others), above.Lost(), m.Unheld(o.Image, kernel.Closing))
+	case o.Attr == "up" && o.Old == "off":
+		return errors.Join(above.Lost(), o.Image.Raised())
 	case o.Attr == "mtu" && atoi(o.Value) < kernel.MinIPv6:
 		lost := []error{o.Image.Whole()}
 		for _, img := range o.Others {

@@ -58,6 +58,8 @@ var givenToLinks = []struct {
 	{"queues", "q2", "ip link add q2 numtxqueues 3 numrxqueues 5 type veth peer name q3", map[string]string{"delete": "numrxqueues, numtxqueues of link q2 in host"}},
 	{"a mode", "m0", "ip link set m0 mode dormant",
 		map[string]string{"down": "state up in mode dormant of link m0 in host", "move": "state up in mode dormant of link m0", "delete": "state up in mode dormant of link m0"}},
+	{"a mode of the other end", "m0", "ip link set m1 mode dormant",
+		map[string]string{"down": "state up in mode dormant of m1 in host", "move": "state up in mode dormant of m1 in host", "delete": "state up in mode dormant of m1 in host"}},
 	{"a mode while it is down", "m0", "ip link set m0 down; ip link set m0 mode dormant", map[string]string{"delete": "mode of link m0 in host"}},
 	{"a mode of its bridge", "p0", "ip link set p1 down; ip link set b0 mode dormant", map[string]string{
 		"leave": "state up in mode dormant of link b0", "move": "state up in mode dormant of link b0", "delete": "state up in mode dormant of link b0"}},

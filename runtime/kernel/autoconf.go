@@ -210,6 +210,19 @@ func (img *Image) autoconf() error {
 	return errors.Join(errs...)
 }
 
+// Raised is the Losses of addresses that a link has while it is down, to be asked before it goes up: undone, it goes down, and the kernel
+// makes these only for a link that is up, or makes others.
+func (img *Image) Raised() error {
+	var errs []error
+	for _, msg := range img.addrs() {
+		if kernelOnly(msg) {
+			errs = append(errs, img.addrLoss(msg))
+			img.Autoconf = true
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Resized is the Losses of an image's routes that the kernel writes a new mtu of the link into: the mtu that a router's
 // advertisement gave them.
 func (img *Image) Resized() error {

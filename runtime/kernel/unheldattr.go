@@ -61,13 +61,31 @@ func otherAttrs(raw, fresh []byte) (found []string) {
 	return found
 }
 
-// givenMode is the state of a link whose mode is not the default: somebody else has said that it is up, and would have to say it again.
-func givenMode(at *subject) ([]string, error) {
-	mode, state := rtnl.Attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE), rtnl.Attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
-	if len(mode) == 1 && mode[0] != 0 && len(state) == 1 && state[0] == operUp {
-		return []string{"state up in mode dormant"}, nil
+// givenMode is the state of a link, and of the other end of a pair, whose mode is not the default: somebody else has said that it is up,
+// and would have to say it again.
+func givenMode(at *subject) (found []string, err error) {
+	if modeUp(at.raw) {
+		found = append(found, "state up in mode dormant")
 	}
-	return nil, nil
+	peer, err := at.m.Peer(at.l)
+	if err != nil {
+		return found, nil // it has none, or in a namespace that this run knows nothing of
+	}
+	n, err := at.m.Namespace(peer.NS)
+	if err != nil {
+		return found, unlessGone(err)
+	}
+	raw, err := n.linkMessage(peer.Index)
+	if err == nil && modeUp(raw) {
+		found = append(found, "state up in mode dormant of "+peer.Name+" in "+peer.NS.String())
+	}
+	return found, unlessGone(err)
+}
+
+// modeUp reports whether the message of a link has it up in another mode than the default.
+func modeUp(raw []byte) bool {
+	mode, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE), rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	return len(mode) == 1 && mode[0] != 0 && len(state) == 1 && state[0] == operUp
 }
 
 // operUp is IF_OPER_UP (linux/if.h).
