@@ -11,6 +11,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/check"
+	"github.com/nsscript/nsscript/runtime/diff"
 	"github.com/nsscript/nsscript/runtime/format"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -94,7 +95,7 @@ func (o layout) lay(name string, src []byte) ([]byte, error) {
 
 // show prints what is to be printed of a difference.
 func (o layout) show(name string, src, out []byte) (differs bool) {
-	text := format.Diff(name, src, name+" (laid out)", out)
+	text := diff.Unified(name, string(src), name+" (laid out)", string(out))
 	if text != "" && o.list {
 		fmt.Println(name)
 	}

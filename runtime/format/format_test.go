@@ -4,11 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/nsscript/nsscript/runtime/diff"
 	"github.com/nsscript/nsscript/runtime/format"
 	"github.com/nsscript/nsscript/runtime/script"
 )
@@ -36,7 +36,7 @@ func TestTree(t *testing.T) {
 		}
 		n++
 		if string(out) != string(src) {
-			t.Errorf("%s is not laid out: nsscript fmt %s\n%s", name, name, format.Diff(name, src, name, out))
+			t.Errorf("%s is not laid out: nsscript fmt %s\n%s", name, name, diff.Unified(name, string(src), name, string(out)))
 		}
 		return nil
 	})
@@ -97,45 +97,3 @@ func FuzzSource(f *testing.F) {
 }
 
 // TestDiff holds diffs against what patch makes of them.
-func TestDiff(t *testing.T) {
-	if _, err := exec.LookPath("patch"); err != nil {
-		t.Skip("there is no patch")
-	}
-	long := strings.Repeat("same\n", 10)
-	var count strings.Builder
-	for i := range 40 {
-		count.WriteString(strings.Repeat("x", i) + "\n")
-	}
-	n := count.String()
-	for _, c := range [][2]string{
-		{"a\n", "b\n"}, {"", "a\n"}, {"a\n", ""}, {"a", "a\n"}, {"a\nb", "a\nc"},
-		{long + "x\n" + long, long + "y\n" + long},
-		{"x\n" + long + "y\n", "z\n" + long + "w\n"},
-		{"a\nb\nc\nd\n", "a\nx\nc\nd\ne\n"},
-		{n, strings.Replace(n, "\nxxxxx\n", "\n", 1)},
-		{n, strings.Replace(strings.Replace(n, "\nxxx\n", "\nyyy\n", 1), "\nxxxxxxxxxxxxxxxxxxxx\n", "\nnew\nxxxxxxxxxxxxxxxxxxxx\n", 1)},
-		{n + n, n}, {n, n + n}, {n, long}, {"a\nb\n" + n, n + "b\na\n"},
-	} {
-		diff := format.Diff("a", []byte(c[0]), "b", []byte(c[1]))
-		file := filepath.Join(t.TempDir(), "f")
-		if err := os.WriteFile(file, []byte(c[0]), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command("patch", "-s", "--fuzz=0", "-o", file+".new", file)
-		cmd.Stdin = strings.NewReader(diff)
-		out, err := cmd.CombinedOutput()
-		got, e := os.ReadFile(file + ".new")
-		if c[1] == "" && errors.Is(e, os.ErrNotExist) {
-			e = nil // patch removes what becomes empty
-		}
-		if err != nil || e != nil || string(got) != c[1] {
-			t.Errorf("%q to %q: %v %v %s\n%s", c[0], c[1], err, e, out, diff)
-		}
-	}
-	if d := format.Diff("a", []byte(n), "b", []byte(n)); d != "" {
-		t.Error(d)
-	}
-	if d := format.Diff("a", []byte(long+"x\n"+long), "b", []byte(long+"y\n"+long)); !strings.Contains(d, "@@ -8,7 +8,7 @@\n same\n same\n same\n-x\n+y\n same\n") {
-		t.Error(d)
-	}
-}

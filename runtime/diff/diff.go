@@ -1,7 +1,7 @@
-package format
+// Package diff shows how two texts differ. It knows nothing of what they say.
+package diff
 
 import (
-	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,9 +10,9 @@ import (
 // around is how many lines are shown around a difference.
 const around = 3
 
-// Diff shows how two texts differ, in the form that patch(1) reads; "" when they do not.
-func Diff(oldName string, before []byte, newName string, after []byte) string {
-	if bytes.Equal(before, after) {
+// Unified shows how two texts differ, in the form that patch(1) reads; "" when they do not.
+func Unified(oldName, before, newName, after string) string {
+	if before == after {
 		return ""
 	}
 	x, y := lines(before), lines(after)
@@ -72,8 +72,8 @@ func Diff(oldName string, before []byte, newName string, after []byte) string {
 	return b.String()
 }
 
-func lines(text []byte) []string {
-	all := strings.SplitAfter(string(text), "\n")
+func lines(text string) []string {
+	all := strings.SplitAfter(text, "\n")
 	if all[len(all)-1] == "" {
 		all = all[:len(all)-1]
 	}
