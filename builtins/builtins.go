@@ -22,7 +22,7 @@ func All() *runtime.Vocabulary {
 			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
-			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertLt, assertLe, assertGt, assertGe, assertFails,
+			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear, assertLt, assertLe, assertGt, assertGe, assertFails,
 			skipDecl, requireDecl,
 			structDecl, helpDecl,
 		},
