@@ -141,8 +141,8 @@ func (a *poolTakeArgs) Query(*runtime.View) (starlark.Value, error) {
 type poolValue struct {
 	v      *runtime.View
 	prefix netip.Prefix
-	length int  // of what it gives out
-	hosts  bool // it gives out addresses with the length of the prefix
+	length int  // of the subnets; a host is one of all bits
+	hosts  bool // it gives out addresses, with the length of the prefix
 	next   *big.Int
 	frozen bool
 }
@@ -192,9 +192,17 @@ func (p *poolValue) take(length int) (string, error) {
 	base := new(big.Int).SetBytes(p.prefix.Addr().AsSlice())
 	ip, _ := netip.AddrFromSlice(base.Add(base, at).FillBytes(make([]byte, bits/8))) // 4 or 16 bytes
 	if p.hosts {
-		length = p.prefix.Bits()
+		length = p.given()
 	}
 	return netip.PrefixFrom(ip, length).String(), nil
+}
+
+// given is the prefix length of what it gives out.
+func (p *poolValue) given() int {
+	if p.hosts {
+		return p.prefix.Bits()
+	}
+	return p.length
 }
 
 func power(n int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(n)) }
@@ -203,5 +211,8 @@ var poolType = &runtime.Type{Name: "pool", Doc: "Subnets of a prefix, or address
 	Attrs: []runtime.Attr{
 		{Name: "prefix", Type: "string", Doc: "the prefix that they are from", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 			return starlark.String(r.(*poolValue).prefix.String()), nil
+		}},
+		{Name: "length", Type: "int", Doc: "the prefix length of what it gives out", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return starlark.MakeInt(r.(*poolValue).given()), nil
 		}},
 	}}

@@ -99,7 +99,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("Help(%q): %s", name, got)
 		}
 	}
-	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//topo.star line ring mesh star tree" {
+	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//addrs.star @std//routes.star @std//topo.star addresses link_local auto_routes hops cable all_pairs line ring mesh torus star linear tree" {
 		t.Errorf("names: %s", got)
 	}
 	ref := voc.Reference()
