@@ -43,8 +43,7 @@ type Image struct {
 var errNoImage = errors.New("restore link: the journal has no image of it")
 
 // Only leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of what
-// only goes with the link itself. What is not
-// at stake is not restored: it may be somebody else who has changed it.
+// only goes with the link itself. The others are not restored: it may be somebody else who has changed them.
 func (img *Image) Only(attrs ...string) *Image {
 	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
 	img.Ports, img.Altnames = nil, nil

@@ -24,7 +24,8 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix
 	if err != nil {
 		return 0, fail(err, "add cgroup", "in "+in.Cgroup, nil)
 	}
-	return c.Run(ctx, n.enter)
+	st, err := c.Run(ctx, n.enter)
+	return st, errors.Join(err, fail(c.Close(), "end", "processes of "+cmd.Path, nil))
 }
 
 // enter locks the calling goroutine to its thread for good, and makes that one that commands are started on: in the

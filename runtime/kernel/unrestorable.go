@@ -41,8 +41,9 @@ const (
 	deadHopHint = "`ip route` shows the nexthop as dead: set its link up first, or delete the route"
 )
 
-// unrestorable is the Loss of a route that the kernel would not take again as things are: one of several ways of which one is
-// dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is nil for others.
+// unrestorable is the Loss of a route that the kernel would not take again as things are: one of several ways of
+// which one is dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is nil
+// for others.
 func (img *Image) unrestorable(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
 	switch {

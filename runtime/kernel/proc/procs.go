@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,18 +35,6 @@ type procs interface {
 	kill() error
 	// leave is called at the end: after wait, or when the command could not be started.
 	leave(killed bool) error
-}
-
-// await waits for a command that was started; when ctx ends first, all of its processes are killed.
-func await(ctx context.Context, p procs) (unix.WaitStatus, error) {
-	killed := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { killed <- p.kill() })
-	st, err := p.wait()
-	interrupted := !stop()
-	if interrupted {
-		err = errors.Join(context.Cause(ctx), err, <-killed)
-	}
-	return st, errors.Join(err, p.leave(interrupted))
 }
 
 // startable tells what is wrong with a command's folder and words. Starting it would blame the program, or the one that is to

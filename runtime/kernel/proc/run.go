@@ -63,13 +63,14 @@ func (r *Runner) PIDsIdle(name string) bool {
 
 // A Command is one that a place was made for.
 type Command struct {
-	r     *Runner
-	cmd   *exec.Cmd
-	in    Procs
-	procs procs
+	r      *Runner
+	cmd    *exec.Cmd
+	in     Procs
+	procs  procs
+	killed bool
 }
 
-// Prepare makes a place for a command's processes. Run must follow.
+// Prepare makes a place for a command's processes. Run and Close must follow.
 func (r *Runner) Prepare(cmd *exec.Cmd, in Procs) (*Command, error) {
 	c := &Command{r: r, cmd: cmd, in: in}
 	if in.PIDs != "" {
@@ -95,14 +96,14 @@ func (c *Command) Run(ctx context.Context, enter func() error) (unix.WaitStatus,
 	done := make(chan result, 1)
 	go func() {
 		if err := enter(); err != nil {
-			done <- result{0, errors.Join(err, c.procs.leave(false))}
+			done <- result{0, err}
 			return
 		}
 		if err := c.procs.start(c.cmd); err != nil {
-			done <- result{0, errors.Join(err, c.procs.leave(false))}
+			done <- result{0, err}
 			return
 		}
-		st, err := await(ctx, c.procs)
+		st, err := c.await(ctx)
 		done <- result{st, err}
 	}()
 	r := <-done
@@ -111,6 +112,20 @@ func (c *Command) Run(ctx context.Context, enter func() error) (unix.WaitStatus,
 	}
 	return r.st, r.err
 }
+
+// await waits for the command, which was started; when ctx ends first, all of its processes are killed.
+func (c *Command) await(ctx context.Context) (unix.WaitStatus, error) {
+	killed := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { killed <- c.procs.kill() })
+	st, err := c.procs.wait()
+	if c.killed = !stop(); c.killed {
+		err = errors.Join(context.Cause(ctx), err, <-killed)
+	}
+	return st, err
+}
+
+// Close gives the place up, unless processes are left in it.
+func (c *Command) Close() error { return c.procs.leave(c.killed) }
 
 // DropInherited keeps what this process itself inherited from what the calling thread starts or becomes: that has descriptors
 // 0 to 2, and no mask of signals.
