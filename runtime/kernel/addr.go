@@ -26,6 +26,14 @@ type Addr struct {
 
 func (a Addr) String() string { return a.Prefix.String() + " to " + a.Link.Name }
 
+// Valid says what is wrong with an address.
+func (a Addr) Valid() error {
+	if !a.Prefix.IsValid() || a.Peer.IsValid() && a.Peer.Addr().Is4() != a.Prefix.Addr().Is4() {
+		return fmt.Errorf("%s, with %s at the other end, is no address of a link", a.Prefix, a.Peer)
+	}
+	return nil
+}
+
 // ifaProto is IFA_PROTO of linux/if_addr.h: who added an address. Kernels before 5.18 do not keep it.
 const ifaProto = 11
 

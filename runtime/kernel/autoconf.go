@@ -31,7 +31,7 @@ type Learned struct {
 // Valid says what is wrong with them.
 func (l Learned) Valid() error {
 	for _, raw := range l.Routes {
-		if err := validMsg(raw, unix.SizeofRtMsg); err != nil {
+		if err := rtnl.ValidMsg(raw, unix.SizeofRtMsg); err != nil {
 			return fmt.Errorf("a wrong route: %w", err)
 		}
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -17,6 +18,17 @@ type Port struct {
 	LinkRef
 	Info  []byte              `json:"info,omitempty"`  // IFLA_INFO_SLAVE_DATA
 	Parts map[string][][]byte `json:"parts,omitempty"` // see Image
+}
+
+// Valid says what is wrong with a bridge's port.
+func (p Port) Valid() error {
+	if err := p.LinkRef.Valid(); err != nil {
+		return err
+	}
+	if err := validParts(p.Parts, onPort, p.Index); err != nil {
+		return fmt.Errorf("port %s has %w", p.Name, err)
+	}
+	return rtnl.ValidAttrs(p.Info)
 }
 
 func (n *Namespace) bridgeImage(img *Image, index int) error {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // An Image is all of a link that the kernel drops when the link goes down, shrinks, moves or is deleted: its
@@ -59,6 +61,49 @@ func (img *Image) Clone() *Image {
 	other := *img
 	other.Attrs, other.Sysctls, other.Parts = maps.Clone(img.Attrs), maps.Clone(img.Sysctls), maps.Clone(img.Parts)
 	return &other
+}
+
+// Complete says what an image lacks that is to make a link anew.
+func (img *Image) Complete() error {
+	for _, a := range append([]string{"up"}, attrOrder...) {
+		if _, ok := img.Attrs[a]; !ok {
+			return fmt.Errorf("the image of link %s lacks its %s", img.Link.Name, a)
+		}
+	}
+	return nil
+}
+
+// Valid says what is wrong with an image: everything in it must be of its link, since it is sent to the kernel as it is.
+func (img *Image) Valid() error {
+	for _, a := range append([]string{"up"}, attrOrder...) {
+		value, ok := img.Attrs[a]
+		if !ok {
+			continue // see Only
+		}
+		if err := ValidAttr(a, value); err != nil {
+			return fmt.Errorf("the image of link %s: %w", img.Link.Name, err)
+		}
+	}
+	if err := validParts(img.Parts, onLink, img.Link.Index); err != nil {
+		return fmt.Errorf("the image of link %s has %w", img.Link.Name, err)
+	}
+	for k := range img.Sysctls {
+		dir, key, ok := strings.Cut(k, "//")
+		if !ok || !slices.Contains(linkDirs, dir) || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return fmt.Errorf("the image of link %s has the sysctl %q", img.Link.Name, k)
+		}
+	}
+	for _, name := range img.Altnames {
+		if name == "" || len(name) > maxAltname || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
+			return fmt.Errorf("the image of link %s has the altname %q", img.Link.Name, name)
+		}
+	}
+	for _, u := range img.Unheld {
+		if err := u.Link.Valid(); err != nil {
+			return err
+		}
+	}
+	return rtnl.ValidAttrs(img.Info)
 }
 
 // OnlySysctls leaves in an image only those settings that a change can have changed.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -14,28 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A LinkRef is what a journal writes of a link: the namespace it was in, its interface index, and its name for people.
-type LinkRef struct {
-	NS    NSRef  `json:"ns"`
-	Index int    `json:"index"`
-	Gen   int    `json:"gen,omitempty"` // how many links had the index before it that the run moved away
-	Name  string `json:"name"`
-}
-
-// loopback is the index of lo in every namespace (LOOPBACK_IFINDEX in include/linux/netdevice.h).
-const loopback = 1
-
-// Object is the link's identity.
-func (r LinkRef) Object() Object { return Object{r.NS.Cookie, r.Index, r.Gen} }
-
-func (r LinkRef) String() string { return r.Name }
-
 // A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index and Name must be given.
 type LinkSpec struct {
 	LinkRef
 	MAC string `json:"mac,omitempty"` // "" lets the kernel choose
 	MTU int    `json:"mtu,omitempty"` // 0: the kind's default
 	Up  bool   `json:"up,omitempty"`
+}
+
+// Valid says what is wrong with a link that was to be made.
+func (l LinkSpec) Valid() error {
+	if err := l.LinkRef.Valid(); err != nil {
+		return err
+	}
+	if _, err := net.ParseMAC(l.MAC); l.MAC != "" && err != nil {
+		return err
+	}
+	if l.MTU < 0 || l.MTU > math.MaxInt32 {
+		return fmt.Errorf("%d is no mtu", l.MTU)
+	}
+	return nil
 }
 
 // FreeIndex chooses the index of a link that is to be made, so that a journal can name it before it is there. In a

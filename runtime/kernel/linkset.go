@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -127,5 +128,32 @@ func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int, name string) error 
 		return Partly(err)
 	}
 	m.Moved(m.where(ref.Object()), Object{Cookie: dst.ref.Cookie, Index: index})
+	return nil
+}
+
+// ValidAttr says what is wrong with the value of a link's attribute, in SetLink's words.
+func ValidAttr(attr, value string) error {
+	bad := false
+	switch attr {
+	case "name":
+		return validDevName(value)
+	case "up":
+		bad = value != "on" && value != "off"
+	case "mac":
+		bad = len(value) > 3*32 || // MAX_ADDR_LEN
+			strings.Trim(value, "0123456789abcdef:") != ""
+	case "alias":
+		if len(value) > 255 || strings.Contains(value, "\x00") {
+			return fmt.Errorf("alias of %d bytes: up to 255 are allowed (IFALIASZ), and no zero bytes", len(value))
+		}
+	case "mtu", "txqlen", "group", "master", "flags":
+		_, err := strconv.ParseUint(value, 10, 32)
+		bad = err != nil
+	default:
+		return fmt.Errorf("a link has no attribute %q", attr)
+	}
+	if bad {
+		return fmt.Errorf("%q is no %s of a link", value, attr)
+	}
 	return nil
 }

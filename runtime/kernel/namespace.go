@@ -18,24 +18,6 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// An NSRef is what a journal writes of a namespace: its identity, and the path it can be opened by.
-type NSRef struct {
-	Cookie uint64 `json:"cookie"`
-	Name   string `json:"name,omitempty"`
-	Path   string `json:"path,omitempty"`
-	Token  string `json:"token,omitempty"` // what the file below its mount says, for one that a run made
-}
-
-func (r NSRef) String() string {
-	if r.Name == "" {
-		return "host"
-	}
-	return r.Name
-}
-
-// Object is the namespace's identity.
-func (r NSRef) Object() Object { return Object{Cookie: r.Cookie} }
-
 // A Namespace is an open network namespace: a descriptor that keeps it alive, and netlink sockets in it, opened when
 // first used and once.
 type Namespace struct {

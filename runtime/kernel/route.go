@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -54,6 +55,36 @@ func (r Route) String() string {
 		return r.Type + " " + dst
 	}
 	return dst
+}
+
+// maxHops bounds the ways of a route: the attribute that they go in has no room for twice as many.
+const maxHops = 512
+
+// Valid says what is wrong with a route.
+func (r Route) Valid() error {
+	switch {
+	case !r.Dst.IsValid():
+		return errors.New("a route has no destination")
+	case r.Type != "" && routeTypes[r.Type] == 0:
+		return fmt.Errorf("a route has the type %q", r.Type)
+	case r.Table < 0 || r.Table > math.MaxUint32:
+		return fmt.Errorf("table %d is not from 0 to %d", r.Table, uint32(math.MaxUint32))
+	case r.Metric < 0 || r.Metric > math.MaxUint32:
+		return fmt.Errorf("metric %d is not from 0 to %d", r.Metric, uint32(math.MaxUint32))
+	case r.Src.Zone() != "":
+		return fmt.Errorf("source %s has a zone", r.Src)
+	case len(r.Nexthops) > maxHops:
+		return fmt.Errorf("%d nexthops are more than %d", len(r.Nexthops), maxHops)
+	}
+	for _, h := range r.Nexthops {
+		if h.Weight < 0 || h.Weight > 256 {
+			return fmt.Errorf("weight %d is not from 1 to 256", h.Weight)
+		}
+		if h.Via.Zone() != "" {
+			return fmt.Errorf("gateway %s has a zone: name its link with dev=", h.Via)
+		}
+	}
+	return nil
 }
 
 // AddRoute adds a route. One to the same destination with the same metric in the same table is EEXIST.

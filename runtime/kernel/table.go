@@ -174,7 +174,7 @@ func (t *Table) plain(msg []byte) []byte {
 
 // valid says what is wrong with a message, which is of a link with an index, 0 for none.
 func (t *Table) valid(msg []byte, index int) error {
-	if err := validMsg(msg, t.Header); err != nil {
+	if err := rtnl.ValidMsg(msg, t.Header); err != nil {
 		return fmt.Errorf("a wrong %s: %w", t.One, err)
 	}
 	if t.Link != nil {

@@ -2,6 +2,7 @@ package rtnl
 
 import (
 	"encoding/binary"
+	"fmt"
 	"iter"
 )
 
@@ -66,4 +67,27 @@ func Without(msg []byte, header, typ int) []byte {
 		}
 	}
 	return out
+}
+
+// ValidMsg checks that a message is a header with whole attributes behind it, and nothing else.
+func ValidMsg(msg []byte, header int) error {
+	if len(msg) < header {
+		return fmt.Errorf("a message of %d bytes is too short", len(msg))
+	}
+	return ValidAttrs(msg[header:])
+}
+
+// ValidAttrs checks that there is nothing but whole attributes.
+func ValidAttrs(attrs []byte) error {
+	if len(attrs) > MaxReply {
+		return fmt.Errorf("attributes of %d bytes are too many", len(attrs))
+	}
+	end := 0
+	for at := range Attrs(attrs, 0) {
+		end = at + (int(binary.NativeEndian.Uint16(attrs[at:]))+3)&^3
+	}
+	if end < len(attrs) {
+		return fmt.Errorf("there is no attribute at byte %d", end)
+	}
+	return nil
 }

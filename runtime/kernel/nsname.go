@@ -18,6 +18,15 @@ import (
 // netnsDir is where ip-netns(8) keeps the names of namespaces: a file a name, with the namespace mounted on it.
 const netnsDir = "/run/netns"
 
+// ValidNamespaceName says which rule a namespace's name breaks: 1 to 64 bytes of letters, digits, '.', '_' and '-',
+// the first a letter or digit; "host" is the word for the namespace that nsscript started in.
+func ValidNamespaceName(name string) error {
+	if name == "host" {
+		return fmt.Errorf("namespace name %q is reserved: it is the namespace nsscript started in", name)
+	}
+	return validName("namespace", name, 64)
+}
+
 // GiveName gives a namespace its name in /run/netns, so that it outlives the process and `ip netns` sees it.
 //
 // The file appears whole, with the process's token as its content, before the namespace is mounted on it: whoever finds
