@@ -69,8 +69,8 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	if kind == unix.RTM_NEWADDR && n.next == 0 {
 		parts = append(parts, nl.NewRtAttr(ifaProto, []byte{protoForeign}))
 	}
-	if kind == unix.RTM_NEWADDR && local.Is6() && !a.DAD {
-		m.unused = append(m.unused, a)
+	if kind == unix.RTM_NEWADDR && local.Is6() {
+		m.awaitingUse = append(m.awaitingUse, a)
 	}
 	err = n.do(kind, flags, parts...)
 	if kind == unix.RTM_DELADDR {
@@ -119,7 +119,7 @@ func (m *Machine) joined(a Addr, n *Namespace) {
 		return // the deletion will say so
 	}
 	if router, err := n.Sysctl("net/ipv6/conf/" + l.Name + "/forwarding"); err == nil && router != "0" {
-		m.unused = append(m.unused, a)
+		m.awaitingUse = append(m.awaitingUse, a)
 		_ = m.settleAddrs() // when that takes too long, the address goes all the same
 	}
 }

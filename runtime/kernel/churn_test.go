@@ -69,7 +69,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 				ended <- err
 				return
 			}
-			other.unused, other.awaitingCarrier = nil, nil
+			other.awaitingUse, other.awaitingCarrier = nil, nil
 		}
 		ended <- nil
 	}()

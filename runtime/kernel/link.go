@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index and Name must be given.
@@ -134,6 +136,9 @@ func (m *Machine) AddBridge(l LinkSpec) error {
 }
 
 func (n *Namespace) addLink(l LinkSpec, info nl.NetlinkRequestData) error {
+	if l.Up {
+		n.m.awaitingAutoconf[n.ref] = true
+	}
 	parts := []nl.NetlinkRequestData{l.header()}
 	for _, attr := range l.attrs() {
 		parts = append(parts, attr)
@@ -225,11 +230,14 @@ type Link struct {
 	Group  int
 	Alias  string
 	Master int    // index of the bridge it is a port of, 0 when of none
-	flags  int    // those of userFlags that it has
-	token  string // of IPv6 autoconfiguration, empty for none
-	peer   int    // IFLA_LINK
-	peerNS int    // IFLA_LINK_NETNSID, -1 in the same namespace
-	Stats  netlink.LinkStatistics64
+	State  string // RFC 2863's, in ip-link(8)'s words
+	// Whether it can carry packets: with most kinds of link, whether the other end is there and up.
+	Carrier bool
+	flags   int    // those of userFlags that it has
+	token   string // of IPv6 autoconfiguration, empty for none
+	peer    int    // IFLA_LINK
+	peerNS  int    // IFLA_LINK_NETNSID, -1 in the same namespace
+	Stats   netlink.LinkStatistics64
 }
 
 // Read asks the kernel for a link, by its identity. The error is ErrGone when it is not there.
@@ -318,6 +326,9 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, token: tokenOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
+	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
+	link.Carrier = link.Up && len(carrier) == 1 && carrier[0] == 1
+	link.State = stateWords[min(int(a.OperState), len(stateWords)-1)]
 	if a.Flags&net.FlagLoopback != 0 {
 		link.Kind = "loopback"
 	}

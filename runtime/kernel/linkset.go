@@ -47,6 +47,7 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	case "up", "master":
 		if ref.Index != loopback { // which always has its carrier
 			m.awaitingCarrier = append(m.awaitingCarrier, ref)
+			m.awaitingAutoconf[n.ref] = true
 		}
 	case "name":
 		m.renamed[ref.Object()] = true

@@ -19,27 +19,30 @@ import (
 // went that it moved. It owns their file descriptors and netlink sockets; Close releases them.
 type Machine struct {
 	*proc.Runner
-	host            *Namespace
-	open            map[uint64]*Namespace
-	closed          map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
-	moved           map[Object]Object  // where a link is now that an older reference puts elsewhere
-	first           map[Object]Object  // what a link was before it was moved anywhere
-	restored        map[Object]bool    // what links were until they were brought back
-	own             map[Object]bool    // what the changes made that are being undone
-	used            map[Object]bool    // what no other link is to be, for a reference would mean both
-	renamed         map[Object]bool    // links whose name is another than their references say
-	lost            map[Object]bool    // links that were deleted and cannot be made again
-	samples         map[string]*sample // new links, by their kinds
-	awaitingCarrier []LinkRef          // links that may have got a carrier since the last Settle
-	unused          []Addr             // IPv6 addresses that were added since then
-	buf             []byte             // where netlink messages are received
-	token           string             // what the files below this process's namespaces say
-	tokenFile       int                // that file, -1 before there is one
-	differing       *[][2]string       // what of new namespaces is other than the defaults; nil before it is known
-	makes           int                // how many namespaces were made
-	spares          *spares            // the next ones, nil when nobody makes them
-	ran             bool               // whether a command was started, which may have made links anywhere
-	shared          bool               // whether the netns folder is known to be a shared mount point
+	host     *Namespace
+	open     map[uint64]*Namespace
+	closed   map[uint64]NSRef   // namespaces that were forgotten, to be found again by links that went there
+	moved    map[Object]Object  // where a link is now that an older reference puts elsewhere
+	first    map[Object]Object  // what a link was before it was moved anywhere
+	restored map[Object]bool    // what links were until they were brought back
+	own      map[Object]bool    // what the changes made that are being undone
+	used     map[Object]bool    // what no other link is to be, for a reference would mean both
+	renamed  map[Object]bool    // links whose name is another than their references say
+	lost     map[Object]bool    // links that were deleted and cannot be made again
+	samples  map[string]*sample // new links, by their kinds
+	// What the next Settle looks at: links that may have got a carrier, namespaces whose links may have given themselves IPv6
+	// addresses, and those that were added.
+	awaitingCarrier  []LinkRef
+	awaitingAutoconf map[NSRef]bool
+	awaitingUse      []Addr
+	buf              []byte       // where netlink messages are received
+	token            string       // what the files below this process's namespaces say
+	tokenFile        int          // that file, -1 before there is one
+	differing        *[][2]string // what of new namespaces is other than the defaults; nil before it is known
+	makes            int          // how many namespaces were made
+	spares           *spares      // the next ones, nil when nobody makes them
+	ran              bool         // whether a command was started, which may have made links anywhere
+	shared           bool         // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it. Gen is that of LinkRef.
@@ -62,7 +65,7 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, Runner: proc.NewRunner(),
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, awaitingAutoconf: map[NSRef]bool{}, Runner: proc.NewRunner(),
 		buf: make([]byte, rtnl.MaxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {

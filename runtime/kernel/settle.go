@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -10,11 +9,21 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// Settle makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue later
-// and drops packets until then (net/core/link_watch.c, up to a second); asking for a single link makes it do so at once,
-// since Linux 6.8, and tells an older one's state, which is waited for.
-// A link that is set up can give its peer a carrier, and a port its bridge, so these are asked for after it.
+// Settle waits for what the kernel does later with the changes that were made: links get their carriers, and IPv6
+// addresses come into use. Whoever sends packets calls it first; it costs nothing when nothing was changed.
 func (m *Machine) Settle() error {
+	if err := m.SettleLinks(); err != nil {
+		return err
+	}
+	return m.settleAddrs()
+}
+
+// SettleLinks makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue
+// later and drops packets until then (net/core/link_watch.c, up to a second). Asking for a single link makes it do so at
+// once, since Linux 6.8, and tells an older one's state, which is waited for. What goes with a carrier is done then, too:
+// link-local addresses are there with their routes, and a bridge's port forwards.
+// A link that is set up can give its peer a carrier, and a port its bridge, so these are asked for after it.
+func (m *Machine) SettleLinks() error {
 	for _, ref := range m.awaitingCarrier {
 		n, index, err := m.find(ref)
 		if err == nil {
@@ -25,70 +34,7 @@ func (m *Machine) Settle() error {
 		}
 	}
 	m.awaitingCarrier = m.awaitingCarrier[:0]
-	return m.settleAddrs()
-}
-
-// settleAddrs waits until the IPv6 addresses that were added are in use: the kernel joins the group that their neighbours
-// are asked for in, and adds their local routes, in a work of its own (addrconf_dad_work in net/ipv6/addrconf.c). A
-// question that comes before that gets no answer, and is asked again a second later.
-func (m *Machine) settleAddrs() error {
-	// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more for each namespace.
-	// The work takes one address after the other, and on a busy machine much longer for many than for one.
-	for deadline := time.Now().Add(rtnl.Timeout); len(m.unused) > 0; time.Sleep(time.Millisecond) {
-		routed := map[*Namespace]map[netip.Addr]bool{}
-		var waiting []Addr
-		for _, a := range m.unused {
-			n, wait, err := m.unroutedYet(a, routed)
-			if err != nil {
-				return fail(err, "settle address", a.String(), n)
-			}
-			if wait && time.Now().After(deadline) {
-				return fail(unix.ETIMEDOUT, "settle address", a.String(), n)
-			}
-			if wait {
-				waiting = append(waiting, a)
-			}
-		}
-		if len(waiting) < len(m.unused) {
-			deadline = time.Now().Add(rtnl.Timeout)
-		}
-		m.unused = waiting
-	}
 	return nil
-}
-
-// unroutedYet reports whether the kernel is still to add an address's local route. It does not for an address that is
-// gone or whose link is down. routed are the namespaces' local addresses as far as they are known.
-func (m *Machine) unroutedYet(a Addr, routed map[*Namespace]map[netip.Addr]bool) (*Namespace, bool, error) {
-	n, index, err := m.find(a.Link)
-	if err == nil && routed[n] == nil {
-		routed[n], err = n.localAddrs()
-	}
-	if gone(err) || err == nil && routed[n][a.Prefix.Addr()] {
-		return n, false, nil
-	} else if err != nil {
-		return n, false, err
-	}
-	l, err := n.linkByIndex(index)
-	if gone(err) || err == nil && !l.Up {
-		return n, false, nil
-	} else if err != nil {
-		return n, false, err
-	}
-	there, err := n.hasAddr(index, a)
-	return n, there, err
-}
-
-// localAddrs are the IPv6 addresses that the namespace takes packets for. Those of a VRF's links are in a table of its own.
-func (n *Namespace) localAddrs() (map[netip.Addr]bool, error) {
-	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_LOCAL}})
-	local := map[netip.Addr]bool{}
-	for _, raw := range all {
-		if a, ok := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
-			local[a] = true
-		}
-	}
-	return local, err
 }
 
 // skipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
@@ -129,17 +75,7 @@ const carrierPatience = 2 * time.Second
 // around waits until the kernel has acted on a link's carrier, and returns where its peer and its master are, index 0 when
 // it has none.
 func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(at.index)
-	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))}
-	if at.nsid >= 0 {
-		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
-	}
-	raw, err := n.get(unix.RTM_GETLINK, parts...)
-	for deadline := time.Now().Add(carrierPatience); err == nil && lagging(raw) && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond) // the event goes only to sockets that were there before, one more for each namespace
-		raw, err = n.get(unix.RTM_GETLINK, parts...)
-	}
+	raw, err := n.await(at, lagging)
 	if err != nil {
 		return peer, master, err
 	}
@@ -150,12 +86,63 @@ func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 	return peer, neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
 }
 
+// ReadSettled is Read when the kernel has acted on the link's carrier, and on that of each link that was set up. A link
+// that gets no carrier is not waited for.
+func (m *Machine) ReadSettled(ref LinkRef) (*Link, error) {
+	if err := m.SettleLinks(); err != nil {
+		return nil, err
+	}
+	n, index, err := m.find(ref)
+	var raw []byte
+	if err == nil {
+		raw, err = n.await(neighbour{-1, index}, func(raw []byte) bool { return lagging(raw) || losing(raw) })
+	}
+	if gone(err) {
+		err = ErrGone
+	}
+	if err != nil {
+		return nil, fail(err, "read link", ref.Name, n)
+	}
+	return n.parse(raw)
+}
+
+// await reads a link's message, and again while it says that something is to come, as long as that may take.
+func (n *Namespace) await(at neighbour, coming func(raw []byte) bool) ([]byte, error) {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(at.index)
+	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))}
+	if at.nsid >= 0 {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
+	}
+	raw, err := n.get(unix.RTM_GETLINK, parts...)
+	for deadline := time.Now().Add(carrierPatience); err == nil && coming(raw) && time.Now().Before(deadline); {
+		if at.nsid < 0 && n.portless(raw) {
+			break
+		}
+		// The event goes only to sockets that were there before, one more for each namespace.
+		time.Sleep(time.Millisecond)
+		raw, err = n.get(unix.RTM_GETLINK, parts...)
+	}
+	return raw, err
+}
+
 // Operational states of RFC 2863, as linux/if.h numbers them.
 const (
 	operUnknown        = 0
 	operDown           = 2
 	operLowerLayerDown = 3
 )
+
+// stateWords are ip-link(8)'s words for them.
+var stateWords = []string{"unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"}
+
+// losing reports whether a link is set up and has lost its carrier, or never had one, and the kernel has not acted on that.
+func losing(raw []byte) bool {
+	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
+	state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	return nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP != 0 && len(carrier) == 1 && carrier[0] == 0 &&
+		len(state) == 1 && (state[0] == operUp || state[0] == operUnknown)
+}
 
 // lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
 func lagging(raw []byte) bool {
@@ -168,8 +155,24 @@ func lagging(raw []byte) bool {
 		return true
 	case operUnknown:
 		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are unknown still.
-		kind := unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, unix.IFLA_INFO_KIND))
-		return kind == "veth" || kind == "bridge"
+		return kindOf(raw) == "veth" || kindOf(raw) == "bridge"
 	}
 	return false
+}
+
+func kindOf(raw []byte) string {
+	info := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO)
+	return unix.ByteSliceToString(rtnl.Attr(info, 0, unix.IFLA_INFO_KIND))
+}
+
+// portless reports whether a link of the namespace is a bridge without ports. One that never had any has a carrier, and its
+// state stays unknown.
+func (n *Namespace) portless(raw []byte) bool {
+	if kindOf(raw) != "bridge" {
+		return false
+	}
+	index := nl.DeserializeIfInfomsg(raw).Index
+	ports, err := n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC),
+		nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	return err == nil && len(ports) == 0
 }
