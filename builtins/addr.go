@@ -23,7 +23,7 @@ type addrArgs struct {
 	More   []prefixArg `arg:"*more" doc:"further addresses"`
 	_      struct{}    `arg:"*"`
 	Peer   *prefixArg  `arg:"peer?" doc:"address of the other end of a point-to-point link"`
-	DAD    bool        `arg:"dad?" doc:"detect duplicates first (IPv6): the address cannot be used for one to two seconds"`
+	DAD    bool        `arg:"dad?" doc:"detect duplicates first (IPv6), which takes one to two seconds: whoever uses the address next waits for it"`
 	runtime.Irreversible
 }
 

@@ -107,6 +107,9 @@ func (a *endpointArg) gateway(v *runtime.View, ns kernel.NSRef, dev *kernel.Link
 	if !a.several() {
 		return a.ip, nil
 	}
+	if err := v.Machine().SettleLinks(); err != nil {
+		return ip, err // a link-local address comes with the carrier
+	}
 	from := endpointArg{link: dev, ns: &ns}
 	own, err := from.addrs(v)
 	if err != nil {

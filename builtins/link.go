@@ -40,10 +40,22 @@ func (l *linkValue) identity() kernel.Object { return l.v.Machine().Identity(l.r
 // current is where the link is and what it is called now.
 func (l *linkValue) current() kernel.LinkRef { return l.v.Machine().Current(l.ref) }
 
-// linkAttr declares an attribute that is read from the kernel's view of the link.
-func linkAttr(name, typ, doc string, get func(v *runtime.View, l *kernel.Link) (starlark.Value, error)) runtime.Attr {
+// linkGetter reads an attribute from the kernel's view of the link.
+type linkGetter = func(v *runtime.View, l *kernel.Link) (starlark.Value, error)
+
+// linkAttr declares an attribute that is what the last change made it.
+func linkAttr(name, typ, doc string, get linkGetter) runtime.Attr {
+	return readAttr((*kernel.Machine).Read, name, typ, doc, get)
+}
+
+// settledAttr declares an attribute that the kernel changes later than what it depends on, and that is waited for.
+func settledAttr(name, typ, doc string, get linkGetter) runtime.Attr {
+	return readAttr((*kernel.Machine).ReadSettled, name, typ, doc, get)
+}
+
+func readAttr(read func(*kernel.Machine, kernel.LinkRef) (*kernel.Link, error), name, typ, doc string, get linkGetter) runtime.Attr {
 	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-		l, err := v.Machine().Read(r.(*linkValue).ref)
+		l, err := read(v.Machine(), r.(*linkValue).ref)
 		if err == nil {
 			err = v.Reachable(l.NS)
 		}
@@ -64,6 +76,12 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 		}),
 		linkAttr("mtu", "int", "its MTU in bytes", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.MakeInt(l.MTU), nil }),
 		linkAttr("up", "bool", "whether it is set up (the administrative state, not the carrier)", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.Bool(l.Up), nil }),
+		settledAttr("carrier", "bool", "whether it can carry packets: of most kinds of link, whether it and its other end are up", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.Bool(l.Carrier), nil
+		}),
+		settledAttr("state", "string", "its operational state (RFC 2863): up, down, lowerlayerdown (the other end, in the same namespace, is down), dormant, testing, notpresent, or unknown for kinds that have none", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.String(l.State), nil
+		}),
 		linkAttr("kind", "string", "veth, bridge, loopback ...", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
 		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Alias), nil }),
 		linkAttr("peer", "link", "the other end of a veth pair; an error for other kinds", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
@@ -80,7 +98,7 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 			}
 			return &linkValue{v, br.LinkRef}, nil
 		}),
-		linkAttr("addrs", "list of string", "its addresses with their prefix lengths, IPv4 first", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+		settledAttr("addrs", "list of string", "its addresses with their prefix lengths, IPv4 first", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
 			addrs, err := v.Machine().Addrs(l.LinkRef)
 			var lines []string
 			for _, a := range addrs {

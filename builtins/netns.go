@@ -66,8 +66,11 @@ var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own
 			}
 			return starlark.NewList(all), err
 		}},
-		{Name: "routes", Type: "list of string", Doc: "its routes of both families and all tables but local, as ip-route(8) writes them", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+		{Name: "routes", Type: "list of string", Doc: "its routes of both families and all tables but local, as ip-route(8) writes them", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
 			n, err := r.(*nsValue).open()
+			if err == nil {
+				err = v.Machine().SettleLinks()
+			}
 			if err != nil {
 				return nil, err
 			}
