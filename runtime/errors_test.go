@@ -231,40 +231,6 @@ func TestReportLoad(t *testing.T) {
 	}
 }
 
-// TestHints checks what is known of scripts that cannot be read.
-func TestHints(t *testing.T) {
-	for src, want := range map[string]string{
-		"try:\n    x = 1":                 "attempt(fn)",
-		"if True:\n    pass\nexcept:\n x": "attempt(fn)",
-		"import os":                       "load(",
-		"with x: pass":                    "on_exit(fn)",
-		"class A: pass":                   "struct(",
-		"while True: pass":                "eventually(fn)",
-		"if 1 is 2: pass":                 "compare with ==",
-		"return 'x' 'y'":                  "side by side",
-		"print f'x'":                      "print is a function",
-		"print 'x'":                       "print is a function",
-		"x = f'x'":                        "no f-strings",
-		"x = 'a' 'b'":                     "side by side",
-		"x = 1 && 2":                      "write and",
-		"x = 1 || 2":                      "write or",
-		"x = !True":                       "write not",
-		"def f(a: int): pass":             "no type annotations",
-		"x = 1\nx++":                      "+= 1",
-		"broken(from=1)":                  "use src=",
-		"true":                            "True",
-		"false":                           "False",
-		"null":                            "None",
-		"x = 1 +":                         "",
-		"x = (":                           "",
-	} {
-		got := reported(t, "x.star", src)
-		if _, hint, ok := strings.Cut(got, "  hint: "); ok != (want != "") || !strings.Contains(hint, want) {
-			t.Errorf("%q: want the hint %q:\n%s", src, want, got)
-		}
-	}
-}
-
 // TestExcerpt shows parts of long lines, with the caret below its character.
 func TestExcerpt(t *testing.T) {
 	long := strings.Repeat("a", 500) + "X" + strings.Repeat("b", 500)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (a *analysis) attribute(e *syntax.DotExpr) {
 	if slices.Contains(all, name) {
 		return
 	}
-	hint := didYouMean(name, all)
+	hint := cmp.Or(script.ForeignName(what+"."+name), didYouMean(name, all))
 	if hint == "" && len(all) > 0 {
 		slices.Sort(all)
 		hint = "it has " + strings.Join(all, ", ")
