@@ -34,7 +34,7 @@ func (o *moveLink) Claims() []change.Claim {
 }
 func (o *moveLink) renames() bool                    { return o.To.Name != "" && o.To.Name != o.From.Name }
 func (o *moveLink) Moves() (from, to kernel.LinkRef) { return o.From, o.To }
-func (o *moveLink) Wholly(whole bool)                { o.whole = whole }
+func (o *moveLink) SetWhole(whole bool)              { o.whole = whole }
 
 // Touches has the namespace that the link goes to: it does not end there with the one that it was made in.
 func (o *moveLink) Touches() []kernel.Object {

@@ -155,7 +155,7 @@ func (o *addNetns) Kind() string             { return "netns add" }
 func (o *addNetns) Touches() []kernel.Object { return nil }
 func (o *addNetns) Claims() []change.Claim   { return nil }
 func (o *addNetns) Makes() []kernel.Object   { return []kernel.Object{o.NS.Object()} }
-func (o *addNetns) Publishes() kernel.NSRef  { return o.NS }
+func (o *addNetns) Names() kernel.NSRef      { return o.NS }
 
 func (o *addNetns) Command() string {
 	cmd := "ip netns add " + o.Name
@@ -305,13 +305,13 @@ type delNetns struct {
 	Pinned bool         `json:"pinned,omitempty"` // since an older change of the run took another name of it away
 }
 
-func (o *delNetns) Kind() string              { return "netns del" }
-func (o *delNetns) Command() string           { return "ip netns del " + o.NS.Name }
-func (o *delNetns) Touches() []kernel.Object  { return nil }
-func (o *delNetns) Claims() []change.Claim    { return []change.Claim{change.ClaimAll(o.NS)} }
-func (o *delNetns) Unpublishes() kernel.NSRef { return o.NS }
-func (o *delNetns) Last() bool                { return o.Other == "" }
-func (o *delNetns) Valid() error              { return o.NS.Named() }
+func (o *delNetns) Kind() string             { return "netns del" }
+func (o *delNetns) Command() string          { return "ip netns del " + o.NS.Name }
+func (o *delNetns) Touches() []kernel.Object { return nil }
+func (o *delNetns) Claims() []change.Claim   { return []change.Claim{change.ClaimAll(o.NS)} }
+func (o *delNetns) Unnames() kernel.NSRef    { return o.NS }
+func (o *delNetns) Last() bool               { return o.Other == "" }
+func (o *delNetns) Valid() error             { return o.NS.Named() }
 
 func (o *delNetns) Check(m *kernel.Machine, _ bool) error {
 	if !m.Leads(o.NS) {

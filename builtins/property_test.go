@@ -208,7 +208,7 @@ func undoAll(records [][]byte, ops []change.Op, twice bool, undo func(change.Op,
 	slices.Reverse(read)
 	pass := func(todo []change.Op) (failed []change.Op, errs []error) {
 		for i, op := range todo {
-			if l, ok := op.(change.Layered); ok {
+			if l, ok := op.(change.Supersedes); ok {
 				for _, older := range todo[i+1:] {
 					l.Over(older)
 				}

@@ -15,7 +15,7 @@ import (
 func Hint(err error) string {
 	var k *kernel.Error
 	var u *UsageError
-	var held *change.ClaimedError
+	var claimed *change.ClaimedError
 	var refused *sandbox.Refusal
 	var i *change.IrreversibleError
 	var other *journal.VersionError
@@ -29,9 +29,9 @@ func Hint(err error) string {
 		return u.Hint
 	case errors.As(err, &refused):
 		return refused.Why
-	case errors.As(err, &held) && held.State == "up":
-		return fmt.Sprintf("`nsscript down %s` gives it back", held.Lab)
-	case errors.As(err, &held):
+	case errors.As(err, &claimed) && claimed.State == "up":
+		return fmt.Sprintf("`nsscript down %s` gives it back", claimed.Lab)
+	case errors.As(err, &claimed):
 		return "it is given back when that run has ended and is undone"
 	case errors.As(err, &other):
 		return "the nsscript that made it can undo it; " + forgetting(other.File)

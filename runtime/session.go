@@ -61,7 +61,7 @@ type Session struct {
 
 	changes []change.Made
 	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
-	guests  map[kernel.Object]int // which of them moved a link there that none of them made
+	movedIn map[kernel.Object]int // which of them moved a link there that none of them made
 	deleted map[kernel.Object]int // which of them deleted a namespace
 	frames  []int                 // where in changes each transaction that is running began
 	entered bool                  // the lab was there before: see Enter
@@ -87,7 +87,7 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, guests: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, movedIn: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
 		s.log, err = open(m.Host().Ref(), boot)
@@ -231,7 +231,7 @@ func (s *Session) fresh(op change.Op) bool {
 		return ok && at >= begin
 	}
 	for _, o := range op.Touches() {
-		if _, guest := s.guests[o]; !within(o) && (guest || !within(kernel.Object{Cookie: o.Cookie})) {
+		if _, in := s.movedIn[o]; !within(o) && (in || !within(kernel.Object{Cookie: o.Cookie})) {
 			return false
 		}
 	}
@@ -247,15 +247,15 @@ func (s *Session) remember(c change.Made) {
 			s.born[o] = at
 		}
 	}
-	if u, ok := c.Op.(change.Unpublisher); ok && u.Last() {
-		s.deleted[u.Unpublishes().Object()] = at
+	if u, ok := c.Op.(change.Unnamer); ok && u.Last() {
+		s.deleted[u.Unnames().Object()] = at
 	}
 	if mover, ok := c.Op.(change.Mover); ok {
 		from, to := mover.Moves()
 		if born, ok := s.born[from.Object()]; ok {
 			s.born[to.Object()] = born
-		} else if _, before := s.guests[to.Object()]; !before {
-			s.guests[to.Object()] = at
+		} else if _, before := s.movedIn[to.Object()]; !before {
+			s.movedIn[to.Object()] = at
 		}
 	}
 }
@@ -263,7 +263,7 @@ func (s *Session) remember(c change.Made) {
 // forget drops the changes from one on, which were undone.
 func (s *Session) forget(begin int) {
 	s.changes = s.changes[:begin]
-	for _, of := range []map[kernel.Object]int{s.born, s.guests, s.deleted} {
+	for _, of := range []map[kernel.Object]int{s.born, s.movedIn, s.deleted} {
 		maps.DeleteFunc(of, func(_ kernel.Object, at int) bool { return at >= begin })
 	}
 }
@@ -274,8 +274,8 @@ func (s *Session) reachable(o kernel.Object) error {
 		return nil
 	}
 	for _, c := range slices.Backward(s.changes) {
-		if u, ok := c.Op.(change.Unpublisher); ok && u.Unpublishes().Cookie == o.Cookie {
-			return deleted(u.Unpublishes())
+		if u, ok := c.Op.(change.Unnamer); ok && u.Unnames().Cookie == o.Cookie {
+			return deleted(u.Unnames())
 		}
 	}
 	return nil
@@ -324,7 +324,7 @@ func (s *Session) rename(name string) error {
 func (s *Session) tidy() error {
 	for i := len(s.changes) - 1; i >= 0; i-- {
 		c := s.changes[i]
-		p, ok := c.Op.(change.Passing)
+		p, ok := c.Op.(change.Temporary)
 		if !ok {
 			continue
 		}

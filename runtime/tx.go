@@ -53,8 +53,8 @@ func (v *View) Named(name string) (kernel.NSRef, error) {
 		names = append(names, ref.Name)
 	}
 	for _, c := range v.s.changes {
-		if u, ok := c.Op.(change.Unpublisher); ok && u.Unpublishes().Name == name {
-			return kernel.NSRef{}, deleted(u.Unpublishes())
+		if u, ok := c.Op.(change.Unnamer); ok && u.Unnames().Name == name {
+			return kernel.NSRef{}, deleted(u.Unnames())
 		}
 	}
 	slices.Reverse(names)

@@ -62,8 +62,8 @@ func completeNS(cmd *cobra.Command, args []string, word string) ([]string, cobra
 	if len(args) != 1 {
 		return completeLab(cmd, args, word)
 	}
-	if held, err := lab.Reach(args[0]); err == nil {
-		lab, _ := held.Describe()
+	if sandboxed, err := lab.Reach(args[0]); err == nil {
+		lab, _ := sandboxed.Describe()
 		return lab.Namespaces, cobra.ShellCompDirectiveNoFileComp
 	}
 	if os.Geteuid() != 0 {

@@ -62,8 +62,8 @@ func downAll(e *events) error {
 
 // takeDown takes a lab down.
 func takeDown(e *events, name string) error {
-	if held, err := lab.Reach(name); err == nil {
-		u, err := held.Down()
+	if sandboxed, err := lab.Reach(name); err == nil {
+		u, err := sandboxed.Down()
 		if err != nil {
 			return err
 		}

@@ -46,9 +46,9 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 		target = replLab
 	}
 	if enters(o, args) {
-		held, err := lab.Reach(target)
+		sandboxed, err := lab.Reach(target)
 		if err == nil {
-			return runInside(held, []string{"-i", "--lab", target})
+			return runInside(sandboxed, []string{"-i", "--lab", target})
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		} else if o.sandbox || os.Geteuid() != 0 {

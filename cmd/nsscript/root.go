@@ -78,7 +78,7 @@ func codeOf(err error) int {
 	var taken *journal.TakenError
 	var damage *journal.DamageError
 	var k *kernel.Error
-	var held *change.ClaimedError
+	var claimed *change.ClaimedError
 	var refused *sandbox.Refusal
 	var sig signalError
 	var other *journal.VersionError
@@ -87,7 +87,7 @@ func codeOf(err error) int {
 		return 128 + int(sig.Signal)
 	case errors.As(err, &syntax):
 		return exitUsage
-	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &held), errors.As(err, &refused), errors.As(err, &other), errors.As(err, &k) && k.Machine:
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &claimed), errors.As(err, &refused), errors.As(err, &other), errors.As(err, &k) && k.Machine:
 		return exitMachine
 	case errors.As(err, &damage):
 		return exitLeftover

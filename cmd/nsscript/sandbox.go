@@ -40,11 +40,11 @@ func startSandboxed(o options, target string, chosen bool, folders []string, std
 	if !chosen {
 		return startNamed(target, folders, stdio, signals)
 	}
-	if held, err := lab.Reach(target); err == nil {
+	if sandboxed, err := lab.Reach(target); err == nil {
 		if !o.replace {
 			return taken(target, fmt.Errorf("lab %s is up or running in a sandbox", target))
 		}
-		if _, err := held.Down(); err != nil {
+		if _, err := sandboxed.Down(); err != nil {
 			return err
 		}
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -102,7 +102,7 @@ func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [
 
 // rename answers a lab that asks for another name, and says what it is called then.
 func rename(target, name string) string {
-	held, err := lab.Reach(target)
+	sandboxed, err := lab.Reach(target)
 	if err != nil {
 		return target // it has ended
 	}
@@ -110,7 +110,7 @@ func rename(target, name string) string {
 	if errors.Is(refused, sandbox.ErrTaken) {
 		refused = fmt.Errorf("there is a lab %s in a sandbox already", name)
 	}
-	if err := held.Name(l, refused); err == nil && refused == nil {
+	if err := sandboxed.Name(l, refused); err == nil && refused == nil {
 		target = name
 	}
 	if l != nil {
@@ -165,7 +165,7 @@ func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 	voc := vocabulary()
 	var name atomic.Value
 	name.Store(target)
-	door := lab.NewServer(in, helper, func() lab.Lab {
+	server := lab.NewServer(in, helper, func() lab.Lab {
 		target := name.Load().(string)
 		found, err := lab.Open(voc.Ops, "").Find(target)
 		if err != nil { // it has no journal yet, or none any more
@@ -173,9 +173,9 @@ func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 		}
 		return found
 	})
-	go func() { os.Exit(report(door.Serve())) }()
+	go func() { os.Exit(report(server.Serve())) }()
 	return func(to string) error {
-		err := door.Rename(to)
+		err := server.Rename(to)
 		if err == nil {
 			name.Store(to)
 		}
@@ -195,11 +195,11 @@ func hold(in *sandbox.Inside) error {
 
 // elsewhere runs a command about a lab inside the lab's sandbox, when it is in one: then done is true.
 func elsewhere(target string) (done bool, err error) {
-	held, err := lab.Reach(target)
+	sandboxed, err := lab.Reach(target)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
 		return true, err
 	}
-	return true, runInside(held, os.Args[1:])
+	return true, runInside(sandboxed, os.Args[1:])
 }

@@ -22,9 +22,9 @@ func shellCommand() *cobra.Command {
 		if shell == "" {
 			shell = "/bin/sh"
 		}
-		held, err := lab.Reach(args[0])
+		sandboxed, err := lab.Reach(args[0])
 		if err == nil {
-			return runInside(held, []string{"exec", args[0], args[1], "--", shell})
+			return runInside(sandboxed, []string{"exec", args[0], args[1], "--", shell})
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -44,9 +44,9 @@ func shellCommand() *cobra.Command {
 const lastOutput = 100 * time.Millisecond
 
 // runInside runs nsscript inside a lab's sandbox.
-func runInside(held *lab.Sandboxed, args []string) error {
+func runInside(sandboxed *lab.Sandboxed, args []string) error {
 	return onTerminal(func(stdio [3]*os.File, signals <-chan os.Signal) error {
-		return ended(held.Run(args, stdio, signals))
+		return ended(sandboxed.Run(args, stdio, signals))
 	})
 }
 

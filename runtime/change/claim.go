@@ -49,7 +49,7 @@ func Foreign(op Op, made func(kernel.Object) bool) []Claim {
 	})
 }
 
-// A HeldError says that another run has changed the thing and can still undo that: two that change one thing by turns
+// A ClaimedError says that another run has changed the thing and can still undo that: two that change one thing by turns
 // could not both be undone exactly.
 type ClaimedError struct {
 	What  string // the thing

@@ -88,11 +88,11 @@ func FuzzDecodeOps(f *testing.F) {
 				t.Errorf("%s %s names %s", kind, data, ref.Path)
 			}
 		}
-		if p, ok := op.(change.Publisher); ok {
-			named(p.Publishes())
+		if p, ok := op.(change.Namer); ok {
+			named(p.Names())
 		}
-		if u, ok := op.(change.Unpublisher); ok {
-			named(u.Unpublishes())
+		if u, ok := op.(change.Unnamer); ok {
+			named(u.Unnames())
 		}
 		again, err := json.Marshal(op)
 		if err != nil {

@@ -37,17 +37,18 @@ type Maker interface{ Makes() []kernel.Object }
 // A Mover is an op after which a link has another identity.
 type Mover interface {
 	Moves() (from, to kernel.LinkRef)
-	// Wholly is called before Undo. whole says that something which was done to the link since could not be undone for
+	// SetWhole is called before Undo. whole says that something which was done to the link since could not be undone for
 	// itself, so that the link is to be made what it was, and not only what moving it changed.
-	Wholly(whole bool)
+	SetWhole(whole bool)
 }
 
-// A Publisher is an op whose undoing takes a namespace's name away; rollback waits until the kernel has destroyed it.
-type Publisher interface{ Publishes() kernel.NSRef }
+// A Namer is an op that gives a namespace a name. Undoing it takes the name away, and waits until the kernel
+// has destroyed the namespace.
+type Namer interface{ Names() kernel.NSRef }
 
-// An Unpublisher is an op that takes a namespace's name away; undoing it gives the name back.
-type Unpublisher interface {
-	Unpublishes() kernel.NSRef
+// An Unnamer is an op that takes a namespace's name away. Undoing it gives the name back.
+type Unnamer interface {
+	Unnames() kernel.NSRef
 	// Last reports whether the namespace has no other name, and so ends with this one.
 	Last() bool
 }
@@ -60,18 +61,18 @@ type Checkable interface{ Valid() error }
 // one is to be undone as well.
 type Unmaker interface{ Unmakes(older Op) bool }
 
-// A Layered op sets what an older op may have set as well. Before it is undone it is shown the older ones: they may have been
-// undone already, and what they found is then nobody else's doing.
-type Layered interface{ Over(older Op) }
+// An op that Supersedes sets what an older op may have set as well. Before it is undone it is shown the older
+// ones: they may have been undone already, and what they found is then nobody else's doing.
+type Supersedes interface{ Over(older Op) }
 
-// An Attended op changes other links with the one that it is done to. They are restored also when that was brought back from
-// another namespace, and all of it undone with that.
-type Attended interface {
+// An op that RestoresOthers changes other links with the one that it is done to. They are restored also when
+// that was brought back from another namespace, and all of it undone with that.
+type RestoresOthers interface {
 	UndoOthers(m *kernel.Machine) error
 }
 
-// A Passing op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
-type Passing interface {
+// A Temporary op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
+type Temporary interface {
 	Idle(m *kernel.Machine) (bool, error)
 }
 
@@ -92,11 +93,11 @@ func (c Made) Event() Event {
 // Named lists the namespaces that changes gave a name and did not take it away again, oldest first.
 func Named(changes []Made) (all []kernel.NSRef) {
 	for _, c := range changes {
-		if p, ok := c.Op.(Publisher); ok && !c.Held {
-			all = append(all, p.Publishes())
+		if p, ok := c.Op.(Namer); ok && !c.Held {
+			all = append(all, p.Names())
 		}
-		if u, ok := c.Op.(Unpublisher); ok {
-			ref := u.Unpublishes()
+		if u, ok := c.Op.(Unnamer); ok {
+			ref := u.Unnames()
 			all = slices.DeleteFunc(all, func(r kernel.NSRef) bool { return r.Cookie == ref.Cookie && r.Path == ref.Path })
 		}
 	}

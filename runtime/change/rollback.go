@@ -29,10 +29,10 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 	for o := range r.ours {
 		m.Own(o)
 	}
-	r.guests = MovedIn(changes, r.ours)
+	r.movedIn = MovedIn(changes, r.ours)
 	for _, c := range changes {
-		if p, ok := c.Op.(Publisher); ok {
-			r.names = append(r.names, p.Publishes())
+		if p, ok := c.Op.(Namer); ok {
+			r.names = append(r.names, p.Names())
 		}
 		r.logged[c.Seq] = c.Held
 	}
@@ -57,10 +57,10 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 	}
 	for _, c := range changes {
 		who := ""
-		if p, ok := c.Op.(Publisher); ok {
-			if who = held[p.Publishes().Cookie]; who != "" {
+		if p, ok := c.Op.(Namer); ok {
+			if who = held[p.Names().Cookie]; who != "" {
 				u.Undone--
-				u.Left = append(u.Left, Leftover{Seq: c.Seq, Command: c.Op.Command(), Pos: c.Pos, Reason: "namespace " + p.Publishes().Name + ", held by " + who})
+				u.Left = append(u.Left, Leftover{Seq: c.Seq, Command: c.Op.Command(), Pos: c.Pos, Reason: "namespace " + p.Names().Name + ", held by " + who})
 			}
 		}
 		if c.Held = r.logged[c.Seq]; !c.Held || who != "" {
@@ -75,22 +75,23 @@ const lostTries = 3
 
 // A rollback is an undoing under way.
 type rollback struct {
-	m      *kernel.Machine
-	log    *journal.Log
-	ours   map[kernel.Object]bool // what the changes made
-	guests map[kernel.Object]bool // what they moved
-	names  []kernel.NSRef         // the namespaces among that
-	watch  *kernel.Teardown       // of these, from when the first loses its name
-	logged map[int]bool           // what the journal knows to be undone
-	tell   []int                  // of these, what the journal is still to be told of
-	failed []failure              // in the last pass
-	write  error                  // of the journal, the first
+	m       *kernel.Machine
+	log     *journal.Log
+	ours    map[kernel.Object]bool // what the changes made
+	movedIn map[kernel.Object]bool // the links that they moved there
+	names   []kernel.NSRef         // the namespaces among that
+	watch   *kernel.Teardown       // of these, from when the first loses its name
+	logged  map[int]bool           // what the journal knows to be undone
+	tell    []int                  // of these, what the journal is still to be told of
+	failed  []failure              // in the last pass
+	write   error                  // of the journal, the first
 }
 
-// moot reports whether all that an op touches was made by the changes that are undone, or is inside of that.
-func (r *rollback) moot(op Op) bool {
+// covered reports whether all that an op touches was made by the changes that are undone, or is inside of that: undoing
+// its makers undoes it.
+func (r *rollback) covered(op Op) bool {
 	for _, o := range op.Touches() {
-		if !r.ours[o] && (!r.ours[kernel.Object{Cookie: o.Cookie}] || r.guests[o]) {
+		if !r.ours[o] && (!r.ours[kernel.Object{Cookie: o.Cookie}] || r.movedIn[o]) {
 			return false
 		}
 	}
@@ -101,8 +102,8 @@ func (r *rollback) moot(op Op) bool {
 func (r *rollback) inTheWay(op Op) bool {
 	maker, ok := op.(Maker)
 	return ok && slices.ContainsFunc(maker.Makes(), func(o kernel.Object) bool {
-		for guest := range r.guests {
-			if o.Index > 0 && guest.Cookie == o.Cookie {
+		for link := range r.movedIn {
+			if o.Index > 0 && link.Cookie == o.Cookie {
 				return true
 			}
 		}
@@ -165,12 +166,12 @@ func (r *rollback) pass(todo []Made) {
 	named := len(todo) // from here on no namespace has a name any more
 	for i := len(todo) - 1; i >= 0; i-- {
 		c := todo[i]
-		if _, ok := c.Op.(Publisher); ok && i < named {
+		if _, ok := c.Op.(Namer); ok && i < named {
 			named = r.unname(todo[:i+1])
 		}
-		moot, err := r.undo(c, todo[:i])
+		covered, err := r.undo(c, todo[:i])
 		for _, f := range before {
-			if moot && f.Seq == c.Seq && f.final() {
+			if covered && f.Seq == c.Seq && f.final() {
 				err = f.err // what somebody else changed is as it was
 			}
 		}
@@ -184,7 +185,7 @@ func (r *rollback) pass(todo []Made) {
 		}
 		r.logged[c.Seq] = true
 		failpoint.Hit("change: after it was undone")
-		if r.tell = append(r.tell, c.Seq); !moot {
+		if r.tell = append(r.tell, c.Seq); !covered {
 			r.note()
 		}
 	}
@@ -197,10 +198,10 @@ func (r *rollback) unname(todo []Made) int {
 	var refs []kernel.NSRef
 	for len(todo) > 0 {
 		c := todo[len(todo)-1]
-		if p, ok := c.Op.(Publisher); !ok && !r.moot(c.Op) {
+		if p, ok := c.Op.(Namer); !ok && !r.covered(c.Op) {
 			break
-		} else if ok && !c.Held && r.takingName(p.Publishes()) == nil {
-			refs = append(refs, p.Publishes())
+		} else if ok && !c.Held && r.takingName(p.Names()) == nil {
+			refs = append(refs, p.Names())
 		}
 		todo = todo[:len(todo)-1]
 	}
@@ -210,8 +211,8 @@ func (r *rollback) unname(todo []Made) int {
 	return len(todo)
 }
 
-// note writes to the journal what is undone. Nothing was done about those that are moot, and they stay moot until what
-// they are inside of is undone, which is older: so they need no write of their own.
+// note writes to the journal what is undone. Nothing was done about those that their makers cover, and that stays so until
+// what they are inside of is undone, which is older: so they need no write of their own.
 func (r *rollback) note() {
 	if len(r.tell) > 0 {
 		if err := r.log.Undone(r.tell...); r.write == nil {
@@ -221,62 +222,62 @@ func (r *rollback) note() {
 	}
 }
 
-// undo undoes a change, or finds it moot. Who does not know whether a request was done looks at what there is to do still,
-// and does that.
-func (r *rollback) undo(c Made, older []Made) (isMoot bool, err error) {
+// undo undoes a change, or finds it covered by its maker. Who does not know whether a request was done looks at what there
+// is to do still, and does that.
+func (r *rollback) undo(c Made, older []Made) (covered bool, err error) {
 	for range lostTries {
-		if isMoot, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
+		if covered, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
 			break
 		}
 	}
-	return isMoot, err
+	return covered, err
 }
 
-func (r *rollback) undoOnce(c Made, older []Made) (isMoot bool, err error) {
-	if p, ok := c.Op.(Publisher); ok {
-		if r.left(p.Publishes()) {
+func (r *rollback) undoOnce(c Made, older []Made) (covered bool, err error) {
+	if p, ok := c.Op.(Namer); ok {
+		if r.left(p.Names()) {
 			return false, errors.New("its deletion is not undone")
 		}
-		if err := r.takingName(p.Publishes()); err != nil {
+		if err := r.takingName(p.Names()); err != nil {
 			return false, err
 		}
 	}
 	if c.Held {
 		return false, nil // only its end is waited for
 	}
-	if u, ok := c.Op.(Unpublisher); ok {
+	if u, ok := c.Op.(Unnamer); ok {
 		for _, f := range r.failed {
-			if p, ok := f.Op.(Publisher); ok && p.Publishes().Path == u.Unpublishes().Path {
+			if p, ok := f.Op.(Namer); ok && p.Names().Path == u.Unnames().Path {
 				return false, errors.New("its name is another namespace's still")
 			}
 		}
 	}
-	if r.moot(c.Op) && !r.inTheWay(c.Op) {
+	if r.covered(c.Op) && !r.inTheWay(c.Op) {
 		return true, nil
 	}
 	if slices.ContainsFunc(c.Op.Touches(), r.m.Restored) { // the link was brought back since, and made what it was
-		if a, ok := c.Op.(Attended); ok {
+		if a, ok := c.Op.(RestoresOthers); ok {
 			err = a.UndoOthers(r.m)
 		}
 		return true, err
 	}
 	if mover, ok := c.Op.(Mover); ok {
 		_, to := mover.Moves()
-		mover.Wholly(slices.ContainsFunc(r.failed, func(f failure) bool {
+		mover.SetWhole(slices.ContainsFunc(r.failed, func(f failure) bool {
 			return f.Seq > c.Seq && !f.final() && slices.Contains(f.Op.Touches(), to.Object())
 		}))
 	}
 	if u, ok := c.Op.(Unmaker); ok && slices.ContainsFunc(older, func(c Made) bool { return u.Unmakes(c.Op) }) {
 		return false, nil
 	}
-	if l, ok := c.Op.(Layered); ok {
+	if l, ok := c.Op.(Supersedes); ok {
 		for _, c := range older {
 			l.Over(c.Op)
 		}
 	}
 	failpoint.Hit("change: before it is undone")
 	err = c.Op.Undo(r.m)
-	if p, ok := c.Op.(Publisher); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Publishes().Path, older) {
+	if p, ok := c.Op.(Namer); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Names().Path, older) {
 		return false, nil
 	}
 	return false, err
@@ -286,7 +287,7 @@ func (r *rollback) undoOnce(c Made, older []Made) (isMoot bool, err error) {
 // undone before that, in an earlier pass or by an earlier process, which could not undo something newer.
 func (r *rollback) givenBack(path string, older []Made) bool {
 	return slices.ContainsFunc(older, func(c Made) bool {
-		u, ok := c.Op.(Unpublisher)
-		return ok && u.Unpublishes().Path == path && r.m.Leads(u.Unpublishes())
+		u, ok := c.Op.(Unnamer)
+		return ok && u.Unnames().Path == path && r.m.Leads(u.Unnames())
 	})
 }

@@ -50,8 +50,8 @@ func (r *rollback) going(held map[uint64]string) bool {
 // left reports whether a namespace's making or deletion is among what could not be undone.
 func (r *rollback) left(ref kernel.NSRef) bool {
 	return slices.ContainsFunc(r.failed, func(f failure) bool {
-		p, makes := f.Op.(Publisher)
-		u, deletes := f.Op.(Unpublisher)
-		return makes && p.Publishes().Cookie == ref.Cookie || deletes && u.Unpublishes().Cookie == ref.Cookie
+		p, makes := f.Op.(Namer)
+		u, deletes := f.Op.(Unnamer)
+		return makes && p.Names().Cookie == ref.Cookie || deletes && u.Unnames().Cookie == ref.Cookie
 	})
 }

@@ -189,8 +189,8 @@ func (l *Labs) Forget(name string) (Lab, error) {
 	}
 	defer m.Close()
 	for _, c := range lab.ops {
-		if u, ok := c.Op.(change.Unpublisher); ok {
-			if _, e := m.Unpin(u.Unpublishes()); !errors.Is(e, kernel.ErrGone) {
+		if u, ok := c.Op.(change.Unnamer); ok {
+			if _, e := m.Unpin(u.Unnames()); !errors.Is(e, kernel.ErrGone) {
 				err = errors.Join(err, e)
 			}
 		}
@@ -278,7 +278,7 @@ func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []change.Made, err error) {
 	for _, r := range journal.Ended(records) {
 		publishes := slices.ContainsFunc(l.kinds, func(op change.Op) bool {
-			_, ok := op.(change.Publisher)
+			_, ok := op.(change.Namer)
 			return ok && op.Kind() == r.Kind
 		})
 		if !publishes {
@@ -288,7 +288,7 @@ func (l *Labs) lingering(m *kernel.Machine, records []journal.Record) (held []ch
 		if err != nil {
 			return nil, err
 		}
-		there, err := m.Exists(one[0].Op.(change.Publisher).Publishes())
+		there, err := m.Exists(one[0].Op.(change.Namer).Names())
 		if err != nil {
 			return nil, err
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
-// heldPatience is how long the first process of a sandbox may take to answer.
-const heldPatience = sandbox.Patience
+// answerPatience is how long the first process of a sandbox may take to answer.
+const answerPatience = sandbox.Patience
 
 // endPatience is how long what is in a sandbox may take to end.
 const endPatience = time.Minute
@@ -67,7 +67,7 @@ func (h *Sandboxed) dial() (*net.UnixConn, error) {
 		err = sandbox.ErrSilent
 	}
 	if err == nil {
-		err = c.SetDeadline(time.Now().Add(heldPatience))
+		err = c.SetDeadline(time.Now().Add(answerPatience))
 	}
 	return c, h.silent(err, pid)
 }

@@ -76,7 +76,7 @@ func send(c *net.UnixConn, r request, files ...*os.File) error {
 
 // receive reads a request and the descriptors that came with it. Rest is what was read of what follows.
 func receive(c *net.UnixConn) (r request, files []*os.File, rest []byte, err error) {
-	if err := c.SetReadDeadline(time.Now().Add(heldPatience)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(answerPatience)); err != nil {
 		return r, nil, nil, err
 	}
 	var line []byte

@@ -63,7 +63,7 @@ func TestRequest(t *testing.T) {
 
 // TestMalformedRequest answers what is no request, and goes on.
 func TestMalformedRequest(t *testing.T) {
-	door := NewServer(nil, nil, func() Lab { return Lab{} })
+	server := NewServer(nil, nil, func() Lab { return Lab{} })
 	for _, c := range []struct{ text, want string }{
 		{"", "cut off"},
 		{"{", "cut off"},
@@ -79,7 +79,7 @@ func TestMalformedRequest(t *testing.T) {
 			_ = here.CloseWrite()
 		}()
 		answered := make(chan struct{})
-		go func() { door.answer(there); there.Close(); close(answered) }()
+		go func() { server.answer(there); there.Close(); close(answered) }()
 		answer := make([]byte, 1000)
 		n, _ := here.Read(answer)
 		<-answered

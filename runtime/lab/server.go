@@ -19,7 +19,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/sandbox"
 )
 
-// A Door is where the lab in a sandbox is reached, as its first process has it.
+// A Server is where the lab in a sandbox is reached, as its first process has it.
 type Server struct {
 	in       *sandbox.Inside
 	helper   []string
@@ -33,7 +33,7 @@ type naming struct {
 	err error
 }
 
-// NewServer makes the door of a sandbox. Describe tells what the lab is now; helper is as in Options.
+// NewServer makes the server of a sandbox. Describe tells what the lab is now; helper is as in Options.
 func NewServer(in *sandbox.Inside, helper []string, describe func() Lab) *Server {
 	return &Server{in: in, helper: helper, describe: describe, named: make(chan naming, 1)}
 }
@@ -66,7 +66,7 @@ func (d *Server) Rename(name string) error {
 			return n.err
 		}
 		return d.in.Move(n.at)
-	case <-time.After(heldPatience):
+	case <-time.After(answerPatience):
 		return errors.New("rename lab: nobody answers outside the sandbox")
 	}
 }
@@ -145,7 +145,7 @@ func serveCommand(caller io.Reader, helper []string, r request, files []*os.File
 	return p.Wait()
 }
 
-// A Held is a lab in a sandbox of this user's.
+// A Sandboxed is a lab in a sandbox of this user's.
 type Sandboxed struct{ name string }
 
 // ask makes a request and waits for its answer.

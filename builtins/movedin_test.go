@@ -8,14 +8,14 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestGuest has a script move a link that was there into a namespace that it makes, and change all of it there. What is in the
+// TestMovedIn has a script move a link that was there into a namespace that it makes, and change all of it there. What is in the
 // namespace goes with it, but not that.
-func TestGuest(t *testing.T) {
-	nstest.IP(t, "link", "add", "guest0", "type", "veth", "peer", "name", "guest1")
-	nstest.IP(t, "link", "set", "guest0", "alias", "before")
-	nstest.IP(t, "link", "set", "guest0", "txqueuelen", "77")
-	nstest.IP(t, "addr", "add", "10.88.0.1/24", "dev", "guest0")
-	t.Cleanup(func() { nstest.IP(t, "link", "del", "guest0") })
+func TestMovedIn(t *testing.T) {
+	nstest.IP(t, "link", "add", "moved0", "type", "veth", "peer", "name", "moved1")
+	nstest.IP(t, "link", "set", "moved0", "alias", "before")
+	nstest.IP(t, "link", "set", "moved0", "txqueuelen", "77")
+	nstest.IP(t, "addr", "add", "10.88.0.1/24", "dev", "moved0")
+	t.Cleanup(func() { nstest.IP(t, "link", "del", "moved0") })
 	before := nstest.Dump(t)
 	for _, inner := range []string{
 		`there(n)`,
@@ -27,14 +27,14 @@ func TestGuest(t *testing.T) {
 	} {
 		src := `
 n = netns("a")
-l = host.link("guest0")
+l = host.link("moved0")
 def there(n):
     l.set(ns = n)
     l.set(name = "other0", mtu = 1400, mac = "02:00:00:00:00:99", alias = "after", txqlen = 5, group = 7)
     addr(l, "10.60.0.1/24")
     sysctl(n, "net.ipv4.conf.other0.rp_filter", 2)
     up(l)
-    l.set(name = "guest0")
+    l.set(name = "moved0")
 ` + inner + "\n"
 		s, _, err := session(t, src)
 		if err != nil {
@@ -45,18 +45,18 @@ def there(n):
 		}
 		nstest.Same(t, before)
 	}
-	out, err := exec.Command("ip", "-d", "link", "show", "guest0").CombinedOutput()
+	out, err := exec.Command("ip", "-d", "link", "show", "moved0").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "qlen 77") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
 
-// TestGuestGone has links leave a namespace of the run's, in which the next ones are made then: these are not taken for those,
+// TestMovedInGone has links leave a namespace of the run's, in which the next ones are made then: these are not taken for those,
 // which have the lowest indexes where they came from.
-func TestGuestGone(t *testing.T) {
+func TestMovedInGone(t *testing.T) {
 	nstest.IP(t, "netns", "add", "pre")
 	t.Cleanup(func() { nstest.IP(t, "netns", "del", "pre") })
-	nstest.IP(t, "-n", "pre", "link", "add", "guest1", "type", "veth", "peer", "name", "guest0") // the peer is number 2
+	nstest.IP(t, "-n", "pre", "link", "add", "moved1", "type", "veth", "peer", "name", "moved0") // the peer is number 2
 	before := nstest.Dump(t)
 	for _, leave := range []string{`assert.false(attempt(lambda: [l.set(ns = n), fail("back")]).ok)`, `l.set(ns = n); l.set(ns = pre)`} {
 		for _, next := range []string{
@@ -67,7 +67,7 @@ func TestGuestGone(t *testing.T) {
 		} {
 			src := `
 n, pre = netns("a"), netns_at(name = "pre")
-l = pre.link("guest0")
+l = pre.link("moved0")
 ` + leave + "\nwas = (l.mtu, l.up, l.addrs)\n" + next + "\nassert.eq((l.mtu, l.up, l.addrs), was)\n"
 			s, _, err := session(t, src)
 			if err != nil {
