@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -124,7 +125,10 @@ type addrValue struct {
 	addr kernel.Addr
 }
 
-var _ starlark.HasAttrs = (*addrValue)(nil)
+var (
+	_ starlark.HasAttrs   = (*addrValue)(nil)
+	_ starlark.Comparable = (*addrValue)(nil)
+)
 
 func (a *addrValue) Freeze()                                  {}
 func (a *addrValue) Truth() starlark.Bool                     { return true }
@@ -134,7 +138,14 @@ func (a *addrValue) Hash() (uint32, error)                    { return starlark.
 func (a *addrValue) Attr(name string) (starlark.Value, error) { return a.v.Attr("address", a, name) }
 func (a *addrValue) AttrNames() []string                      { return a.v.AttrNames("address") }
 
-var addrType = &runtime.Type{Name: "address", Doc: "An address on a link.",
+// CompareSameType makes two values of one address of one link equal, wherever the link was moved.
+func (a *addrValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
+	b := other.(*addrValue)
+	identity := func(a *addrValue) kernel.Object { return a.v.Machine().Identity(a.addr.Link.Object()) }
+	return equal(op, "address", a.addr.Prefix == b.addr.Prefix && a.addr.Peer == b.addr.Peer && identity(a) == identity(b))
+}
+
+var addrType = &runtime.Type{Name: "address", Doc: "An address on a link. All values of one address of one link are equal.",
 	Attrs: []runtime.Attr{
 		{Name: "ip", Type: "string", Doc: "the address without its prefix length", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 			return starlark.String(r.(*addrValue).addr.Prefix.Addr().String()), nil

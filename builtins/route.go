@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -207,7 +208,10 @@ type routeValue struct {
 	route kernel.Route
 }
 
-var _ starlark.HasAttrs = (*routeValue)(nil)
+var (
+	_ starlark.HasAttrs   = (*routeValue)(nil)
+	_ starlark.Comparable = (*routeValue)(nil)
+)
 
 func (r *routeValue) Freeze()                                  {}
 func (r *routeValue) Truth() starlark.Bool                     { return true }
@@ -217,7 +221,16 @@ func (r *routeValue) Hash() (uint32, error)                    { return starlark
 func (r *routeValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("route", r, name) }
 func (r *routeValue) AttrNames() []string                      { return r.v.AttrNames("route") }
 
-var routeType = &runtime.Type{Name: "route", Doc: "A route of a namespace.",
+// CompareSameType makes two values of one route equal: a table has one of a type to a destination with a metric.
+func (r *routeValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
+	key := func(r kernel.Route) kernel.Route {
+		return kernel.Route{NS: kernel.NSRef{Cookie: r.NS.Cookie}, Dst: r.Dst, Metric: r.Metric, Type: r.Type,
+			Table: cmp.Or(r.Table, unix.RT_TABLE_MAIN)}
+	}
+	return equal(op, "route", reflect.DeepEqual(key(r.route), key(other.(*routeValue).route)))
+}
+
+var routeType = &runtime.Type{Name: "route", Doc: "A route of a namespace. All values of one route are equal.",
 	Attrs: []runtime.Attr{
 		{Name: "dst", Type: "string", Doc: "its destination", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 			return starlark.String(r.(*routeValue).route.Dst.String()), nil

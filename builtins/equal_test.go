@@ -1,0 +1,81 @@
+package builtins
+
+import (
+	"slices"
+	"testing"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// twins are expressions that come by a value of each type in different ways; those of others are values that no other one
+// equals, as each call gives one of its own.
+var twins = map[string]struct{ same, others []string }{
+	"namespace": {[]string{`n`, `netns_at(name = "n")`, `a.ns`, `b.peer.ns`, `fd.link.ns`, `default.ns`, `n.link("lo").ns`},
+		[]string{`m`, `host`}},
+	"link": {[]string{`b`, `a.peer`, `m.link("eth0")`, `m.links[1]`, `v4.link`, `[l for l in m.links if l.master][0]`,
+		`addr(b, "10.9.9.9/32").link`}, []string{`a`, `br`, `m.link("lo")`, `n.link("eth0")`, `b.master`}},
+	"address": {[]string{`v4`, `[v4, v6][0]`, `again(v4)`},
+		[]string{`v6`, `fd`, `addr(b, "10.0.0.2/25")`, `addr(br, "10.0.0.2/24")`}},
+	"route": {[]string{`default`, `[default][0]`, `rerouted()`}, []string{`route(n, "10.7.0.0/16", via = m)`,
+		`route(n, "default", via = m, metric = 7)`, `route(n, "default", via = m, table = 7)`}},
+	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
+	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
+	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
+	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
+}
+
+// TestEqual comes by values of each type in different ways: those of one object are equal, have one hash where they have any,
+// and are found in lists; those of others are not.
+func TestEqual(t *testing.T) {
+	before := nstest.Dump(t)
+	for _, typ := range All().Types {
+		c, ok := twins[typ.Name]
+		if !ok && typ.Name != "test" {
+			t.Errorf("type %s has no values here", typ.Name)
+		}
+		src := `
+n, m = netns("n"), netns("m")
+a, b = veth(n, m, addrs = ("10.0.0.1/24", None))
+v4, v6 = addr(b, "10.0.0.2/24", "fd00::2/64")
+fd = addr(a, "fd00::1/64")
+br = bridge(m, ports = [b])
+default = route(n, "default", via = m)
+pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
+
+def again(x):
+    x.delete()
+    return addr(x.link, str(x))
+
+def rerouted():
+    default.delete()
+    return route(n, "0.0.0.0/0", via = "10.0.0.2")
+
+same = []
+others = []
+`
+		for _, e := range c.same {
+			src += "same.append(" + e + ")\n"
+		}
+		for _, e := range c.others {
+			src += "others.append(" + e + ")\n"
+		}
+		src += "hashed = " + starlark.Bool(slices.Contains([]string{"namespace", "link", "address", "route"}, typ.Name)).String() + `
+for i, x in enumerate(same):
+    for j, y in enumerate(same):
+        if x != y or not x == y or hashed and {x: 1}.get(y) != 1:
+            fail("%d and %d are not equal: %s, %s" % (i, j, x, y))
+    if not x in same or x in others:
+        fail("%d is not found: %s" % (i, x))
+    for j, y in enumerate(others):
+        if x == y or not x != y or hashed and {x: 1}.get(y) == 1:
+            fail("%d and other %d are equal: %s, %s" % (i, j, x, y))
+        assert.fails(lambda: x < y, "not implemented")
+`
+		if _, err := runScript(t, typ.Name+".star", src); err != nil {
+			t.Errorf("%s: %v", typ.Name, err)
+		}
+	}
+	nstest.Same(t, before)
+}
