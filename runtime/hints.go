@@ -9,6 +9,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
+	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Hint is what to do about an error, "" when nothing is known.
@@ -37,9 +38,14 @@ func Hint(err error) string {
 		return "the nsscript that made it can undo it; " + forgetting(other.File)
 	case errors.As(err, &damage):
 		return forgetting(damage.File)
+	case err != nil && frozen().MatchString(err.Error()):
+		return "what a file defines does not change once it was loaded: let a function of it make and return what is to change"
 	}
 	return ""
 }
+
+// frozen is what the interpreter says of values that a loaded file has.
+var frozen = script.Pattern(`cannot .* frozen (list|hash table)$`)
 
 // forgetting says how to give up a run whose journal cannot be read.
 func forgetting(file string) string {

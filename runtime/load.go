@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"go.starlark.net/resolve"
@@ -133,7 +134,15 @@ func (l *loader) run(name string) (starlark.StringDict, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.s.call(name, func(t *starlark.Thread) (starlark.StringDict, error) { return p.prog.Init(t, l.s.globals) })
+	// What it defines is frozen, so that it means the same to all who load it, whatever they do first. The standard
+	// library alone keeps what is the run's: which subnets were given out, which routes were made.
+	return l.s.call(name, func(t *starlark.Thread) (starlark.StringDict, error) {
+		globals, err := p.prog.Init(t, l.s.globals)
+		if !strings.HasPrefix(name, script.StdPrefix) {
+			globals.Freeze()
+		}
+		return globals, err
+	})
 }
 
 // texts is a copy of the sources: the watch asks for it while the script may be loading.
