@@ -56,8 +56,8 @@ func (ty *typist) input() (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// repl makes a REPL with a lab of its own, and a function that ends both.
-func repl(t *testing.T, lines ...string) (*runtime.REPL, *typist, func(keep bool)) {
+// newREPL makes a REPL with a lab of its own, and a function that ends both.
+func newREPL(t *testing.T, lines ...string) (*runtime.REPL, *typist, func(keep bool)) {
 	t.Helper()
 	ty := &typist{lines: lines}
 	r := &runtime.REPL{In: ty, Out: ty, Err: ty, Input: ty.input}
@@ -115,7 +115,7 @@ func TestREPL(t *testing.T) {
 				lines[i] = strings.ReplaceAll(lines[i], "$DIR", dir)
 			}
 			before := nstest.Dump(t)
-			r, ty, end := repl(t, lines...)
+			r, ty, end := newREPL(t, lines...)
 			keep, err := r.Run()
 			if err != nil {
 				t.Error(err)
@@ -163,7 +163,7 @@ func TestREPLFailure(t *testing.T) {
 		}
 	}
 	start := dump()
-	r, ty, end := repl(t)
+	r, ty, end := newREPL(t)
 	do := func(line string) {
 		t.Helper()
 		ty.seen.Reset()

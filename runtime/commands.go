@@ -88,9 +88,9 @@ func (r *REPL) help(topic string) {
 			return
 		}
 	}
-	voc := r.s.voc
+	voc := r.s.Vocabulary()
 	text := ""
-	if r.in.globals[topic] == nil || r.s.globals.Has(topic) {
+	if r.in.Globals()[topic] == nil || r.s.Predeclared().Has(topic) {
 		text = voc.Help(topic, false)
 	}
 	if text == "" {
@@ -101,7 +101,7 @@ func (r *REPL) help(topic string) {
 		case m.decl != nil:
 			text = m.decl.Help(false)
 		case m.val != nil:
-			if text = voc.HelpOn(m.val); r.in.globals[topic] != nil {
+			if text = voc.HelpOn(m.val); r.in.Globals()[topic] != nil {
 				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.val), 200), text), "\n") + "\n"
 			}
 		default:
@@ -113,8 +113,8 @@ func (r *REPL) help(topic string) {
 	}
 	if text == "" {
 		var all []string
-		for n := range r.in.globals {
-			if n != lastValue && !strings.HasPrefix(n, script.Mark) {
+		for n := range r.in.Globals() {
+			if n != LastValue && !strings.HasPrefix(n, script.Mark) {
 				all = append(all, n)
 			}
 		}
@@ -136,14 +136,14 @@ func cutLast(s, sep string) (before, after string, found bool) {
 }
 
 func (r *REPL) log(string) error {
-	if r.s.base > 0 {
-		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.o.Lab, script.Count(r.s.base, "change"))
+	if r.s.Before() > 0 {
+		fmt.Fprintf(r.Out, "lab %s had %s before\n", r.s.Lab(), script.Count(r.s.Before(), "change"))
 	}
-	for i, in := range r.in.done {
-		if in.name == bindingsName {
+	for i, in := range r.in.Done() {
+		if in.Name == bindingsName {
 			continue
 		}
-		lines := strings.Split(in.text, "\n")
+		lines := strings.Split(in.Text, "\n")
 		for j, line := range lines {
 			if j == 3 && len(lines) > 5 {
 				fmt.Fprintf(r.Out, "     ... %d more lines\n", len(lines)-j)
@@ -151,11 +151,11 @@ func (r *REPL) log(string) error {
 			}
 			number := ""
 			if j == 0 {
-				number = strings.Trim(strings.TrimPrefix(in.name, "<repl:"), ">")
+				number = strings.Trim(strings.TrimPrefix(in.Name, "<repl:"), ">")
 			}
 			fmt.Fprintf(r.Out, "%4s %s\n", number, line)
 		}
-		for _, c := range r.s.changes[in.begin:r.in.end(i)] {
+		for _, c := range r.in.Changes(i) {
 			fmt.Fprintf(r.Out, "       + %s\n", c.Op.Command())
 		}
 	}
@@ -170,12 +170,12 @@ func (r *REPL) undo(arg string) error {
 			return fmt.Errorf(":undo: %q is no number of inputs", arg)
 		}
 	}
-	gone, u := r.in.undo(n)
+	gone, u := r.in.Undo(n)
 	if len(gone) == 0 && len(u.Left) == 0 {
 		return errors.New("there is nothing to undo")
 	}
 	for _, in := range gone {
-		first, _, more := strings.Cut(in.text, "\n")
+		first, _, more := strings.Cut(in.Text, "\n")
 		if more {
 			first += " ..."
 		}
@@ -186,29 +186,29 @@ func (r *REPL) undo(arg string) error {
 }
 
 func (r *REPL) rollback(string) error {
-	if len(r.s.changes) == r.s.base {
+	if r.s.Changes() == r.s.Before() {
 		return errors.New("there is nothing to undo")
 	}
-	_, u := r.in.undo(len(r.in.done))
+	_, u := r.in.Undo(len(r.in.Done()))
 	r.said(u)
 	return nil
 }
 
 func (r *REPL) redo(string) error {
-	n := len(r.in.undone) - 1
+	n := len(r.in.Undone()) - 1
 	if n < 0 {
 		return errors.New("there is nothing to run again")
 	}
-	again, rest := r.in.undone[n], r.in.undone[:n]
-	fmt.Fprintf(r.Err, "again: %s\n", again.text)
-	if r.execute(again.name, again.text) {
-		r.in.undone = rest
+	again, rest := r.in.Undone()[n], r.in.Undone()[:n]
+	fmt.Fprintf(r.Err, "again: %s\n", again.Text)
+	if r.execute(again.Name, again.Text) {
+		r.in.Redone(rest)
 	}
 	return nil
 }
 
 func (r *REPL) commit(name string) error {
-	if len(r.s.changes) == r.s.base {
+	if r.s.Changes() == r.s.Before() {
 		return errors.New("there is nothing to keep")
 	}
 	if name == "" || r.rename(name) {
@@ -255,13 +255,13 @@ func (r *REPL) watch(expr string) error {
 	tick := time.NewTicker(r.interval)
 	defer tick.Stop()
 	for {
-		val, u, err := r.in.eval(ctx, name, expr)
+		val, u, err := r.in.Eval(ctx, name, expr)
 		var text strings.Builder
 		if err != nil {
 			r.s.Report(&text, err)
 		} else {
 			r.render(&text, val)
-			u = r.in.drop()
+			u = r.in.Drop()
 		}
 		if ctx.Err() != nil || len(u.Left) > 0 {
 			r.said(u)
@@ -294,7 +294,7 @@ func (r *REPL) shell(ns string) error {
 	if ns == "" {
 		return errors.New("usage: :shell NS")
 	}
-	if v, ok := r.in.globals[ns]; ok && v.Type() == "namespace" {
+	if v, ok := r.in.Globals()[ns]; ok && v.Type() == "namespace" {
 		ns = v.String()
 	}
 	if r.Shell == nil {

@@ -23,9 +23,9 @@ type Scope struct {
 	Files             func(dir string) []string // a folder's files; folders end with a slash
 }
 
-// Scope is what a script can say anywhere.
-func (voc *Vocabulary) Scope() *Scope {
-	return &Scope{Vocabulary: voc, Names: voc.globals(nil), Types: map[string]string{"args": "list of string", "host": "namespace"}}
+// NewScope is what a script can say anywhere.
+func NewScope(voc *Vocabulary) *Scope {
+	return &Scope{Vocabulary: voc, Names: voc.Unbound(), Types: map[string]string{"args": "list of string", "host": "namespace"}}
 }
 
 // Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names mean
@@ -58,7 +58,7 @@ func (sc *Scope) Complete(text string) (from int, candidates []string) {
 		first := len(toks) == 0 || toks[len(toks)-1].Kind == script.TokEnd || toks[len(toks)-1].Text == ":" && len(open) == 0
 		candidates = sc.operands(at, word.Text, first)
 	}
-	return word.Pos, beginning(candidates, word.Text)
+	return word.Pos, script.Beginning(candidates, word.Text)
 }
 
 // operands are the names that can stand where a word begins: arguments of the call that it is in first.

@@ -11,22 +11,22 @@ import (
 // scope is what is known at the prompt.
 func (r *REPL) scope() *Scope {
 	own := map[string]bool{}
-	for n, v := range r.in.globals {
-		own[n] = !same(r.s.globals[n], v)
+	for n := range r.in.Globals() {
+		own[n] = r.in.Own(n)
 	}
-	return &Scope{Vocabulary: r.s.voc, Names: r.in.globals, Own: own, Namespaces: r.namespaces, Links: r.links,
-		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.loader.root, dir)) }}
+	return &Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
+		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.Root(), dir)) }}
 }
 
 func (r *REPL) namespaces() (names []string) {
-	for _, ref := range (&View{s: r.s}).Namespaces() {
+	for _, ref := range r.s.Namespaces() {
 		names = append(names, ref.Name)
 	}
 	return names
 }
 
 func (r *REPL) links() (names []string) {
-	places, _ := r.s.places() // what cannot be read cannot be offered
+	places, _ := places(r.s) // what cannot be read cannot be offered
 	for _, p := range places {
 		for _, l := range p.links {
 			if !slices.Contains(names, l.Name) {
@@ -60,7 +60,7 @@ func (r *REPL) completeCommand(line string) (head string, candidates []string) {
 		for _, c := range commands() {
 			all = append(all, ":"+c.name)
 		}
-		return "", beginning(all, line)
+		return "", script.Beginning(all, line)
 	}
 	head = name + " "
 	switch name {
@@ -68,32 +68,23 @@ func (r *REPL) completeCommand(line string) (head string, candidates []string) {
 		for _, c := range commands() {
 			all = append(all, ":"+c.name)
 		}
-		for n := range r.in.globals {
+		for n := range r.in.Globals() {
 			all = append(all, n)
 		}
 		slices.Sort(all)
-		return head, beginning(append(all, r.s.voc.Names()...), arg)
+		return head, script.Beginning(append(all, r.s.Vocabulary().Names()...), arg)
 	case ":ls", ":shell":
-		return head, beginning(append(r.namespaces(), "host"), arg)
+		return head, script.Beginning(append(r.namespaces(), "host"), arg)
 	case ":trace":
-		return head, beginning([]string{"on", "off"}, arg)
+		return head, script.Beginning([]string{"on", "off"}, arg)
 	case ":set":
-		return head, beginning([]string{"rows ", "interval "}, arg)
+		return head, script.Beginning([]string{"rows ", "interval "}, arg)
 	case ":load", ":save":
 		dir := arg[:strings.LastIndex(arg, "/")+1]
-		return head + dir, beginning(script.Entries(dir), arg[len(dir):])
+		return head + dir, script.Beginning(script.Entries(dir), arg[len(dir):])
 	case ":time", ":watch":
 		from, candidates := r.scope().Complete(arg)
 		return head + arg[:from], candidates
 	}
 	return line, nil
-}
-
-func beginning(all []string, with string) (some []string) {
-	for _, s := range all {
-		if strings.HasPrefix(s, with) && !slices.Contains(some, s) {
-			some = append(some, s)
-		}
-	}
-	return some
 }

@@ -11,12 +11,12 @@ import (
 
 // Signature is how the builtin is called, as one line of Starlark.
 func (d *Decl) Signature() string {
-	sig, _ := d.signature()
+	sig, _ := d.Spans()
 	return sig
 }
 
-// signature is Signature and where in it each parameter begins and ends that a call can give.
-func (d *Decl) signature() (sig string, at [][2]int) {
+// Spans is Signature and where in it each parameter begins and ends that a call can give.
+func (d *Decl) Spans() (sig string, at [][2]int) {
 	var b strings.Builder
 	b.WriteString(d.Name + "(")
 	star := false
@@ -26,7 +26,7 @@ func (d *Decl) signature() (sig string, at [][2]int) {
 		}
 		b.WriteString(text)
 	}
-	for _, p := range d.given() {
+	for _, p := range d.Given() {
 		if p.Keyword && !star {
 			part("*")
 			star = true
@@ -48,8 +48,8 @@ func (d *Decl) signature() (sig string, at [][2]int) {
 	return b.String(), at
 }
 
-// given lists the parameters that a call can give: all but the receiver.
-func (d *Decl) given() []Param {
+// Given lists the parameters that a call can give: all but the receiver.
+func (d *Decl) Given() []Param {
 	if d.isMethod() {
 		return d.Params[1:]
 	}
@@ -58,7 +58,7 @@ func (d *Decl) given() []Param {
 
 // explained lists the parameters that a call can give and that have a doc: a function that is written in Starlark has none.
 func (d *Decl) explained() []Param {
-	return slices.DeleteFunc(slices.Clone(d.given()), func(p Param) bool { return p.Doc == "" })
+	return slices.DeleteFunc(slices.Clone(d.Given()), func(p Param) bool { return p.Doc == "" })
 }
 
 // isMethod: a method's first parameter is named after its type.
@@ -70,7 +70,7 @@ func (d *Decl) isMethod() bool {
 // Help is the builtin's whole reference as text for a terminal, or as Markdown.
 func (d *Decl) Help(markdown bool) string {
 	if markdown {
-		return fmt.Sprintf("### %s\n\n```\n%s\n```\n\n%s", d.Name, d.Signature(), d.text())
+		return fmt.Sprintf("### %s\n\n```\n%s\n```\n\n%s", d.Name, d.Signature(), d.Text())
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n    %s\n", d.Signature(), strings.ReplaceAll(d.Doc, "\n", "\n    "))
@@ -78,26 +78,26 @@ func (d *Decl) Help(markdown bool) string {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "    %-10s %s (%s)\n", p.Rest+p.Name, p.Doc, p.how())
+		fmt.Fprintf(&b, "    %-10s %s (%s)\n", p.Rest+p.Name, p.Doc, p.How())
 	}
 	return b.String()
 }
 
-// text is the doc and the parameters, as Markdown.
-func (d *Decl) text() string {
+// Text is the doc and the parameters, as Markdown.
+func (d *Decl) Text() string {
 	var b strings.Builder
 	b.WriteString(d.Doc + "\n")
 	for i, p := range d.explained() {
 		if i == 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "- `%s%s` (%s): %s\n", p.Rest, p.Name, p.how(), p.Doc)
+		fmt.Fprintf(&b, "- `%s%s` (%s): %s\n", p.Rest, p.Name, p.How(), p.Doc)
 	}
 	return b.String()
 }
 
-// how is what can be given for the parameter, and what it is when nothing is.
-func (p *Param) how() string {
+// How is what can be given for the parameter, and what it is when nothing is.
+func (p *Param) How() string {
 	if !p.Required && p.Rest == "" && p.Default != "None" {
 		return p.Type + ", default " + p.Default
 	}

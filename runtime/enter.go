@@ -3,17 +3,10 @@ package runtime
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"unicode"
-
-	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
-	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Enter goes on with a lab that is up: what the session changes becomes part of it when it is kept, and is undone
@@ -81,55 +74,4 @@ func (s *Session) depart() (change.Undoing, error) {
 	u := s.undoFrom(s.base)
 	s.ended = true
 	return u, errors.Join(s.unwatched(), s.log.Close())
-}
-
-// bindings is a script that binds the lab's namespaces and links to their names, as far as those can be names in a script
-// and mean nothing else. A link whose name is that of several has its namespace's before it.
-func (s *Session) bindings() (string, error) {
-	places, err := s.places()
-	if err != nil {
-		return "", err
-	}
-	count := map[string]int{}
-	taken := maps.Clone(s.globals)
-	name := func(parts ...string) string {
-		n := strings.Map(func(r rune) rune {
-			if unicode.IsLetter(r) || unicode.IsDigit(r) {
-				return r
-			}
-			return '_'
-		}, strings.Join(parts, "_"))
-		if unicode.IsDigit([]rune(n)[0]) || script.Keyword(n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
-			n = "_" + n
-		}
-		for taken.Has(n) || starlark.Universe.Has(n) {
-			n += "_"
-		}
-		taken[n] = starlark.None
-		return n
-	}
-	for _, p := range places {
-		for _, l := range p.links {
-			count[l.Name]++
-		}
-	}
-	var b strings.Builder
-	names := map[uint64]string{s.m.Host().Ref().Cookie: "host"}
-	for _, p := range places[1:] {
-		names[p.ref.Cookie] = name(p.ref.Name)
-		fmt.Fprintf(&b, "%s = netns_at(name = %q)\n", names[p.ref.Cookie], p.ref.Name)
-	}
-	for _, p := range places {
-		for _, l := range p.links {
-			if l.Index == 1 { // every namespace has its own
-				continue
-			}
-			n := name(l.Name)
-			if count[l.Name] > 1 {
-				n = name(p.ref.String(), l.Name)
-			}
-			fmt.Fprintf(&b, "%s = %s.link(%q)\n", n, names[p.ref.Cookie], l.Name)
-		}
-	}
-	return b.String(), nil
 }

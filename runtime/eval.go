@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -14,21 +15,21 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-// replDialect is the dialect of inputs: what they load is there for those that follow.
+// replDialect is the dialect of Inputs: what they load is there for those that follow.
 var replDialect = &syntax.FileOptions{Set: true, GlobalReassign: true, TopLevelControl: true, Recursion: true, LoadBindsGlobally: true}
 
-// inputs runs one input after another in a session. Each is a transaction of its own: one that fails is undone, and the
+// Inputs runs one input after another in a session. Each is a transaction of its own: one that fails is undone, and the
 // names that it had bound mean again what they meant before.
-type inputs struct {
+type Inputs struct {
 	s       *Session
 	globals starlark.StringDict // what names mean now; a loaded module sees the session's own
-	done    []*input            // those that stand, oldest first
-	undone  []*input            // that can be run again, the one to begin with last
+	done    []*Input            // those that stand, oldest first
+	undone  []*Input            // that can be run again, the one to begin with last
 }
 
-// An input is one that has run and stands.
-type input struct {
-	name, text string
+// An Input is one that has run and stands.
+type Input struct {
+	Name, Text string
 	begin      int // where its changes begin
 	bound      map[string]binding
 }
@@ -36,22 +37,23 @@ type input struct {
 // A binding is what an input made of a name.
 type binding struct{ old, new starlark.Value }
 
-// lastValue is the name that the value of the last expression has.
-const lastValue = "_"
+// LastValue is the name that the value of the last expression has.
+const LastValue = "_"
 
-func (s *Session) inputs() *inputs {
+// NewInputs makes a session one that runs inputs.
+func NewInputs(s *Session) *Inputs {
 	s.ctx = context.Background()
 	root := s.o.Root
 	if root == "" {
 		root = "."
 	}
 	s.loader = &loader{s: s, root: root, modules: map[string]*module{}, sources: script.Sources{}}
-	return &inputs{s: s, globals: maps.Clone(s.globals)}
+	return &Inputs{s: s, globals: maps.Clone(s.globals)}
 }
 
-// eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When it
+// Eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When it
 // fails, u says how its changes were undone.
-func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Value, u change.Undoing, err error) {
+func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Value, u change.Undoing, err error) {
 	s := in.s
 	s.loader.sources[name] = text
 	clear(s.loader.modules) // what is loaded again is read again: it may have been edited
@@ -59,7 +61,7 @@ func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Val
 	if err != nil {
 		return nil, u, err
 	}
-	i := &input{name: name, text: text, begin: len(s.changes), bound: map[string]binding{}}
+	i := &Input{Name: name, Text: text, begin: len(s.changes), bound: map[string]binding{}}
 	exits := len(s.exits)
 	got, err := in.run(ctx, c)
 	if err != nil {
@@ -70,8 +72,8 @@ func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Val
 		return nil, u, err
 	}
 	if c.expr {
-		if val = got[lastValue]; val == starlark.None {
-			delete(got, lastValue)
+		if val = got[LastValue]; val == starlark.None {
+			delete(got, LastValue)
 		}
 	}
 	for name, v := range got {
@@ -87,7 +89,7 @@ func (in *inputs) eval(ctx context.Context, name, text string) (val starlark.Val
 }
 
 // run executes a compiled input as a transaction that is running.
-func (in *inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, err error) {
+func (in *Inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, err error) {
 	s := in.s
 	s.ctx = ctx
 	s.frames = append(s.frames, len(s.changes))
@@ -116,7 +118,7 @@ type chunk struct {
 // compile compiles an input as a file of its own whose predeclared names are all that is bound until now. So its functions
 // look those up when they run, and see what later inputs bind. A name that it binds itself is its own, and begins as what it
 // was bound to before.
-func (in *inputs) compile(name, text string) (c chunk, err error) {
+func (in *Inputs) compile(name, text string) (c chunk, err error) {
 	f, expr, err := in.parse(name, text)
 	if err != nil {
 		return c, err
@@ -126,7 +128,7 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 	if c.prog, err = starlark.FileProgram(f, known); err != nil {
 		names := map[string]bool{}
 		for n := range in.globals {
-			names[n] = n != lastValue && !strings.HasPrefix(n, script.Mark)
+			names[n] = n != LastValue && !strings.HasPrefix(n, script.Mark)
 		}
 		return c, script.NewSyntaxError(err, name, text, names)
 	}
@@ -154,22 +156,22 @@ func (in *inputs) compile(name, text string) (c chunk, err error) {
 }
 
 // parse parses an input. When it ends with an expression, that is made an assignment to the last value's name.
-func (in *inputs) parse(name, text string) (f *syntax.File, expr bool, err error) {
+func (in *Inputs) parse(name, text string) (f *syntax.File, expr bool, err error) {
 	if f, err = script.ParseIn(replDialect, name, text); err != nil {
 		return nil, false, err
 	}
 	if n := len(f.Stmts); n > 0 {
 		if last, ok := f.Stmts[n-1].(*syntax.ExprStmt); ok {
 			pos, _ := last.Span()
-			f.Stmts[n-1] = &syntax.AssignStmt{OpPos: pos, Op: syntax.EQ, LHS: &syntax.Ident{NamePos: pos, Name: lastValue}, RHS: last.X}
+			f.Stmts[n-1] = &syntax.AssignStmt{OpPos: pos, Op: syntax.EQ, LHS: &syntax.Ident{NamePos: pos, Name: LastValue}, RHS: last.X}
 			expr = true
 		}
 	}
 	return script.Limit(f), expr, nil
 }
 
-// undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.
-func (in *inputs) undo(n int) (gone []*input, u change.Undoing) {
+// Undo undoes the newest inputs that changed something, n of them. It ends early at one that could not be undone whole.
+func (in *Inputs) Undo(n int) (gone []*Input, u change.Undoing) {
 	for i := len(in.done) - 1; i >= 0 && len(gone) < n; i-- {
 		was := in.done[i]
 		if was.begin == len(in.s.changes) {
@@ -195,8 +197,8 @@ func (in *inputs) undo(n int) (gone []*input, u change.Undoing) {
 	return gone, u
 }
 
-// drop takes back the last input as if it had never been, changes or not.
-func (in *inputs) drop() (u change.Undoing) {
+// Drop takes back the last input as if it had never been, changes or not.
+func (in *Inputs) Drop() (u change.Undoing) {
 	last := in.done[len(in.done)-1]
 	if len(in.s.changes) > last.begin {
 		if u = in.s.undoFrom(last.begin); len(u.Left) > 0 {
@@ -208,23 +210,39 @@ func (in *inputs) drop() (u change.Undoing) {
 	return u
 }
 
-// forgetLast forgets the last input if it has the given text and changed nothing.
-func (in *inputs) forgetLast(text string) {
-	if n := len(in.done) - 1; n >= 0 && in.done[n].text == text && in.done[n].begin == len(in.s.changes) {
+// ForgetLast forgets the last input if it has the given text and changed nothing.
+func (in *Inputs) ForgetLast(text string) {
+	if n := len(in.done) - 1; n >= 0 && in.done[n].Text == text && in.done[n].begin == len(in.s.changes) {
 		in.done = in.done[:n]
 	}
 }
 
-// end is where the changes of an input end that stands.
-func (in *inputs) end(i int) int {
+// Done lists the inputs that stand, oldest first.
+func (in *Inputs) Done() []*Input { return in.done }
+
+// Changes lists what the i'th input that stands has changed.
+func (in *Inputs) Changes(i int) []change.Made {
+	end := len(in.s.changes)
 	if i+1 < len(in.done) {
-		return in.done[i+1].begin
+		end = in.done[i+1].begin
 	}
-	return len(in.s.changes)
+	return in.s.changes[in.done[i].begin:end]
 }
 
+// Undone lists the inputs that were undone and can be run again, the one to begin with last.
+func (in *Inputs) Undone() []*Input { return in.undone }
+
+// Redone says which of the undone ones can still be run again, after one was.
+func (in *Inputs) Redone(rest []*Input) { in.undone = rest }
+
+// Globals is what names mean now.
+func (in *Inputs) Globals() starlark.StringDict { return in.globals }
+
+// Own reports whether a name means what an input has bound it to.
+func (in *Inputs) Own(name string) bool { return !same(in.s.globals[name], in.globals[name]) }
+
 // unbind lets the names that an input bound mean again what they meant before, where nothing later has bound them.
-func (in *inputs) unbind(was *input) {
+func (in *Inputs) unbind(was *Input) {
 	for name, b := range was.bound {
 		switch {
 		case !same(in.globals[name], b.new):
@@ -246,4 +264,36 @@ func same(a, b starlark.Value) bool {
 		return ok && len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
 	}
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}
+
+// Script is what stands as a script, and how many inputs could not be part of it.
+func (in *Inputs) Script() (text string, left int) {
+	texts := make([]string, len(in.done))
+	for i, input := range in.done {
+		texts[i] = strings.TrimRight(input.Text, "\n") + "\n"
+		if !usesLast(input.Text) {
+			continue
+		}
+		for j := i - 1; j >= 0; j-- { // the last value is that of the last input which is an expression
+			if expr, err := replDialect.ParseExpr(in.done[j].Name, in.done[j].Text, 0); err == nil && expr != nil {
+				texts[j] = LastValue + " = " + strings.TrimPrefix(texts[j], LastValue+" = ")
+				break
+			}
+		}
+	}
+	for _, t := range texts {
+		if _, err := in.s.voc.Parse("saved", []byte(text+t)); err == nil {
+			text += t
+			continue
+		}
+		left++
+		text += "# " + strings.ReplaceAll(strings.TrimRight(t, "\n"), "\n", "\n# ") + "\n"
+	}
+	return text, left
+}
+
+// usesLast reports whether a text uses the last value.
+func usesLast(text string) bool {
+	toks, _ := script.Lex(text)
+	return slices.ContainsFunc(toks, func(t script.Token) bool { return t.Kind == script.TokName && t.Text == LastValue })
 }

@@ -33,7 +33,7 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 	if rest = strings.TrimLeft(rest, " \t"); len(open) > 0 && strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") {
 		for _, p := range sc.argument(toks[:n], open).params {
 			if p.Name == name {
-				return Explanation{"parameter", p.Name + ": " + p.how(), p.Doc}, true
+				return Explanation{"parameter", p.Name + ": " + p.How(), p.Doc}, true
 			}
 		}
 		return e, false
@@ -69,7 +69,7 @@ func (sc *Scope) explain(name string, m meaning) (e Explanation, ok bool) {
 	case d != nil && sc.Functions[name] == d:
 		return Explanation{"function", d.Signature(), d.Doc}, true
 	case d != nil:
-		return Explanation{"builtin", d.Signature(), d.text()}, true
+		return Explanation{"builtin", d.Signature(), d.Text()}, true
 	}
 	typ := m.typeName()
 	if typ == "" {
@@ -103,8 +103,8 @@ func (sc *Scope) Call(text string) (c Call, ok bool) {
 		return c, false
 	}
 	c = Call{Doc: at.decl.Doc, Active: -1}
-	c.Signature, c.Parameters = at.decl.signature()
-	for i, p := range at.decl.given() {
+	c.Signature, c.Parameters = at.decl.Spans()
+	for i, p := range at.decl.Given() {
 		c.Docs = append(c.Docs, p.Doc)
 		if at.param != nil && at.param.Name == p.Name {
 			c.Active = i

@@ -90,7 +90,7 @@ func (sc *Scope) name(name string) meaning {
 		}
 		return meaning{val: starlark.Universe[name]}
 	case *Func:
-		return meaning{decl: v.d}
+		return meaning{decl: v.Decl()}
 	default:
 		return meaning{val: v}
 	}
@@ -113,7 +113,7 @@ func (m meaning) attr(voc *Vocabulary, name string) meaning {
 	switch v := m.val.(type) {
 	case *starlarkstruct.Module:
 		if f, ok := v.Members[name].(*Func); ok {
-			return meaning{decl: f.d}
+			return meaning{decl: f.Decl()}
 		}
 		return meaning{val: v.Members[name]}
 	case *starlarkstruct.Struct:
@@ -164,7 +164,7 @@ func (m meaning) attrs(voc *Vocabulary) (names []string) {
 	typ := m.typeName()
 	for _, t := range voc.Types {
 		if t.Name == typ {
-			return (&View{s: &Session{voc: voc}}).AttrNames(typ)
+			return voc.AttrNames(typ)
 		}
 	}
 	if v, ok := m.val.(starlark.HasAttrs); ok {
@@ -180,7 +180,7 @@ func (m meaning) attrs(voc *Vocabulary) (names []string) {
 // params lists what can be given in a call, without the receiver.
 func (m meaning) params() (params []Param) {
 	if m.decl != nil {
-		return m.decl.given()
+		return m.decl.Given()
 	}
 	if f, ok := m.val.(*starlark.Function); ok {
 		for i := range f.NumParams() {

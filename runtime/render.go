@@ -45,13 +45,6 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 	}
 }
 
-// An Outputter is a value that has a text of several lines besides its own one.
-type Outputter interface {
-	starlark.Value
-	// Output is that text, and the attribute which has all of it.
-	Output() (text, attr string)
-}
-
 // output writes the text of a value, the end of one that is long: there commands say what came of it.
 func (r *REPL) output(w io.Writer, v Outputter) {
 	text, attr := v.Output()
@@ -176,7 +169,7 @@ func (r *REPL) columns(items []starlark.Value) (cols []string) {
 	if s, ok := items[0].(*starlarkstruct.Struct); ok {
 		return s.AttrNames()
 	}
-	for _, t := range r.s.voc.Types {
+	for _, t := range r.s.Vocabulary().Types {
 		if t.Name == typ {
 			for _, a := range t.Attrs {
 				if a.Type != "struct" && !strings.HasPrefix(a.Type, "list of struct") {

@@ -45,7 +45,7 @@ type REPL struct {
 	Name func(name string) error
 
 	s        *Session
-	in       *inputs
+	in       *Inputs
 	n        int      // inputs so far
 	ahead    []string // lines that were read before their turn
 	typed    string   // the lines of the block that is being typed
@@ -75,23 +75,23 @@ func (r *REPL) Observe(ev change.Event) {
 // Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there is
 // bound to its names.
 func (r *REPL) Start(s *Session) error {
-	r.s, r.in, r.interval = s, s.inputs(), time.Second
+	r.s, r.in, r.interval = s, NewInputs(s), time.Second
 	if r.Size == nil {
 		r.Size = func() (int, int) { return 0, 0 }
 	}
-	if !s.entered {
+	if !s.Entered() {
 		return nil
 	}
-	text, err := s.bindings()
+	text, err := bindings(s)
 	if err == nil {
-		_, _, err = r.in.eval(context.Background(), bindingsName, text)
+		_, _, err = r.in.Eval(context.Background(), bindingsName, text)
 	}
 	return err
 }
 
 // Lab says in a line what the lab is.
 func (r *REPL) Lab() string {
-	return fmt.Sprintf("lab %s, %s", r.s.o.Lab, script.Count(len(r.s.changes), "change"))
+	return fmt.Sprintf("lab %s, %s", r.s.Lab(), script.Count(r.s.Changes(), "change"))
 }
 
 const (
@@ -117,7 +117,7 @@ func (r *REPL) Run() (keep bool, err error) {
 			return false, err
 		}
 	}
-	if err := r.s.runExits(); err != nil {
+	if err := r.s.RunExits(); err != nil {
 		r.s.Report(r.Err, err)
 	}
 	return r.keep, nil
@@ -128,7 +128,7 @@ func (r *REPL) Type(text string) error {
 	switch name, bare := strings.CutSuffix(strings.TrimSuffix(strings.TrimSpace(text), "()"), ";"); {
 	case strings.HasPrefix(text, ":"):
 		return r.command(text)
-	case !bare && (name == "quit" || name == "exit") && !r.in.globals.Has(name):
+	case !bare && (name == "quit" || name == "exit") && !r.in.Globals().Has(name):
 		r.leave()
 		return nil
 	}
@@ -137,7 +137,7 @@ func (r *REPL) Type(text string) error {
 		return nil
 	}
 	if r.n++; r.more {
-		r.in.forgetLast(r.def)
+		r.in.ForgetLast(r.def)
 	}
 	if r.def = ""; strings.HasPrefix(text, "def ") {
 		r.def = text
@@ -169,7 +169,7 @@ func (r *REPL) execute(name, text string) bool {
 func (r *REPL) eval(name, text string) (starlark.Value, bool) {
 	ctx, done := r.Input()
 	defer done()
-	val, u, err := r.in.eval(ctx, name, text)
+	val, u, err := r.in.Eval(ctx, name, text)
 	if err != nil {
 		r.s.Report(r.Err, err)
 		r.said(u)
@@ -181,13 +181,7 @@ func (r *REPL) eval(name, text string) (starlark.Value, bool) {
 func (r *REPL) guarded(fn func() error) {
 	ctx, done := r.Input()
 	defer done()
-	r.s.ctx = ctx
-	defer func() { r.s.ctx = context.Background() }()
-	err := func() (err error) {
-		defer script.Recovered("nsscript", &err)
-		return fn()
-	}()
-	if err != nil {
+	if err := r.s.Within(ctx, fn); err != nil {
 		r.s.Report(r.Err, err)
 	}
 }
@@ -211,13 +205,13 @@ func (r *REPL) said(u change.Undoing) {
 // leave ends the REPL. What is there is kept only when the user says so.
 func (r *REPL) leave() {
 	r.leaving = true
-	n := len(r.s.changes) - r.s.base
+	n := r.s.Changes() - r.s.Before()
 	if n == 0 {
 		return
 	}
-	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.o.Lab, script.Count(n, "change"))
-	if r.s.entered {
-		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", script.Count(n, "change"), r.s.o.Lab)
+	question := fmt.Sprintf("keep lab %s with %s? [y/N or a name] ", r.s.Lab(), script.Count(n, "change"))
+	if r.s.Entered() {
+		question = fmt.Sprintf("keep %s in lab %s? [y/N] ", script.Count(n, "change"), r.s.Lab())
 	}
 	for {
 		line, err := r.In.Prompt(question)
@@ -242,18 +236,18 @@ func (r *REPL) leave() {
 
 // rename gives the lab another name.
 func (r *REPL) rename(name string) bool {
-	if name == r.s.o.Lab {
+	if name == r.s.Lab() {
 		return true
 	}
 	err := journal.ValidName(name)
-	if err == nil && r.s.entered {
-		err = fmt.Errorf("lab %s has its name already", r.s.o.Lab)
+	if err == nil && r.s.Entered() {
+		err = fmt.Errorf("lab %s has its name already", r.s.Lab())
 	}
 	if err == nil && r.Name != nil {
 		err = r.Name(name)
 	}
 	if err == nil {
-		err = r.s.rename(name)
+		err = r.s.Rename(name)
 	}
 	if err != nil {
 		Report(r.Err, err, nil)

@@ -159,7 +159,7 @@ func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Threa
 		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), exitPatience, fmt.Errorf("on_exit had %s after the interruption", exitPatience))
 		defer cancel()
 	}
-	if e := s.phase(ctx, s.runExits); e != nil {
+	if e := s.phase(ctx, s.RunExits); e != nil {
 		return errors.Join(err, e)
 	}
 	return err
@@ -207,8 +207,8 @@ func (s *Session) print(line string) error {
 	return &kernel.Error{Op: "write", Object: "to standard output", Err: err}
 }
 
-// runExits calls what on_exit was given, newest first.
-func (s *Session) runExits() error {
+// RunExits calls what on_exit was given, newest first.
+func (s *Session) RunExits() error {
 	var errs []error
 	for len(s.exits) > 0 {
 		fn := s.exits[len(s.exits)-1]
@@ -308,11 +308,49 @@ func (s *Session) Keep() error {
 	return errors.Join(s.unwatched(), s.log.Close())
 }
 
+// Before is how many of the changes were there when the lab was entered.
+func (s *Session) Before() int { return s.base }
+
+// Entered reports whether the lab was up before.
+func (s *Session) Entered() bool { return s.entered }
+
+// Sandboxed reports whether all that the run makes ends with its process.
+func (s *Session) Sandboxed() bool { return s.o.Sandboxed }
+
 // Lab is the lab's name.
 func (s *Session) Lab() string { return s.o.Lab }
 
-// rename gives the lab another name.
-func (s *Session) rename(name string) error {
+// Vocabulary is what its scripts can say.
+func (s *Session) Vocabulary() *Vocabulary { return s.voc }
+
+// Predeclared is what the names mean that a script need not define.
+func (s *Session) Predeclared() starlark.StringDict { return s.globals }
+
+// Machine is the kernel's namespaces, for reading.
+func (s *Session) Machine() *kernel.Machine { return s.m }
+
+// Root is the folder that load() may not leave.
+func (s *Session) Root() string { return s.loader.root }
+
+// Owns reports whether the run has made something that is there.
+func (s *Session) Owns(o kernel.Object) bool {
+	_, ours := s.born[o]
+	return ours
+}
+
+// Namespaces lists the namespaces that the run has made and not deleted, oldest first.
+func (s *Session) Namespaces() []kernel.NSRef { return change.Named(s.changes) }
+
+// Within has what looks at the machine end with a context.
+func (s *Session) Within(ctx context.Context, fn func() error) (err error) {
+	s.ctx = ctx
+	defer func() { s.ctx = context.Background() }()
+	defer script.Recovered("nsscript", &err)
+	return fn()
+}
+
+// Rename gives the lab another name.
+func (s *Session) Rename(name string) error {
 	if err := s.log.Rename(name); err != nil {
 		return change.Blamed(err)
 	}

@@ -21,10 +21,10 @@ type place struct {
 }
 
 // places looks at the host's namespace and the lab's. Of the host's links only those are in it that are the lab's.
-func (s *Session) places() (all []place, err error) {
-	refs := append([]kernel.NSRef{s.m.Host().Ref()}, (&View{s: s}).Namespaces()...)
+func places(s *Session) (all []place, err error) {
+	refs := append([]kernel.NSRef{s.Machine().Host().Ref()}, s.Namespaces()...)
 	for i, ref := range refs {
-		n, err := s.m.Namespace(ref)
+		n, err := s.Machine().Namespace(ref)
 		if err != nil {
 			continue // it was deleted
 		}
@@ -32,11 +32,8 @@ func (s *Session) places() (all []place, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 && !s.o.Sandboxed {
-			links = slices.DeleteFunc(links, func(l *kernel.Link) bool {
-				_, ours := s.born[l.Object()]
-				return !ours
-			})
+		if i == 0 && !s.Sandboxed() {
+			links = slices.DeleteFunc(links, func(l *kernel.Link) bool { return !s.Owns(l.Object()) })
 		}
 		slices.SortFunc(links, func(a, b *kernel.Link) int { // what was made has any index
 			return cmp.Or(cmp.Compare(min(a.Index, 2), min(b.Index, 2)), cmp.Compare(a.Name, b.Name))
@@ -47,7 +44,7 @@ func (s *Session) places() (all []place, err error) {
 }
 
 func (r *REPL) topo(string) error {
-	places, err := r.s.places()
+	places, err := places(r.s)
 	if err != nil {
 		return err
 	}
@@ -102,7 +99,7 @@ func state(l *kernel.Link) string {
 
 // addresses are those of a link that somebody gave it.
 func (r *REPL) addresses(l *kernel.Link) string {
-	addrs, err := r.s.m.Addrs(l.LinkRef)
+	addrs, err := r.s.Machine().Addrs(l.LinkRef)
 	if err != nil {
 		return kernel.Cause(err)
 	}
@@ -120,7 +117,7 @@ func (r *REPL) far(l *kernel.Link) string {
 	if l.Kind != "veth" {
 		return ""
 	}
-	peer, err := r.s.m.Peer(l)
+	peer, err := r.s.Machine().Peer(l)
 	if err != nil {
 		return "<--> elsewhere"
 	}
@@ -128,17 +125,17 @@ func (r *REPL) far(l *kernel.Link) string {
 }
 
 func (r *REPL) ls(arg string) error {
-	if v, ok := r.in.globals[arg]; ok && v.Type() == "namespace" {
+	if v, ok := r.in.Globals()[arg]; ok && v.Type() == "namespace" {
 		arg = v.String()
 	}
-	places, err := r.s.places()
+	places, err := places(r.s)
 	if err != nil {
 		return err
 	}
 	var names []string
 	for _, p := range places {
 		if names = append(names, p.ref.String()); p.ref.String() == arg {
-			return lab.ShowNS(r.Out, r.s.m, p.ref)
+			return lab.ShowNS(r.Out, r.s.Machine(), p.ref)
 		}
 	}
 	if arg != "" {

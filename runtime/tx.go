@@ -41,7 +41,7 @@ func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark
 }
 
 // Namespaces lists the namespaces that the run has made and not deleted, oldest first.
-func (v *View) Namespaces() []kernel.NSRef { return change.Named(v.s.changes) }
+func (v *View) Namespaces() []kernel.NSRef { return v.s.Namespaces() }
 
 // Named finds the namespace of the run's that has a name now.
 func (v *View) Named(name string) (kernel.NSRef, error) {

@@ -57,16 +57,19 @@ func (v *View) Attr(typ string, recv starlark.Value, name string) (starlark.Valu
 }
 
 // AttrNames lists a declared type's attributes and methods.
-func (v *View) AttrNames(typ string) []string {
+func (v *View) AttrNames(typ string) []string { return v.s.voc.AttrNames(typ) }
+
+// AttrNames lists a declared type's attributes and methods.
+func (voc *Vocabulary) AttrNames(typ string) []string {
 	var names []string
-	for _, t := range v.s.voc.Types {
+	for _, t := range voc.Types {
 		if t.Name == typ {
 			for _, a := range t.Attrs {
 				names = append(names, a.Name)
 			}
 		}
 	}
-	for _, d := range v.s.voc.Decls {
+	for _, d := range voc.Decls {
 		if method, ok := d.Method(typ); ok {
 			names = append(names, method)
 		}
@@ -74,6 +77,9 @@ func (v *View) AttrNames(typ string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// Unbound is what its names mean, bound to no run: for those who look and do not call.
+func (voc *Vocabulary) Unbound() starlark.StringDict { return voc.globals(nil) }
 
 // globals binds the vocabulary to a session. A name with a dot that is no type's is a member of a module.
 func (voc *Vocabulary) globals(s *Session) starlark.StringDict {
@@ -113,6 +119,9 @@ type Func struct {
 
 var _ starlark.Callable = (*Func)(nil)
 
+// Decl is the builtin's declaration.
+func (f *Func) Decl() *Decl { return f.d }
+
 func (f *Func) Name() string          { return f.d.Name }
 func (f *Func) String() string        { return "<builtin " + f.d.Signature() + ">" }
 func (f *Func) Type() string          { return "builtin" }
@@ -142,4 +151,11 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 		val = starlark.None
 	}
 	return val, err
+}
+
+// An Outputter is a value that has a text of several lines besides its own one.
+type Outputter interface {
+	starlark.Value
+	// Output is that text, and the attribute which has all of it.
+	Output() (text, attr string)
 }

@@ -70,10 +70,10 @@ func runREPL(cmd *cobra.Command, o options, args []string) error {
 			return err
 		}
 	}
-	return repl(o, target, chosen, name, src, args)
+	return startREPL(o, target, chosen, name, src, args)
 }
 
-func repl(o options, target string, chosen bool, file string, src []byte, args []string) (err error) {
+func startREPL(o options, target string, chosen bool, file string, src []byte, args []string) (err error) {
 	voc := vocabulary()
 	if o.in == nil {
 		if err := prepare(voc, o, target); err != nil {

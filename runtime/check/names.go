@@ -14,7 +14,7 @@ import (
 
 // Scope is what can be said at an offset of a file. The statement that is being written there need not be one yet.
 func (x *Index) Scope(file string, at int) *runtime.Scope {
-	sc := x.voc.Scope()
+	sc := runtime.NewScope(x.voc)
 	sc.Own, sc.Functions = map[string]bool{}, map[string]*runtime.Decl{}
 	u := x.units[filepath.Clean(file)]
 	if u == nil {

@@ -46,3 +46,13 @@ func Distance(a, b string) int {
 	}
 	return prev[len(b)]
 }
+
+// Beginning lists the candidates that begin with what was typed, each once.
+func Beginning(all []string, with string) (some []string) {
+	for _, s := range all {
+		if strings.HasPrefix(s, with) && !slices.Contains(some, s) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
