@@ -14,6 +14,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
+	"github.com/nsscript/nsscript/runtime/repl"
 )
 
 // A typist answers prompts with lines, and writes down all that is seen. What it writes down ends the input that is running
@@ -34,7 +35,7 @@ func (ty *typist) Prompt(prompt string) (string, error) {
 	ty.seen.WriteString(strings.TrimRight(prompt+line, " ") + "\n")
 	switch line {
 	case "^C":
-		return "", runtime.ErrAborted
+		return "", repl.ErrAborted
 	case "^D":
 		return "", io.EOF
 	}
@@ -57,10 +58,10 @@ func (ty *typist) input() (context.Context, func()) {
 }
 
 // newREPL makes a REPL with a lab of its own, and a function that ends both.
-func newREPL(t *testing.T, lines ...string) (*runtime.REPL, *typist, func(keep bool)) {
+func newREPL(t *testing.T, lines ...string) (*repl.REPL, *typist, func(keep bool)) {
 	t.Helper()
 	ty := &typist{lines: lines}
-	r := &runtime.REPL{In: ty, Out: ty, Err: ty, Input: ty.input}
+	r := &repl.REPL{In: ty, Out: ty, Err: ty, Input: ty.input}
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: All(), Lab: "repl", Stdout: ty, Observe: r.Observe})
 	if err == nil {
 		err = r.Start(s)

@@ -53,7 +53,7 @@ func (sc *Scope) Complete(text string) (from int, candidates []string) {
 	case word.Kind == script.TokOpen:
 		candidates = sc.strings(at, word.Text)
 	case len(toks) > 0 && toks[len(toks)-1].Text == ".":
-		candidates = sc.meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
+		candidates = sc.Meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
 	default:
 		first := len(toks) == 0 || toks[len(toks)-1].Kind == script.TokEnd || toks[len(toks)-1].Text == ":" && len(open) == 0
 		candidates = sc.operands(at, word.Text, first)
@@ -151,9 +151,9 @@ func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 	if i > 0 && toks[i-1].Text == "load" && (i < 2 || toks[i-2].Text != ".") {
 		return argument{load: i == len(toks)-1}
 	}
-	callee := sc.meaning(toks[:i])
+	callee := sc.Meaning(toks[:i])
 	params := callee.params()
-	at.decl, at.params = callee.decl, params
+	at.decl, at.params = callee.Decl, params
 	given := map[string]bool{}
 	positional, first, depth := 0, i+1, 0
 	for j := i + 1; j <= len(toks); j++ {

@@ -39,13 +39,13 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 		return e, false
 	}
 	m := sc.name(name)
-	switch v := m.val.(type) {
+	switch v := m.Val.(type) {
 	case *starlarkstruct.Module:
 		return Explanation{"module", name, lines(v.AttrNames())}, true
 	case *starlark.Builtin:
 		return Explanation{"builtin", name + "(...)", "A function of [Starlark](https://github.com/bazelbuild/starlark/blob/master/spec.md#" + name + ") itself."}, true
 	}
-	if _, known := sc.Types[name]; known && m.decl == nil && m.val == nil && m.typ == "" {
+	if _, known := sc.Types[name]; known && m.Decl == nil && m.Val == nil && m.typ == "" {
 		return Explanation{"variable", name, ""}, true
 	}
 	return sc.explain(name, m)
@@ -53,7 +53,7 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 
 // explainAttr explains the word behind a dot.
 func (sc *Scope) explainAttr(toks []script.Token, name string) (e Explanation, ok bool) {
-	typ := sc.meaning(toks[:len(toks)-2]).typeName()
+	typ := sc.Meaning(toks[:len(toks)-2]).TypeName()
 	for _, t := range sc.Vocabulary.Types {
 		for _, a := range t.Attrs {
 			if t.Name == typ && a.Name == name {
@@ -61,17 +61,17 @@ func (sc *Scope) explainAttr(toks []script.Token, name string) (e Explanation, o
 			}
 		}
 	}
-	return sc.explain(name, sc.meaning(toks))
+	return sc.explain(name, sc.Meaning(toks))
 }
 
 func (sc *Scope) explain(name string, m meaning) (e Explanation, ok bool) {
-	switch d := m.decl; {
+	switch d := m.Decl; {
 	case d != nil && sc.Functions[name] == d:
 		return Explanation{"function", d.Signature(), d.Doc}, true
 	case d != nil:
 		return Explanation{"builtin", d.Signature(), d.Text()}, true
 	}
-	typ := m.typeName()
+	typ := m.TypeName()
 	if typ == "" {
 		return e, false
 	}

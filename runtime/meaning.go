@@ -11,13 +11,13 @@ import (
 
 // A meaning is what is known of an expression that was not evaluated.
 type meaning struct {
-	val  starlark.Value // itself, or
+	Val  starlark.Value // itself, or
 	typ  string         // the name of its type, or
-	decl *Decl          // the builtin that it is
+	Decl *Decl          // the builtin that it is
 }
 
-// meaning finds what the primary expression means that the tokens end with.
-func (sc *Scope) meaning(toks []script.Token) (m meaning) {
+// Meaning finds what the primary expression means that the tokens end with.
+func (sc *Scope) Meaning(toks []script.Token) (m meaning) {
 	start := len(toks)
 	for start > 0 {
 		switch t := toks[start-1]; {
@@ -81,18 +81,18 @@ func (sc *Scope) meaning(toks []script.Token) (m meaning) {
 
 func (sc *Scope) name(name string) meaning {
 	if d := sc.Functions[name]; d != nil {
-		return meaning{decl: d}
+		return meaning{Decl: d}
 	}
 	switch v := sc.Names[name].(type) {
 	case nil:
 		if typ := sc.Types[name]; typ != "" {
 			return typed(typ)
 		}
-		return meaning{val: starlark.Universe[name]}
+		return meaning{Val: starlark.Universe[name]}
 	case *Func:
-		return meaning{decl: v.Decl()}
+		return meaning{Decl: v.Decl()}
 	default:
-		return meaning{val: v}
+		return meaning{Val: v}
 	}
 }
 
@@ -101,29 +101,29 @@ func typed(name string) meaning {
 	return meaning{typ: name}
 }
 
-// typeName is the name of the type, empty when it is not known.
-func (m meaning) typeName() string {
-	if m.val != nil {
-		return m.val.Type()
+// TypeName is the name of the type, empty when it is not known.
+func (m meaning) TypeName() string {
+	if m.Val != nil {
+		return m.Val.Type()
 	}
 	return m.typ
 }
 
 func (m meaning) attr(voc *Vocabulary, name string) meaning {
-	switch v := m.val.(type) {
+	switch v := m.Val.(type) {
 	case *starlarkstruct.Module:
 		if f, ok := v.Members[name].(*Func); ok {
-			return meaning{decl: f.Decl()}
+			return meaning{Decl: f.Decl()}
 		}
-		return meaning{val: v.Members[name]}
+		return meaning{Val: v.Members[name]}
 	case *starlarkstruct.Struct:
 		val, _ := v.Attr(name) // it has none of that name: then nothing is known
-		return meaning{val: val}
+		return meaning{Val: val}
 	}
-	typ := m.typeName()
+	typ := m.TypeName()
 	for _, d := range voc.Decls {
 		if typ != "" && d.Name == typ+"."+name {
-			return meaning{decl: d}
+			return meaning{Decl: d}
 		}
 	}
 	for _, t := range voc.Types {
@@ -138,16 +138,16 @@ func (m meaning) attr(voc *Vocabulary, name string) meaning {
 
 // result is what a call returns.
 func (m meaning) result() meaning {
-	if m.decl != nil {
-		return typed(m.decl.Result)
+	if m.Decl != nil {
+		return typed(m.Decl.Result)
 	}
 	return meaning{}
 }
 
 // item is an element.
 func (m meaning) item() meaning {
-	if list, ok := m.val.(starlark.Indexable); ok && list.Len() > 0 {
-		return meaning{val: list.Index(0)}
+	if list, ok := m.Val.(starlark.Indexable); ok && list.Len() > 0 {
+		return meaning{Val: list.Index(0)}
 	}
 	if of, ok := strings.CutPrefix(m.typ, "list of "); ok {
 		return typed(of)
@@ -161,13 +161,13 @@ func (m meaning) item() meaning {
 
 // attrs lists the attributes and methods.
 func (m meaning) attrs(voc *Vocabulary) (names []string) {
-	typ := m.typeName()
+	typ := m.TypeName()
 	for _, t := range voc.Types {
 		if t.Name == typ {
 			return voc.AttrNames(typ)
 		}
 	}
-	if v, ok := m.val.(starlark.HasAttrs); ok {
+	if v, ok := m.Val.(starlark.HasAttrs); ok {
 		return v.AttrNames()
 	}
 	kind, _, _ := strings.Cut(typ, " ")
@@ -179,10 +179,10 @@ func (m meaning) attrs(voc *Vocabulary) (names []string) {
 
 // params lists what can be given in a call, without the receiver.
 func (m meaning) params() (params []Param) {
-	if m.decl != nil {
-		return m.decl.Given()
+	if m.Decl != nil {
+		return m.Decl.Given()
 	}
-	if f, ok := m.val.(*starlark.Function); ok {
+	if f, ok := m.Val.(*starlark.Function); ok {
 		for i := range f.NumParams() {
 			name, _ := f.Param(i)
 			params = append(params, Param{Name: name})

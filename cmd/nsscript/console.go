@@ -19,7 +19,7 @@ import (
 	"github.com/peterh/liner"
 	"golang.org/x/term"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/repl"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -152,7 +152,7 @@ func (t *console) Prompt(prompt string) (string, error) {
 	case a := <-t.asked:
 		t.pending = false
 		if errors.Is(a.err, liner.ErrPromptAborted) {
-			return "", runtime.ErrAborted
+			return "", repl.ErrAborted
 		} else if errors.As(a.err, new(*script.PanicError)) {
 			return "", a.err
 		} else if a.err != nil {
@@ -164,7 +164,7 @@ func (t *console) Prompt(prompt string) (string, error) {
 		return a.line, nil
 	case <-t.aborts:
 		fmt.Println()
-		return "", runtime.ErrAborted
+		return "", repl.ErrAborted
 	case <-t.ended:
 		return "", signalError{t.sig}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/lab"
+	"github.com/nsscript/nsscript/runtime/repl"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -80,7 +81,7 @@ func startREPL(o options, target string, chosen bool, file string, src []byte, a
 			return err
 		}
 	}
-	r := &runtime.REPL{Out: os.Stdout, Err: os.Stderr}
+	r := &repl.REPL{Out: os.Stdout, Err: os.Stderr}
 	if o.in != nil {
 		r.Name = serve(o.in, target)
 	}

@@ -1,4 +1,4 @@
-package runtime
+package repl
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -48,7 +49,7 @@ func (r *REPL) command(line string) error {
 	for _, c := range commands() {
 		if c.name == name {
 			if err := c.run(r, arg); err != nil {
-				Report(r.Err, err, nil)
+				runtime.Report(r.Err, err, nil)
 			}
 			return nil
 		}
@@ -96,25 +97,25 @@ func (r *REPL) help(topic string) {
 	if text == "" {
 		sc := r.scope()
 		toks, _ := script.Lex(topic)
-		m := sc.meaning(toks)
+		m := sc.Meaning(toks)
 		switch {
-		case m.decl != nil:
-			text = m.decl.Help(false)
-		case m.val != nil:
-			if text = voc.HelpOn(m.val); r.in.Globals()[topic] != nil {
-				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.val), 200), text), "\n") + "\n"
+		case m.Decl != nil:
+			text = m.Decl.Help(false)
+		case m.Val != nil:
+			if text = voc.HelpOn(m.Val); r.in.Globals()[topic] != nil {
+				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.Val), 200), text), "\n") + "\n"
 			}
 		default:
 			if of, attr, dotted := cutLast(topic, "."); dotted {
 				toks, _ := script.Lex(of)
-				text = voc.Help(sc.meaning(toks).typeName()+"."+attr, false)
+				text = voc.Help(sc.Meaning(toks).TypeName()+"."+attr, false)
 			}
 		}
 	}
 	if text == "" {
 		var all []string
 		for n := range r.in.Globals() {
-			if n != LastValue && !strings.HasPrefix(n, script.Mark) {
+			if n != runtime.LastValue && !strings.HasPrefix(n, script.Mark) {
 				all = append(all, n)
 			}
 		}

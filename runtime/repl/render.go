@@ -1,4 +1,4 @@
-package runtime
+package repl
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -40,13 +41,13 @@ func (r *REPL) render(w io.Writer, v starlark.Value) {
 		return
 	}
 	fmt.Fprintln(w, text)
-	if v, ok := v.(Outputter); ok {
+	if v, ok := v.(runtime.Outputter); ok {
 		r.output(w, v)
 	}
 }
 
 // output writes the text of a value, the end of one that is long: there commands say what came of it.
-func (r *REPL) output(w io.Writer, v Outputter) {
+func (r *REPL) output(w io.Writer, v runtime.Outputter) {
 	text, attr := v.Output()
 	text = strings.TrimRight(script.Printable(text), "\n")
 	if text == "" {

@@ -1,4 +1,4 @@
-package runtime
+package repl
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -21,7 +22,7 @@ type place struct {
 }
 
 // places looks at the host's namespace and the lab's. Of the host's links only those are in it that are the lab's.
-func places(s *Session) (all []place, err error) {
+func places(s *runtime.Session) (all []place, err error) {
 	refs := append([]kernel.NSRef{s.Machine().Host().Ref()}, s.Namespaces()...)
 	for i, ref := range refs {
 		n, err := s.Machine().Namespace(ref)

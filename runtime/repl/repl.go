@@ -1,4 +1,4 @@
-package runtime
+package repl
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -44,8 +45,8 @@ type REPL struct {
 	// Name claims a name that the lab is to be kept under, where the journal's is not the only one; may be nil.
 	Name func(name string) error
 
-	s        *Session
-	in       *Inputs
+	s        *runtime.Session
+	in       *runtime.Inputs
 	n        int      // inputs so far
 	ahead    []string // lines that were read before their turn
 	typed    string   // the lines of the block that is being typed
@@ -74,8 +75,8 @@ func (r *REPL) Observe(ev change.Event) {
 
 // Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there is
 // bound to its names.
-func (r *REPL) Start(s *Session) error {
-	r.s, r.in, r.interval = s, NewInputs(s), time.Second
+func (r *REPL) Start(s *runtime.Session) error {
+	r.s, r.in, r.interval = s, runtime.NewInputs(s), time.Second
 	if r.Size == nil {
 		r.Size = func() (int, int) { return 0, 0 }
 	}
@@ -250,7 +251,7 @@ func (r *REPL) rename(name string) bool {
 		err = r.s.Rename(name)
 	}
 	if err != nil {
-		Report(r.Err, err, nil)
+		runtime.Report(r.Err, err, nil)
 	}
 	return err == nil
 }

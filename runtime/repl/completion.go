@@ -1,20 +1,21 @@
-package runtime
+package repl
 
 import (
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // scope is what is known at the prompt.
-func (r *REPL) scope() *Scope {
+func (r *REPL) scope() *runtime.Scope {
 	own := map[string]bool{}
 	for n := range r.in.Globals() {
 		own[n] = r.in.Own(n)
 	}
-	return &Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
+	return &runtime.Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
 		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.Root(), dir)) }}
 }
 

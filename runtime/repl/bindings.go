@@ -1,4 +1,4 @@
-package runtime
+package repl
 
 import (
 	"fmt"
@@ -9,12 +9,13 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // bindings is a script that binds the lab's namespaces and links to their names, as far as those can be names in a script
 // and mean nothing else. A link whose name is that of several has its namespace's before it.
-func bindings(s *Session) (string, error) {
+func bindings(s *runtime.Session) (string, error) {
 	places, err := places(s)
 	if err != nil {
 		return "", err
