@@ -3,6 +3,7 @@ package house
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,10 +26,12 @@ var rooms = map[string]string{
 	"bench":               "",
 	"bench/kills":         "",
 	"builtins":            "runtime runtime/diff runtime/change runtime/script runtime/kernel runtime/kernel/proc runtime/probe",
-	"runtime/lsp":         "runtime/check runtime/format runtime runtime/script",
+	"runtime/lsp":         "runtime/check runtime/format runtime/assist runtime runtime/script",
+	"runtime/repl":        "runtime/assist runtime/lab runtime runtime/change runtime/script runtime/journal runtime/kernel",
+	"runtime/assist":      "runtime runtime/script",
 	"runtime/suite":       "runtime runtime/lab runtime/change runtime/sandbox runtime/script",
-	"runtime/check":       "runtime runtime/script",
-	"runtime":             "runtime/lab runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc runtime/sandbox runtime/lock runtime/failpoint",
+	"runtime/check":       "runtime/assist runtime runtime/script",
+	"runtime":             "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc runtime/sandbox runtime/failpoint",
 	"runtime/lab":         "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc runtime/sandbox runtime/lock",
 	"runtime/format":      "runtime/script",
 	"runtime/diff":        "",
@@ -62,6 +65,18 @@ func TestRooms(t *testing.T) {
 				t.Errorf("%s imports %s: only [%s] may be", room, below, may)
 			}
 		}
+	}
+}
+
+// TestSmall checks that package runtime stays one subject: a run. What is more has a room of its own.
+func TestSmall(t *testing.T) {
+	files, err := filepath.Glob("runtime/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	if len(files) > 16 {
+		t.Errorf("package runtime has %d files, more than 16: %q", len(files), files)
 	}
 }
 

@@ -9,10 +9,11 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/assist"
 )
 
 // completions is what the word that a text ends with may become, each as the text would be then.
-func completions(sc *runtime.Scope, text string) (all []string) {
+func completions(sc *assist.Scope, text string) (all []string) {
 	from, candidates := sc.Complete(text)
 	for _, c := range candidates {
 		all = append(all, text[:from]+c)
@@ -23,7 +24,7 @@ func completions(sc *runtime.Scope, text string) (all []string) {
 // TestCompleteAll completes every builtin, every argument of it, and every attribute and method of every type.
 func TestCompleteAll(t *testing.T) {
 	voc := All()
-	sc := runtime.NewScope(voc)
+	sc := assist.New(voc)
 	expect := func(text, want string) {
 		t.Helper()
 		if got := completions(sc, text); !slices.Contains(got, want) {
@@ -73,7 +74,7 @@ func members(voc *runtime.Vocabulary, typ string) (names []string) {
 }
 
 func TestComplete(t *testing.T) {
-	sc := runtime.NewScope(All())
+	sc := assist.New(All())
 	sc.Names["nodes"] = starlark.NewList([]starlark.Value{starlark.String("x")})
 	sc.Types["a"], sc.Types["pair"], sc.Own = "link", "(link, link)", map[string]bool{"a": true, "nodes": true}
 	sc.Namespaces = func() []string { return []string{"left", "right"} }
@@ -143,7 +144,7 @@ func FuzzComplete(f *testing.F) {
 	for _, s := range []string{"a.b(c=", `f("`, "[{(", ")", "x[1].", "load(\"\"\"", "def f():\n  r'\\", "a..b", "é.", "0.5.x"} {
 		f.Add(s)
 	}
-	sc := runtime.NewScope(All())
+	sc := assist.New(All())
 	f.Fuzz(func(t *testing.T, text string) {
 		if from, _ := sc.Complete(text); from < 0 || from > len(text) {
 			t.Errorf("%q: the word begins at %d", text, from)
@@ -154,7 +155,7 @@ func FuzzComplete(f *testing.F) {
 // BenchmarkFirstCompletion makes the vocabulary and completes with it once: what a user waits for at most.
 func BenchmarkFirstCompletion(b *testing.B) {
 	for b.Loop() {
-		sc := runtime.NewScope(All())
+		sc := assist.New(All())
 		for _, text := range []string{"pin", "ping(a, ", `netns("x").li`} {
 			sc.Complete(text)
 		}

@@ -9,12 +9,13 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/assist"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // Scope is what can be said at an offset of a file. The statement that is being written there need not be one yet.
-func (x *Index) Scope(file string, at int) *runtime.Scope {
-	sc := runtime.NewScope(x.voc)
+func (x *Index) Scope(file string, at int) *assist.Scope {
+	sc := assist.New(x.voc)
 	sc.Own, sc.Functions = map[string]bool{}, map[string]*runtime.Decl{}
 	u := x.units[filepath.Clean(file)]
 	if u == nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/assist"
 	"github.com/nsscript/nsscript/runtime/check"
 	"github.com/nsscript/nsscript/runtime/format"
 	"github.com/nsscript/nsscript/runtime/script"
@@ -43,7 +43,7 @@ func (d *document) diagnose(found []check.Finding) diagnostics {
 }
 
 // line is the text from the beginning of its line to a position, and what can be said there.
-func (s *server) line(d *document, at int) (begin int, sc *runtime.Scope) {
+func (s *server) line(d *document, at int) (begin int, sc *assist.Scope) {
 	begin, _ = script.LineAt(d.text, at)
 	return begin, s.index.Scope(d.name, at)
 }

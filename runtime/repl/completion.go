@@ -5,17 +5,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/assist"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // scope is what is known at the prompt.
-func (r *REPL) scope() *runtime.Scope {
+func (r *REPL) scope() *assist.Scope {
 	own := map[string]bool{}
 	for n := range r.in.Globals() {
 		own[n] = r.in.Own(n)
 	}
-	return &runtime.Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
+	return &assist.Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
 		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.Root(), dir)) }}
 }
 

@@ -1,4 +1,4 @@
-package runtime
+package assist
 
 import (
 	"strings"
@@ -6,18 +6,19 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A meaning is what is known of an expression that was not evaluated.
-type meaning struct {
+type Meaning struct {
 	Val  starlark.Value // itself, or
 	typ  string         // the name of its type, or
-	Decl *Decl          // the builtin that it is
+	Decl *runtime.Decl  // the builtin that it is
 }
 
 // Meaning finds what the primary expression means that the tokens end with.
-func (sc *Scope) Meaning(toks []script.Token) (m meaning) {
+func (sc *Scope) Meaning(toks []script.Token) (m Meaning) {
 	start := len(toks)
 	for start > 0 {
 		switch t := toks[start-1]; {
@@ -51,7 +52,7 @@ func (sc *Scope) Meaning(toks []script.Token) (m meaning) {
 	}
 	switch first := toks[start]; first.Kind {
 	case script.TokString:
-		m = meaning{typ: "string"}
+		m = Meaning{typ: "string"}
 	case script.TokName:
 		m = sc.name(first.Text)
 	default:
@@ -79,51 +80,51 @@ func (sc *Scope) Meaning(toks []script.Token) (m meaning) {
 	return m
 }
 
-func (sc *Scope) name(name string) meaning {
+func (sc *Scope) name(name string) Meaning {
 	if d := sc.Functions[name]; d != nil {
-		return meaning{Decl: d}
+		return Meaning{Decl: d}
 	}
 	switch v := sc.Names[name].(type) {
 	case nil:
 		if typ := sc.Types[name]; typ != "" {
 			return typed(typ)
 		}
-		return meaning{Val: starlark.Universe[name]}
-	case *Func:
-		return meaning{Decl: v.Decl()}
+		return Meaning{Val: starlark.Universe[name]}
+	case *runtime.Func:
+		return Meaning{Decl: v.Decl()}
 	default:
-		return meaning{Val: v}
+		return Meaning{Val: v}
 	}
 }
 
-func typed(name string) meaning {
+func typed(name string) Meaning {
 	name, _, _ = strings.Cut(name, " or ")
-	return meaning{typ: name}
+	return Meaning{typ: name}
 }
 
 // TypeName is the name of the type, empty when it is not known.
-func (m meaning) TypeName() string {
+func (m Meaning) TypeName() string {
 	if m.Val != nil {
 		return m.Val.Type()
 	}
 	return m.typ
 }
 
-func (m meaning) attr(voc *Vocabulary, name string) meaning {
+func (m Meaning) attr(voc *runtime.Vocabulary, name string) Meaning {
 	switch v := m.Val.(type) {
 	case *starlarkstruct.Module:
-		if f, ok := v.Members[name].(*Func); ok {
-			return meaning{Decl: f.Decl()}
+		if f, ok := v.Members[name].(*runtime.Func); ok {
+			return Meaning{Decl: f.Decl()}
 		}
-		return meaning{Val: v.Members[name]}
+		return Meaning{Val: v.Members[name]}
 	case *starlarkstruct.Struct:
 		val, _ := v.Attr(name) // it has none of that name: then nothing is known
-		return meaning{Val: val}
+		return Meaning{Val: val}
 	}
 	typ := m.TypeName()
 	for _, d := range voc.Decls {
 		if typ != "" && d.Name == typ+"."+name {
-			return meaning{Decl: d}
+			return Meaning{Decl: d}
 		}
 	}
 	for _, t := range voc.Types {
@@ -133,21 +134,21 @@ func (m meaning) attr(voc *Vocabulary, name string) meaning {
 			}
 		}
 	}
-	return meaning{}
+	return Meaning{}
 }
 
 // result is what a call returns.
-func (m meaning) result() meaning {
+func (m Meaning) result() Meaning {
 	if m.Decl != nil {
 		return typed(m.Decl.Result)
 	}
-	return meaning{}
+	return Meaning{}
 }
 
 // item is an element.
-func (m meaning) item() meaning {
+func (m Meaning) item() Meaning {
 	if list, ok := m.Val.(starlark.Indexable); ok && list.Len() > 0 {
-		return meaning{Val: list.Index(0)}
+		return Meaning{Val: list.Index(0)}
 	}
 	if of, ok := strings.CutPrefix(m.typ, "list of "); ok {
 		return typed(of)
@@ -156,11 +157,11 @@ func (m meaning) item() meaning {
 		of, _, _ = strings.Cut(of, ",")
 		return typed(of)
 	}
-	return meaning{}
+	return Meaning{}
 }
 
 // attrs lists the attributes and methods.
-func (m meaning) attrs(voc *Vocabulary) (names []string) {
+func (m Meaning) attrs(voc *runtime.Vocabulary) (names []string) {
 	typ := m.TypeName()
 	for _, t := range voc.Types {
 		if t.Name == typ {
@@ -178,14 +179,14 @@ func (m meaning) attrs(voc *Vocabulary) (names []string) {
 }
 
 // params lists what can be given in a call, without the receiver.
-func (m meaning) params() (params []Param) {
+func (m Meaning) params() (params []runtime.Param) {
 	if m.Decl != nil {
 		return m.Decl.Given()
 	}
 	if f, ok := m.Val.(*starlark.Function); ok {
 		for i := range f.NumParams() {
 			name, _ := f.Param(i)
-			params = append(params, Param{Name: name})
+			params = append(params, runtime.Param{Name: name})
 		}
 	}
 	return params

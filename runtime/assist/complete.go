@@ -1,4 +1,4 @@
-package runtime
+package assist
 
 import (
 	"maps"
@@ -8,23 +8,24 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // A Scope is what is known where a text is completed.
 type Scope struct {
-	Vocabulary *Vocabulary
-	Names      starlark.StringDict // what names mean
-	Types      map[string]string   // the types of those whose value is not known
-	Functions  map[string]*Decl    // how those are called that are functions which were not run
-	Own        map[string]bool     // which of them are not predeclared
+	Vocabulary *runtime.Vocabulary
+	Names      starlark.StringDict      // what names mean
+	Types      map[string]string        // the types of those whose value is not known
+	Functions  map[string]*runtime.Decl // how those are called that are functions which were not run
+	Own        map[string]bool          // which of them are not predeclared
 	// What strings may name; each may be nil.
 	Namespaces, Links func() []string
 	Files             func(dir string) []string // a folder's files; folders end with a slash
 }
 
-// NewScope is what a script can say anywhere.
-func NewScope(voc *Vocabulary) *Scope {
+// New is what a script can say anywhere.
+func New(voc *runtime.Vocabulary) *Scope {
 	return &Scope{Vocabulary: voc, Names: voc.Unbound(), Types: map[string]string{"args": "list of string", "host": "namespace"}}
 }
 
@@ -132,11 +133,11 @@ func (sc *Scope) paths(word string) (all []string) {
 
 // An argument is where in a call a text ends.
 type argument struct {
-	load   bool    // in load(), at its path
-	decl   *Decl   // what is called; nil when that is not known
-	params []Param // of what is called
-	param  *Param  // which parameter the argument is for
-	left   []Param // those that can be given here by name
+	load   bool            // in load(), at its path
+	decl   *runtime.Decl   // what is called; nil when that is not known
+	params []runtime.Param // of what is called
+	param  *runtime.Param  // which parameter the argument is for
+	left   []runtime.Param // those that can be given here by name
 }
 
 // argument finds the call that the text ends in, and what it was given already.
@@ -168,7 +169,7 @@ func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 		switch {
 		case named:
 			given[toks[first].Text] = true
-			if k := slices.IndexFunc(params, func(p Param) bool { return p.Name == toks[first].Text }); last && k >= 0 {
+			if k := slices.IndexFunc(params, func(p runtime.Param) bool { return p.Name == toks[first].Text }); last && k >= 0 {
 				at.param = &params[k]
 			}
 		case !last:
@@ -189,7 +190,7 @@ func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 }
 
 // positional is the parameter that the nth positional argument is for.
-func (argument) positional(params []Param, n int) *Param {
+func (argument) positional(params []runtime.Param, n int) *runtime.Param {
 	for i := range params {
 		if params[i].Rest == "*" || i == n && !params[i].Keyword {
 			return &params[i]

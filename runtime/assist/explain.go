@@ -1,4 +1,4 @@
-package runtime
+package assist
 
 import (
 	"strings"
@@ -64,7 +64,7 @@ func (sc *Scope) explainAttr(toks []script.Token, name string) (e Explanation, o
 	return sc.explain(name, sc.Meaning(toks))
 }
 
-func (sc *Scope) explain(name string, m meaning) (e Explanation, ok bool) {
+func (sc *Scope) explain(name string, m Meaning) (e Explanation, ok bool) {
 	switch d := m.Decl; {
 	case d != nil && sc.Functions[name] == d:
 		return Explanation{"function", d.Signature(), d.Doc}, true
