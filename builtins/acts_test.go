@@ -27,20 +27,21 @@ var acts = map[string]func(w *madeWorld) act{
 	"netns del": func(w *madeWorld) act {
 		return func(e *env) change.Op { return &delNetns{NS: e.away.Ref()} }
 	},
-	"link add veth": func(w *madeWorld) act {
-		name, mac := w.pick("new0", "m0"), w.maybe(2, "02:00:00:00:00:42")
+	"link add": func(w *madeWorld) act {
+		kind, name, mac := w.pick("veth", "bridge"), w.pick("new0", "m0", "b0"), w.maybe(2, "02:00:00:00:00:42")
 		far, up := w.chance(3), w.chance(2)
 		return func(e *env) change.Op {
-			b := e.in
-			if far {
-				b = e.away
+			op := &addLink{LinkSpec: e.spec(e.in, name, mac, up)}
+			if op.LinkSpec.Kind = kind; kind == "veth" {
+				b := e.in
+				if far {
+					b = e.away
+				}
+				peer := e.spec(b, "new1", "", false)
+				op.Peer = &peer
 			}
-			return &addVeth{A: e.spec(e.in, name, mac, up), B: e.spec(b, "new1", "", false)}
+			return op
 		}
-	},
-	"link add bridge": func(w *madeWorld) act {
-		name, mac := w.pick("new0", "b0"), w.maybe(2, "02:00:00:00:00:42")
-		return func(e *env) change.Op { return &addBridge{LinkSpec: e.spec(e.in, name, mac, true)} }
 	},
 	"link del": func(w *madeWorld) act {
 		name := w.pick(w.links...)

@@ -27,7 +27,7 @@ func All() *runtime.Vocabulary {
 			structDecl, helpDecl,
 		},
 		Types: []*runtime.Type{nsType, linkType, addrType, routeType, poolType, pingType, runType, attemptType, testType},
-		Ops: []change.Op{&addNetns{}, &delNetns{}, &addVeth{}, &addBridge{}, &delLink{}, &setLink{}, &moveLink{},
+		Ops: []change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),

@@ -23,10 +23,12 @@ func features() []*runtime.Feature {
 			Probe: inside(func(*kernel.Machine, kernel.NSRef) error { return nil })},
 		{Name: "veth", Doc: "pairs of Ethernet devices (veth(4))", Remedy: module("veth"),
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-				return m.AddVeth(spec(ns, 2, "a"), spec(ns, 3, "b"))
+				pair, end := spec(ns, 2, "a", "veth"), spec(ns, 3, "b", "veth")
+				pair.Peer = &end
+				return m.AddLink(pair)
 			})},
 		{Name: "bridge", Doc: "Ethernet bridges", Remedy: module("bridge"),
-			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return m.AddBridge(spec(ns, 2, "a")) })},
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return m.AddLink(spec(ns, 2, "a", "bridge")) })},
 		{Name: "ipv6", Doc: "IPv6", Remedy: "boot without ipv6.disable=1, and a kernel with it (CONFIG_IPV6)",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 				return m.AddAddr(kernel.Addr{Link: loOf(ns), Prefix: netip.MustParsePrefix("fd00::1/64")})
@@ -75,8 +77,8 @@ func inside(try func(m *kernel.Machine, ns kernel.NSRef) error) func(*kernel.Mac
 
 func loOf(ns kernel.NSRef) kernel.LinkRef { return kernel.LinkRef{NS: ns, Index: 1, Name: "lo"} }
 
-func spec(ns kernel.NSRef, index int, name string) kernel.LinkSpec {
-	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: index, Name: name}}
+func spec(ns kernel.NSRef, index int, name, kind string) kernel.LinkSpec {
+	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: index, Name: name}, Kind: kind}
 }
 
 // pingOnce pings a namespace's own loopback address.

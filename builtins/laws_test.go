@@ -64,9 +64,15 @@ func laws() []law {
 			return &delNetns{NS: n.Ref()}
 		}},
 		{"link add veth", func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addVeth{A: fresh(t, m, "new0"), B: fresh(t, m, "new1")}
+			op, peer := &addLink{LinkSpec: fresh(t, m, "new0")}, fresh(t, m, "new1")
+			op.LinkSpec.Kind, op.Peer = "veth", &peer
+			return op
 		}},
-		{"link add bridge", func(t *testing.T, m *kernel.Machine) change.Op { return &addBridge{LinkSpec: fresh(t, m, "newbr")} }},
+		{"link add bridge", func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &addLink{LinkSpec: fresh(t, m, "newbr")}
+			op.LinkSpec.Kind = "bridge"
+			return op
+		}},
 		{"link del veth", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "law0")} }},
 		{"link del bridge", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
 		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),

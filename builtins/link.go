@@ -84,7 +84,7 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 		}),
 		linkAttr("kind", "string", "veth, bridge, loopback ...", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
 		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Alias), nil }),
-		linkAttr("peer", "link", "the other end of a veth pair; an error for other kinds", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+		linkAttr("peer", "link", "the other end of a pair; an error for links of kinds that have none", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
 			ref, err := v.Machine().Peer(l)
 			return &linkValue{v, ref}, err
 		}),
@@ -208,7 +208,7 @@ func (o *delLink) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	ends, lost := []*kernel.Image{o.Image}, []error{o.Image.Recreatable()}
-	if l.Kind == "veth" {
+	if l.Paired() {
 		ref, err := m.Peer(l)
 		switch {
 		case err == nil:

@@ -45,8 +45,7 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 			img.Ports = append(img.Ports, *p)
 		}
 	}
-	img.Info, err = n.linkInfo(index, nl.IFLA_INFO_DATA)
-	return err
+	return nil
 }
 
 func (n *Namespace) portImage(l *Link) (*Port, error) {
@@ -79,7 +78,7 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	for _, a := range []string{"mtu", "mac"} {
+	for _, a := range kindOf(img.Kind).gives() {
 		switch want, ok := img.Attrs[a]; {
 		case !ok || cur.Attr(a) == want:
 		case want == noMAC:
@@ -100,7 +99,7 @@ func (m *Machine) restorePort(p Port, master string) error {
 	if err != nil {
 		return err
 	}
-	return n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, nl.IFLA_INFO_SLAVE_DATA, p.Info, shownOfPort)
+	return n.restorePortInfo(index, p.Info)
 }
 
 // restoreBehindPorts adds what a bridge was told of behind its ports, or behind the link as a port. Of groups it wants to be
@@ -137,26 +136,6 @@ func (m *Machine) join(p Port, master string) (there bool, err error) {
 	return err == nil, unlessGone(err)
 }
 
-// shown are the parts of a bridge's IFLA_INFO_DATA that the kernel only shows: ids, timers and counters (if_link.h).
-var shown = []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
-	nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER, nl.IFLA_BR_TCN_TIMER,
-	nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */}
-
-// shownOfPort are the same of a port's IFLA_INFO_SLAVE_DATA: ids, timers and counters, and what the kernel decides.
-var shownOfPort = []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID, nl.IFLA_BRPORT_DESIGNATED_PORT,
-	nl.IFLA_BRPORT_DESIGNATED_COST, nl.IFLA_BRPORT_ID, nl.IFLA_BRPORT_NO, nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING,
-	nl.IFLA_BRPORT_MESSAGE_AGE_TIMER, nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN, nl.IFLA_BRPORT_MRP_IN_OPEN,
-	nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}
-
-// restoreInfo sets what a new bridge has other than its image.
-func (m *Machine) restoreInfo(img *Image) error {
-	n, index, err := m.find(img.Link)
-	if err == nil {
-		err = n.setInfo(index, nl.IFLA_INFO_KIND, nl.IFLA_INFO_DATA, img.Info, shown)
-	}
-	return fail(err, "restore link", img.Link.Name, n)
-}
-
 // linkInfo is a part of a link's IFLA_LINKINFO: what its kind can be set to, as the kernel shows it.
 func (n *Namespace) linkInfo(index, part int) ([]byte, error) {
 	raw, err := n.linkMessage(index)
@@ -166,19 +145,23 @@ func (n *Namespace) linkInfo(index, part int) ([]byte, error) {
 	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, part), nil
 }
 
-// setInfo sets what a part of a link's IFLA_LINKINFO is other than wanted: only that, since a kernel shows settings that
-// it was built without and refuses to be given them.
-func (n *Namespace) setInfo(index, kind, part int, want []byte, shown []int) error {
-	have, err := n.linkInfo(index, part)
+// restorePortInfo sets what is other than wanted of what a port is to its master: only that, since a kernel shows settings
+// that it was built without and refuses to be given them.
+func (n *Namespace) restorePortInfo(index int, want []byte) error {
+	raw, err := n.linkMessage(index)
 	if err != nil {
 		return err
 	}
+	have, ports := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA), kindOf(slaveKind(raw)).Ports
+	if ports == nil {
+		return nil
+	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(kind, nl.NonZeroTerminated("bridge"))
-	data := info.AddRtAttr(part|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(slaveKind(raw)))
+	data := info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, nil)
 	differ := false
 	for _, typ := range rtnl.Attrs(want, 0) {
-		if value := rtnl.Attr(want, 0, typ); !slices.Contains(shown, typ) && !bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
+		if value := rtnl.Attr(want, 0, typ); !slices.Contains(ports.Shown, typ) && !bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
 			data.AddRtAttr(typ, value)
 			differ = true
 		}

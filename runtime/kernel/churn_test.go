@@ -36,7 +36,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 	}
 	ref := func(index int, name string) LinkRef { return LinkRef{NS: n.Ref(), Index: index, Name: name} }
 	for i := range decoyPairs {
-		must(m.AddVeth(LinkSpec{LinkRef: ref(100+2*i, fmt.Sprintf("a%d", i)), Up: true}, LinkSpec{LinkRef: ref(101+2*i, fmt.Sprintf("b%d", i))}))
+		must(m.AddLink(LinkSpec{LinkRef: ref(100+2*i, fmt.Sprintf("a%d", i)), Kind: "veth", Up: true, Peer: &LinkSpec{LinkRef: ref(101+2*i, fmt.Sprintf("b%d", i))}}))
 		must(m.SetLink(ref(101+2*i, fmt.Sprintf("b%d", i)), "up", "on"))
 	}
 	for i := range decoyAddrs {
@@ -57,7 +57,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 			decoy := LinkRef{NS: at.Ref(), Index: 100, Name: "a0"}
 			a, b := LinkRef{NS: at.Ref(), Index: 50, Name: "c0"}, LinkRef{NS: at.Ref(), Index: 51, Name: "c1"}
 			err := errors.Join(
-				other.AddVeth(LinkSpec{LinkRef: a, Up: true}, LinkSpec{LinkRef: b}),
+				other.AddLink(LinkSpec{LinkRef: a, Kind: "veth", Up: true, Peer: &LinkSpec{LinkRef: b}}),
 				other.SetLink(b, "up", "on"),
 				other.AddAddr(Addr{Link: a, Prefix: netip.MustParsePrefix("10.99.0.1/24")}),
 				// Before all others of the link: the kernel counts addresses to know how far a dump has come.

@@ -29,6 +29,8 @@ type Image struct {
 	Ports   []Port              `json:"ports,omitempty"`   // of a bridge
 	Port    *Port               `json:"port,omitempty"`    // what it is itself as a bridge's port
 	Info    []byte              `json:"info,omitempty"`    // IFLA_INFO_DATA
+	Lower   *LinkRef            `json:"lower,omitempty"`   // the link that it stands on
+	Astray  bool                `json:"astray,omitempty"`  // what it stands on is in a namespace that cannot be found
 
 	Altnames []string `json:"altnames,omitempty"`
 	Unheld   []Unheld `json:"unheld,omitempty"`   // see Machine.Unheld
@@ -159,12 +161,15 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 		return nil, fail(err, "save link", l.Name, n)
 	}
 	_, img.IPv6 = img.Sysctls[MTU6]
-	if err = n.parts(l, onLink, img); err == nil && l.Kind == "bridge" {
+	if err = n.parts(l, onLink, img); err == nil && kindOf(l.Kind).Ports != nil {
 		err = n.bridgeImage(img, index)
 	}
 	raw, e := n.linkMessage(index)
-	if err = errors.Join(err, e); err == nil && slaveKind(raw) == "bridge" {
+	if err = errors.Join(err, e); err == nil && kindOf(slaveKind(raw)).Ports != nil {
 		img.Port, err = n.portImage(l)
+	}
+	if err == nil && kindOf(l.Kind).Made {
+		err = m.kindImage(img, l, raw)
 	}
 	img.Altnames = altnames(raw)
 	return img, fail(err, "save link", l.Name, n)
@@ -203,15 +208,15 @@ func (m *Machine) Restore(img *Image) error {
 		}
 	}
 	for _, a := range attrOrder {
-		// A bridge takes its mac and mtu from its ports unless it is given them: so it gets its ports first.
-		if want, ok := img.Attrs[a]; ok && cur.Attr(a) != want && (img.Kind != "bridge" || a != "mac" && a != "mtu") {
+		// What a link takes from its ports unless it is given it, it gets after them.
+		if want, ok := img.Attrs[a]; ok && cur.Attr(a) != want && !slices.Contains(kindOf(img.Kind).gives(), a) {
 			errs = append(errs, m.SetLink(img.Link, a, img.Attrs[a]))
 		}
 	}
 	if master, ok := img.Attrs["master"]; ok && img.Port != nil {
 		errs = append(errs, m.restorePort(*img.Port, master))
 	}
-	if img.Kind == "bridge" {
+	if kindOf(img.Kind).Ports != nil {
 		errs = append(errs, m.restoreBridge(img, index))
 	}
 	name := cmp.Or(img.Attrs["name"], cur.Name)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -16,28 +15,6 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
-
-// A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index and Name must be given.
-type LinkSpec struct {
-	LinkRef
-	MAC string `json:"mac,omitempty"` // "" lets the kernel choose
-	MTU int    `json:"mtu,omitempty"` // 0: the kind's default
-	Up  bool   `json:"up,omitempty"`
-}
-
-// Valid says what is wrong with a link that was to be made.
-func (l LinkSpec) Valid() error {
-	if err := l.LinkRef.Valid(); err != nil {
-		return err
-	}
-	if _, err := net.ParseMAC(l.MAC); l.MAC != "" && err != nil {
-		return err
-	}
-	if l.MTU < 0 || l.MTU > math.MaxInt32 {
-		return fmt.Errorf("%d is no mtu", l.MTU)
-	}
-	return nil
-}
 
 // FreeIndex chooses the index of a link that is to be made, so that a journal can name it before it is there. In a
 // namespace of our own that is the next one; elsewhere a random one from a range that the kernel does not reach by
@@ -90,88 +67,6 @@ func (n *Namespace) FreeName(prefix string, others ...string) (string, error) {
 			return name, nil
 		}
 	}
-}
-
-// AddVeth makes a veth(4) pair, each end in its own namespace, with its own name and index, in one request.
-func (m *Machine) AddVeth(a, b LinkSpec) error {
-	na, err := m.Namespace(a.NS)
-	if err != nil {
-		return fail(err, "add veth", a.Name, nil)
-	}
-	nb, err := m.Namespace(b.NS)
-	if err != nil {
-		return fail(err, "add veth", b.Name, na)
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
-	peer := info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddRtAttr(nl.VETH_INFO_PEER|unix.NLA_F_NESTED, nil)
-	// The peer's own header goes first inside the nest: its index and flags are honoured there.
-	peer.AddChild(b.header())
-	for _, attr := range b.attrs() {
-		peer.AddChild(attr)
-	}
-	if nb != na {
-		peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(nb.fd)))
-	}
-	err = na.addLink(a, info)
-	if errors.Is(err, unix.EEXIST) {
-		return linkTaken(err, na, nb, a, b)
-	}
-	return fail(err, "add veth", a.Name, na)
-}
-
-// AddBridge makes a bridge.
-func (m *Machine) AddBridge(l LinkSpec) error {
-	n, err := m.Namespace(l.NS)
-	if err != nil {
-		return fail(err, "add bridge", l.Name, nil)
-	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	err = n.addLink(l, info)
-	if errors.Is(err, unix.EEXIST) {
-		return linkTaken(err, n, n, l, l)
-	}
-	return fail(err, "add bridge", l.Name, n)
-}
-
-func (n *Namespace) addLink(l LinkSpec, info nl.NetlinkRequestData) error {
-	if l.Up {
-		n.m.awaitingAutoconf[n.ref] = true
-	}
-	parts := []nl.NetlinkRequestData{l.header()}
-	for _, attr := range l.attrs() {
-		parts = append(parts, attr)
-	}
-	return n.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, info)...)
-}
-
-func (l LinkSpec) header() *nl.IfInfomsg {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(l.Index)
-	if l.Up {
-		msg.Flags, msg.Change = unix.IFF_UP, unix.IFF_UP
-	}
-	return msg
-}
-
-func (l LinkSpec) attrs() []*nl.RtAttr {
-	attrs := []*nl.RtAttr{nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name))}
-	if l.MTU > 0 {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(l.MTU))))
-	}
-	if mac, err := net.ParseMAC(l.MAC); err == nil {
-		attrs = append(attrs, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
-	}
-	return attrs
-}
-
-// linkTaken finds out which name the kernel's EEXIST is about.
-func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
-	if _, e := nb.Link(b.Name); e == nil {
-		na, a = nb, b
-	}
-	return hinted(fail(err, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
 }
 
 // DelLink deletes a link by its identity, wherever it was moved to. A link that is gone is ErrGone.

@@ -1,9 +1,15 @@
 package kernel
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A Loss is something that does not come back once it has gone. It is the error of a check whose change would take it
@@ -53,17 +59,38 @@ func Losses(err error) (lost []*Loss, more bool) {
 	return lost, more
 }
 
-// Recreatable is the Loss of what could not be made again after the link has been deleted.
+// Recreatable is the Losses of what could not be made again after the link has been deleted.
 func (img *Image) Recreatable() error {
-	switch {
-	case img.Kind == "veth":
-		return nil
-	case img.Kind == "bridge" && img.Attrs["mac"] != noMAC:
-		return nil
-	case img.Kind == "bridge":
-		return img.macLoss()
+	if lost := img.unmakeable(); lost != nil {
+		return lost
 	}
-	return img.gone("a link of kind " + img.Kind + " cannot be made again exactly")
+	lost := img.lostInfo()
+	if kindOf(img.Kind).Ports != nil && img.Attrs["mac"] == noMAC {
+		lost = append(lost, img.macLoss())
+	}
+	return errors.Join(lost...)
+}
+
+// unmakeable is the Loss of a link that cannot be made again at all.
+func (img *Image) unmakeable() error {
+	switch {
+	case !kindOf(img.Kind).Made:
+		return img.gone("a link of kind " + img.Kind + " cannot be made again exactly")
+	case img.Astray:
+		return img.gone("what it stands on is in a namespace that has neither a name nor a process")
+	}
+	return nil
+}
+
+// lostInfo is the Losses of what a link that is made again does not get of its kind's settings.
+func (img *Image) lostInfo() (lost []error) {
+	k := kindOf(img.Kind)
+	for _, typ := range slices.Sorted(maps.Keys(k.Lost)) {
+		if len(bytes.Trim(rtnl.Attr(img.Info, 0, typ), "\x00")) > 0 {
+			lost = append(lost, &Loss{What: k.Lost[typ] + " of link " + img.String(), Why: "it is not made again"})
+		}
+	}
+	return lost
 }
 
 // macLoss is the Loss of what noMAC stands for.

@@ -19,41 +19,16 @@ const (
 	Deleted
 )
 
-// A standing is how the links of a kind name those that they stand on, and what they outlive. Of a kind without one it is
-// IFLA_LINK, and nothing.
+// A standing is what links of a kind stand on, and what they outlive. The zero value is the link of their IFLA_LINK, with which
+// they go.
 type standing struct {
+	none     bool  // nothing: IFLA_LINK is the other end of a pair, or its own index in a namespace that it left
 	data     []int // the attributes of IFLA_INFO_DATA that name the lower links, instead of IFLA_LINK
-	on       bool  // false: it stands on none, and IFLA_LINK is the other end of a pair, or its own index in a namespace it left
 	outlives Event // the worst that can happen to a lower link
 }
 
-var (
-	apart  = standing{}
-	upper  = standing{on: true, outlives: Moved}
-	tunnel = standing{on: true, outlives: Deleted} // it has the index of the lower link and no more
-)
-
-// standings are the numbers of linux/if_link.h, linux/if_tunnel.h and what the drivers do about NETDEV_UNREGISTER.
-var standings = map[string]standing{
-	"veth": apart, "netkit": apart, "vxcan": apart, "netdevsim": apart,
-	"geneve": apart, "bareudp": apart, "gtp": apart, "ppp": apart,
-	"vlan": upper, "macvlan": upper, "macvtap": upper, "ipvlan": upper, "ipvtap": upper,
-	"gre": tunnel, "gretap": tunnel, "erspan": tunnel, "ip6gre": tunnel, "ip6gretap": tunnel, "ip6erspan": tunnel,
-	"ipip": tunnel, "sit": tunnel, "ip6tnl": tunnel, "vti": tunnel, "vti6": tunnel,
-	"vxlan": {on: true, data: []int{nl.IFLA_VXLAN_LINK}},
-	"hsr":   {on: true, data: []int{1, 2}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
-	"amt":   {on: true, data: []int{4}},    // IFLA_AMT_LINK
-}
-
-func standingOf(kind string) standing {
-	if s, ok := standings[kind]; ok {
-		return s
-	}
-	return standing{on: true}
-}
-
 // goes reports whether a link of a kind is deleted when that happens to one that it stands on.
-func goes(kind string, e Event) bool { return e > standingOf(kind).outlives }
+func goes(kind string, e Event) bool { return e > kindOf(kind).Lower.outlives }
 
 // An upperLink is a link that stands on others.
 type upperLink struct {
@@ -94,14 +69,14 @@ func readUpper(raw []byte) upperLink {
 	if id := rtnl.Attr(raw, header, unix.IFLA_LINK_NETNSID); len(id) >= 4 {
 		u.nsid = int(int32(binary.NativeEndian.Uint32(id)))
 	}
-	s := standingOf(u.kind)
+	s := kindOf(u.kind).Lower
 	lower := func(index int) {
 		if index > 0 {
 			u.lower = append(u.lower, index)
 		}
 	}
 	switch data := rtnl.Attr(info, 0, nl.IFLA_INFO_DATA); {
-	case !s.on:
+	case s.none:
 	case s.data == nil:
 		lower(rtnl.Uint32(raw, header, unix.IFLA_LINK))
 	default:

@@ -2,14 +2,14 @@ package kernel
 
 import "errors"
 
-// Peer finds the other end of a veth pair in any namespace that this process can find. ErrGone: it is in none of them.
+// Peer finds the other end of a pair in any namespace that this process can find. ErrGone: it is in none of them.
 func (m *Machine) Peer(l *Link) (LinkRef, error) {
 	here, err := m.Namespace(l.NS)
 	if err != nil {
 		return LinkRef{}, err
 	}
-	if l.Kind != "veth" || l.peer == 0 {
-		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("only a veth link has one, and this is a " + l.Kind + " link")}
+	if !l.Paired() || l.peer == 0 {
+		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("only one end of a pair has one, and this is a " + l.Kind + " link")}
 	}
 	other := here
 	if l.peerNS >= 0 {

@@ -1,13 +1,19 @@
 package kernel
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// Recreate makes a deleted link anew from its image, under its own index; peer is the image of a veth's other end.
+// Recreate makes a deleted link anew from its image, under its own index; peer is the image of a pair's other end.
 // A link that is there is only restored.
 func (m *Machine) Recreate(img, peer *Image) error {
 	if img == nil {
@@ -18,23 +24,7 @@ func (m *Machine) Recreate(img, peer *Image) error {
 	} else if !errors.Is(err, ErrGone) {
 		return err
 	}
-	var err error
-	switch {
-	case img.Kind == "veth" && peer != nil:
-		if _, e := m.Namespace(peer.Link.NS); errors.Is(e, ErrGone) {
-			err = img.NoPeer()
-		} else {
-			err = m.AddVeth(img.spec(), peer.spec())
-		}
-	case img.Kind == "bridge":
-		if err = m.AddBridge(img.spec()); err == nil {
-			err = m.restoreInfo(img)
-		}
-	case img.Kind == "veth":
-		err = img.NoPeer()
-	default:
-		err = img.Recreatable()
-	}
+	err := m.makeAgain(img, peer)
 	if onlyLost, more := Losses(err); onlyLost != nil && !more {
 		m.lost[img.Link.Object()] = true
 	}
@@ -44,7 +34,36 @@ func (m *Machine) Recreate(img, peer *Image) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.restoreAltnames(img), m.restoreAltnames(peer), m.restoreBoth(img, peer))
+	return errors.Join(m.restoreAltnames(img), m.restoreAltnames(peer), m.restoreBoth(img, peer), m.missingInfo(img))
+}
+
+func (m *Machine) makeAgain(img, peer *Image) error {
+	if err := img.unmakeable(); err != nil {
+		return err
+	}
+	spec, err := m.spec(img)
+	if err != nil {
+		return err
+	}
+	if kindOf(img.Kind).Peer != 0 {
+		if peer == nil {
+			return img.NoPeer()
+		}
+		if _, err := m.Namespace(peer.Link.NS); errors.Is(err, ErrGone) {
+			return img.NoPeer()
+		}
+		other, err := m.spec(peer)
+		if err != nil {
+			return err
+		}
+		spec.Peer = &other
+	}
+	if img.Lower != nil {
+		if _, err := m.Read(*img.Lower); errors.Is(err, ErrGone) {
+			return img.gone("link " + img.Lower.Name + ", which it stood on, is gone")
+		}
+	}
+	return m.AddLink(spec)
 }
 
 func (m *Machine) restoreBoth(img, peer *Image) error {
@@ -56,11 +75,111 @@ func (m *Machine) restoreBoth(img, peer *Image) error {
 	return err
 }
 
-func (img *Image) spec() LinkSpec {
-	mtu, _ := strconv.Atoi(img.Attrs["mtu"])
-	if img.Kind == "bridge" && len(img.Ports) > 0 {
-		// Restore gives it its own mtu and mac where it does not get them from its ports.
-		return LinkSpec{LinkRef: img.Link}
+// spec is the link of an image as it is made again.
+func (m *Machine) spec(img *Image) (LinkSpec, error) {
+	l := LinkSpec{LinkRef: img.Link, Kind: img.Kind, Lower: img.Lower}
+	if len(img.Ports) == 0 { // else Restore gives it what it does not get from them
+		l.MAC = img.Attrs["mac"]
+		l.MTU, _ = strconv.Atoi(img.Attrs["mtu"])
 	}
-	return LinkSpec{LinkRef: img.Link, MAC: img.Attrs["mac"], MTU: mtu}
+	if len(img.Info) == 0 {
+		return l, nil
+	}
+	s, err := m.sample(img.Kind, img.Info)
+	if err != nil {
+		return l, err
+	}
+	// Only what is other than in a new link, since a kernel shows settings that it was built without and refuses to be given them.
+	k, fresh := kindOf(img.Kind), infoOf(s.raw)
+	for _, typ := range rtnl.Attrs(img.Info, 0) {
+		value := rtnl.Attr(img.Info, 0, typ)
+		switch {
+		case slices.Contains(k.Shown, typ), slices.Contains(k.Lower.data, typ), k.Lost[typ] != "":
+		case !slices.Contains(k.Needs, typ) && bytes.Equal(value, rtnl.Attr(fresh, 0, typ)):
+		case slices.Contains(k.Flags, typ):
+			l.Data = append(l.Data, nl.NewRtAttr(typ, nil).Serialize()...)
+		default:
+			l.Data = append(l.Data, nl.NewRtAttr(typ, value).Serialize()...)
+		}
+	}
+	return l, nil
+}
+
+// infoOf is the IFLA_INFO_DATA of an RTM_NEWLINK message.
+func infoOf(raw []byte) []byte {
+	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
+}
+
+// missingInfo is the Loss of what a link that was made again does not have of its kind's settings.
+func (m *Machine) missingInfo(img *Image) error {
+	n, index, err := m.find(img.Link)
+	if err != nil || len(img.Info) == 0 {
+		return unlessGone(err)
+	}
+	have, err := n.linkInfo(index, nl.IFLA_INFO_DATA)
+	if err != nil {
+		return unlessGone(err)
+	}
+	k := kindOf(img.Kind)
+	errs := img.lostInfo()
+	for _, typ := range rtnl.Attrs(img.Info, 0) {
+		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) || k.Lost[typ] != ""
+		if !shown && !bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
+			errs = append(errs, &Loss{What: fmt.Sprintf("attribute %d of %s link %s", typ, img.Kind, img), Why: "the kernel did not take it again"})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// kindImage saves what a link has of its kind.
+func (m *Machine) kindImage(img *Image, l *Link, raw []byte) error {
+	img.Info = infoOf(raw)
+	lower, err := m.lower(l, raw)
+	switch {
+	case errors.Is(err, ErrGone):
+		img.Astray = true
+	case err == nil && lower.Index != 0:
+		img.Lower = &lower
+	}
+	return unlessGone(err)
+}
+
+// Lower finds the link that another one stands on: index 0 when it stands on none. ErrGone: it is in a namespace that this process cannot find.
+func (m *Machine) Lower(l *Link) (LinkRef, error) {
+	n, err := m.Namespace(l.NS)
+	if err != nil {
+		return LinkRef{}, err
+	}
+	raw, err := n.linkMessage(l.Index)
+	if err != nil {
+		return LinkRef{}, fail(err, "find lower link of", l.Name, n)
+	}
+	return m.lower(l, raw)
+}
+
+func (m *Machine) lower(l *Link, raw []byte) (ref LinkRef, err error) {
+	here, err := m.Namespace(l.NS)
+	if err != nil {
+		return ref, err
+	}
+	u := readUpper(raw)
+	if len(u.lower) == 0 && u.nsid < 0 || kindOf(l.Kind).Lower.none {
+		return ref, nil
+	}
+	there := here
+	if u.nsid >= 0 {
+		there, err = m.byID(here, u.nsid)
+	}
+	if err == nil && len(u.lower) > 0 && there != nil {
+		lower, err := there.linkByIndex(u.lower[0])
+		if err == nil {
+			return lower.LinkRef, nil
+		} else if !gone(err) {
+			return ref, err
+		}
+	}
+	if err == nil {
+		err = goneError("what it stands on is in a namespace that has neither a name nor a process")
+	}
+	return ref, fail(err, "find lower link of", l.Name, here)
 }

@@ -3,6 +3,8 @@ package kernel
 import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // A sample is a new link of a kind, as the kernel makes it when it is asked for nothing else. What a link of the kind has
@@ -14,12 +16,13 @@ type sample struct {
 }
 
 // sample makes a link of a kind, one that Recreate can make, in a namespace that is dropped again, and looks at it. It is
-// made once. nil: the kind is none of these.
-func (m *Machine) sample(kind string) (*sample, error) {
-	if s, ok := m.samples[kind]; ok || kind != "veth" && kind != "bridge" {
+// made once. What it cannot be made without it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be made.
+func (m *Machine) sample(kind string, info []byte) (*sample, error) {
+	k := kindOf(kind)
+	if s, ok := m.samples[kind]; ok || !k.Made {
 		return s, nil
 	}
-	const index = 100 // the other end of a pair has the first
+	const index, lower = 100, 101 // the other end of a pair has the first
 	n := &Namespace{m: m, fd: -1}
 	defer n.release()
 	s := &sample{}
@@ -27,12 +30,26 @@ func (m *Machine) sample(kind string) (*sample, error) {
 		if err := n.setUp(m.buf, func() ([][2]string, error) { return nil, nil }, false); err != nil {
 			return err
 		}
-		msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-		msg.Index = index
-		info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-		info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
-		_, err := n.conn.Execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg,
-			nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated("sample")), info)
+		add := func(index int, name, kind string, data []byte, more ...nl.NetlinkRequestData) error {
+			info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+			info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
+			info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddChild(rtnl.Raw(data))
+			parts := append(LinkSpec{LinkRef: LinkRef{Index: index, Name: name}}.parts(), info)
+			_, err := n.conn.Execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, more...)...)
+			return err
+		}
+		var data []byte
+		for _, typ := range k.Needs {
+			data = append(data, nl.NewRtAttr(typ, rtnl.Attr(info, 0, typ)).Serialize()...)
+		}
+		var more []nl.NetlinkRequestData
+		if !k.Lower.none && k.Lower.data == nil {
+			if err := add(lower, "lower", kinds[0].Name, nil); err != nil {
+				return err
+			}
+			more = append(more, nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(lower)))
+		}
+		err := add(index, "sample", kind, data, more...)
 		if err == nil {
 			s.queues, err = queueFiles("sample")
 		}

@@ -155,12 +155,13 @@ func lagging(raw []byte) bool {
 		return true
 	case operUnknown:
 		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are unknown still.
-		return kindOf(raw) == "veth" || kindOf(raw) == "bridge"
+		return kindOf(kindName(raw)).Late
 	}
 	return false
 }
 
-func kindOf(raw []byte) string {
+// kindName is the kind of a link, as its message says it.
+func kindName(raw []byte) string {
 	info := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO)
 	return unix.ByteSliceToString(rtnl.Attr(info, 0, unix.IFLA_INFO_KIND))
 }
@@ -168,7 +169,7 @@ func kindOf(raw []byte) string {
 // portless reports whether a link of the namespace is a bridge without ports. One that never had any has a carrier, and its
 // state stays unknown.
 func (n *Namespace) portless(raw []byte) bool {
-	if kindOf(raw) != "bridge" {
+	if kindOf(kindName(raw)).Ports == nil {
 		return false
 	}
 	index := nl.DeserializeIfInfomsg(raw).Index

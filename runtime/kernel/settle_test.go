@@ -28,10 +28,11 @@ func TestSettleAddrs(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := func(index int, name string) LinkSpec {
-		return LinkSpec{LinkRef: LinkRef{NS: n.Ref(), Index: index, Name: name}}
+		return LinkSpec{LinkRef: LinkRef{NS: n.Ref(), Index: index, Name: name}, Kind: "veth"}
 	}
 	a, b := end(2, "a"), end(3, "b")
-	if err := m.AddVeth(a, b); err != nil {
+	a.Peer = &b
+	if err := m.AddLink(a); err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []LinkSpec{a, b} {
@@ -84,8 +85,8 @@ func TestSettleCarrier(t *testing.T) {
 			}
 			specs[j] = LinkSpec{LinkRef: LinkRef{NS: n.Ref(), Index: index, Name: fmt.Sprintf("v%d", i)}}
 		}
-		specs[0].Up = true
-		if err := errors.Join(m.AddVeth(specs[0], specs[1]), m.SetLink(specs[1].LinkRef, "up", "on")); err != nil {
+		specs[0].Kind, specs[0].Up, specs[0].Peer = "veth", true, &specs[1]
+		if err := errors.Join(m.AddLink(specs[0]), m.SetLink(specs[1].LinkRef, "up", "on")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,7 +35,7 @@ var attrWords = map[int]string{unix.IFLA_BROADCAST: "broadcast address", unix.IF
 
 // givenAttrs are the attributes of a link's message in which it is other than a new link of its kind and that no image holds.
 func givenAttrs(at *subject) ([]string, error) {
-	s, err := at.m.sample(at.l.Kind)
+	s, err := at.m.sample(at.l.Kind, infoOf(at.raw))
 	if s == nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // otherMaster is a master that is no bridge: what its ports are in it, no image holds.
 func otherMaster(at *subject) ([]string, error) {
 	kind := slaveKind(at.raw)
-	if at.l.Master == 0 || kind == "bridge" {
+	if at.l.Master == 0 || kindOf(kind).Ports != nil {
 		return nil, nil
 	}
 	master, err := at.n.linkByIndex(at.l.Master)
@@ -31,7 +31,7 @@ func backedPorts(at *subject) (found []string, err error) {
 	all, err := at.n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	for _, raw := range all {
 		info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
-		if slaveKind(raw) == "bridge" && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
+		if kindOf(slaveKind(raw)).Ports != nil && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
 			found = append(found, "backup_port of "+unix.ByteSliceToString(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
 		}
 	}
@@ -41,7 +41,7 @@ func backedPorts(at *subject) (found []string, err error) {
 // givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of their
 // sources, and all of a bridge that takes none as it is.
 func givenGroups(at *subject) (found []string, err error) {
-	if slaveKind(at.raw) != "bridge" {
+	if kindOf(slaveKind(at.raw)).Ports == nil {
 		return nil, nil
 	}
 	takes, err := at.n.takesGroups(at.l.Master)
@@ -75,18 +75,18 @@ func mdbGroup(e []byte) string {
 
 // givenVLANs are the vlans of a port or a bridge beside the one that the bridge gives its ports.
 func givenVLANs(at *subject) ([]string, error) {
-	if at.l.Kind != "bridge" && slaveKind(at.raw) != "bridge" {
-		return nil, nil
+	bridge, ports := at.l.Index, kindOf(at.l.Kind).Ports
+	if of := kindOf(slaveKind(at.raw)).Ports; of != nil {
+		bridge, ports = at.l.Master, of
 	}
-	bridge := at.l.Index
-	if slaveKind(at.raw) == "bridge" {
-		bridge = at.l.Master
+	if ports == nil {
+		return nil, nil
 	}
 	info, err := at.n.linkInfo(bridge, nl.IFLA_INFO_DATA)
 	if errors.Is(err, ErrGone) {
 		return nil, nil
 	}
-	pvid := rtnl.Attr(info, 0, nl.IFLA_BR_VLAN_DEFAULT_PVID)
+	pvid := rtnl.Attr(info, 0, ports.PVID)
 	if err != nil || len(pvid) < 2 {
 		return nil, err // a kernel without vlans of bridges
 	}
@@ -126,7 +126,7 @@ func givenStates(at *subject) (found []string, err error) {
 	if peer, err := at.m.Peer(at.l); err == nil {
 		ports = append(ports, peer)
 	}
-	if at.l.Kind == "bridge" {
+	if kindOf(at.l.Kind).Ports != nil {
 		links, err := at.n.Links()
 		if err != nil {
 			return nil, err
@@ -159,7 +159,8 @@ func (m *Machine) givenState(port LinkRef) (string, error) {
 		return "", err
 	}
 	raw, err := n.linkMessage(port.Index) // which also makes its carrier known
-	if err != nil || slaveKind(raw) != "bridge" {
+	ports := kindOf(slaveKind(raw)).Ports
+	if err != nil || ports == nil {
 		return "", err
 	}
 	bridge, err := n.linkMessage(rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER))
@@ -169,10 +170,9 @@ func (m *Machine) givenState(port LinkRef) (string, error) {
 	up := binary.NativeEndian.Uint32(raw[8:]) & binary.NativeEndian.Uint32(bridge[8:]) & unix.IFF_UP
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
-	of := rtnl.Attr(rtnl.Attr(bridge, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
 	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
 	const forwarding = 3
-	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || rtnl.Uint32(of, 0, nl.IFLA_BR_STP_STATE) != 0 ||
+	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
 		len(state) != 1 || state[0] == forwarding || int(state[0]) >= len(portStates) {
 		return "", nil
 	}

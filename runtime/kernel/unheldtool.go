@@ -71,7 +71,7 @@ func requested(blocks []byte) (all []byte) {
 
 // givenOffloads are the answers in which a link is other than a new link of its kind.
 func givenOffloads(at *subject) (found []string, err error) {
-	s, err := at.m.sample(at.l.Kind)
+	s, err := at.m.sample(at.l.Kind, infoOf(at.raw))
 	if s == nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func givenOffloads(at *subject) (found []string, err error) {
 
 // givenQueues are the files of a link's queues in which it is other than a new link of its kind: rps_cpus and the like.
 func givenQueues(at *subject) (found []string, err error) {
-	s, err := at.m.sample(at.l.Kind)
+	s, err := at.m.sample(at.l.Kind, infoOf(at.raw))
 	if s == nil {
 		return nil, err
 	}

@@ -113,9 +113,9 @@ func (r *REPL) addresses(l *kernel.Link) string {
 	return strings.Join(all, " ")
 }
 
-// far is where the other end of a veth link is.
+// far is where the other end of a pair is.
 func (r *REPL) far(l *kernel.Link) string {
-	if l.Kind != "veth" {
+	if !l.Paired() {
 		return ""
 	}
 	peer, err := r.s.Machine().Peer(l)

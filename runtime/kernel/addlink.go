@@ -1,0 +1,125 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
+)
+
+// A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index, Name and Kind must be given; the other end's
+// kind is that of the first.
+type LinkSpec struct {
+	LinkRef
+	Kind  string    `json:"kind,omitempty"`
+	MAC   string    `json:"mac,omitempty"` // "" lets the kernel choose
+	MTU   int       `json:"mtu,omitempty"` // 0: the kind's default
+	Up    bool      `json:"up,omitempty"`
+	Lower *LinkRef  `json:"lower,omitempty"` // the link that it stands on, which can be in another namespace
+	Data  []byte    `json:"data,omitempty"`  // IFLA_INFO_DATA, without the lower link and the other end
+	Peer  *LinkSpec `json:"peer,omitempty"`  // the other end of a pair
+}
+
+// Valid says what is wrong with a link that was to be made.
+func (l LinkSpec) Valid() error {
+	if err := l.LinkRef.Valid(); err != nil {
+		return err
+	}
+	if _, err := net.ParseMAC(l.MAC); l.MAC != "" && err != nil {
+		return err
+	}
+	if l.MTU < 0 || l.MTU > math.MaxInt32 {
+		return fmt.Errorf("%d is no mtu", l.MTU)
+	}
+	if l.Peer != nil && l.Peer.Peer != nil {
+		return errors.New("a link has more than two ends")
+	}
+	return rtnl.ValidAttrs(l.Data)
+}
+
+// OnLink reports whether the lower link is its IFLA_LINK, and not told in its Data.
+func (l LinkSpec) OnLink() bool { return l.Lower != nil && kindOf(l.Kind).Lower.data == nil }
+
+// AddLink makes a link of any kind with its own name and index, or a pair, each end in place in its namespace: in one request.
+func (m *Machine) AddLink(l LinkSpec) error {
+	op := "add " + l.Kind
+	n, err := m.Namespace(l.NS)
+	if err != nil {
+		return fail(err, op, l.Name, nil)
+	}
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(l.Kind))
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil)
+	data.AddChild(rtnl.Raw(l.Data))
+	parts := l.parts()
+	other, last, asked := n, l, n
+	if l.Peer != nil {
+		last = *l.Peer
+		if other, err = m.Namespace(last.NS); err != nil {
+			return fail(err, op, last.Name, n)
+		}
+		peer := data.AddRtAttr(kindOf(l.Kind).Peer|unix.NLA_F_NESTED, nil)
+		for _, part := range last.parts() {
+			peer.AddChild(part)
+		}
+		if other != n {
+			peer.AddRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(other.fd)))
+		}
+	}
+	if l.Lower != nil {
+		// The kernel looks for the lower link in the namespace that it is asked in.
+		var index int
+		if asked, index, err = m.find(*l.Lower); err != nil {
+			return fail(err, op, l.Name+" on link "+l.Lower.Name, n)
+		}
+		if !l.OnLink() {
+			data.AddRtAttr(kindOf(l.Kind).Lower.data[0], nl.Uint32Attr(uint32(index)))
+		} else {
+			parts = append(parts, nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(uint32(index))))
+		}
+		if asked != n {
+			parts = append(parts, nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(n.fd))))
+		}
+		if l.Up { // its carrier is the lower link's
+			m.awaitingCarrier = append(m.awaitingCarrier, *l.Lower, l.LinkRef)
+		}
+	}
+	if l.Up {
+		m.awaitingAutoconf[n.ref] = true
+	}
+	err = asked.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, info)...)
+	if errors.Is(err, unix.EEXIST) {
+		return linkTaken(err, n, other, l, last)
+	}
+	return fail(err, op, l.Name, n)
+}
+
+// parts are the header of a message about the link, whose index and flags are honoured in a peer too, and its attributes.
+func (l LinkSpec) parts() []nl.NetlinkRequestData {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(l.Index)
+	if l.Up {
+		msg.Flags, msg.Change = unix.IFF_UP, unix.IFF_UP
+	}
+	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name))}
+	if l.MTU > 0 {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(l.MTU))))
+	}
+	if mac, err := net.ParseMAC(l.MAC); err == nil {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
+	}
+	return parts
+}
+
+// linkTaken finds out which name the kernel's EEXIST is about.
+func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
+	if _, e := nb.Link(b.Name); e == nil {
+		na, a = nb, b
+	}
+	return hinted(fail(err, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
+}

@@ -1,0 +1,95 @@
+package kernel
+
+import (
+	"slices"
+
+	"github.com/vishvananda/netlink/nl"
+)
+
+// A Kind is what is known of one kind of link beyond what all links have. Links of a kind that has no row can be changed and
+// restored, and stand on the link of their IFLA_LINK.
+type Kind struct {
+	Name  string   // IFLA_INFO_KIND, and ip-link(8)'s word
+	Peer  int      // which part of its IFLA_INFO_DATA makes the other end of a pair; 0: it has none
+	Lower standing // what it stands on
+	// Which parts of its IFLA_INFO_DATA the kernel only shows: ids, timers, counters.
+	Shown []int
+	Needs []int          // which parts a new one cannot be made without
+	Flags []int          // which parts are shown as 0 or 1, and are given by being there
+	Lost  map[int]string // which parts that are not zero cannot be given back, and what they are
+	Ports *Ports         // what its ports are; nil: it has none, or they are not known
+	FDB   bool           // it has a forwarding table of its own (NTF_SELF)
+	Late  bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
+	Made  bool           // links of it are made, and made again: all else that they are is in the other fields
+}
+
+// Ports is what is known of the ports of one kind of master.
+type Ports struct {
+	Shown []int    // which parts of their IFLA_INFO_SLAVE_DATA the kernel only shows
+	Gives []string // the attributes that the master takes from its ports, unless it is given them
+	// The default vlan of its ports, and whether it runs the spanning tree protocol, in the master's IFLA_INFO_DATA.
+	PVID, STP int
+}
+
+// kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any link
+// that another one could stand on.
+var kinds = []Kind{
+	{Name: "veth", Made: true, Peer: nl.VETH_INFO_PEER, Lower: standing{none: true}, Late: true},
+	{Name: "bridge", Made: true, Lower: standing{none: true}, Late: true, Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
+		nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER, nl.IFLA_BR_TCN_TIMER,
+		nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
+		Ports: &Ports{Gives: []string{"mtu", "mac"}, PVID: nl.IFLA_BR_VLAN_DEFAULT_PVID, STP: nl.IFLA_BR_STP_STATE,
+			Shown: []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID, nl.IFLA_BRPORT_DESIGNATED_PORT,
+				nl.IFLA_BRPORT_DESIGNATED_COST, nl.IFLA_BRPORT_ID, nl.IFLA_BRPORT_NO, nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING,
+				nl.IFLA_BRPORT_MESSAGE_AGE_TIMER, nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN, nl.IFLA_BRPORT_MRP_IN_OPEN,
+				nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}}},
+
+	{Name: "vlan", Lower: standing{outlives: Moved}},
+	{Name: "macvlan", Lower: standing{outlives: Moved}},
+	{Name: "macvtap", Lower: standing{outlives: Moved}},
+	{Name: "ipvlan", Lower: standing{outlives: Moved}},
+	{Name: "ipvtap", Lower: standing{outlives: Moved}},
+	{Name: "vxlan", FDB: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}},
+	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
+	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK
+
+	// Tunnels have the index of the lower link and no more.
+	{Name: "gre", Lower: standing{outlives: Deleted}},
+	{Name: "gretap", Lower: standing{outlives: Deleted}},
+	{Name: "erspan", Lower: standing{outlives: Deleted}},
+	{Name: "ip6gre", Lower: standing{outlives: Deleted}},
+	{Name: "ip6gretap", Lower: standing{outlives: Deleted}},
+	{Name: "ip6erspan", Lower: standing{outlives: Deleted}},
+	{Name: "ipip", Lower: standing{outlives: Deleted}},
+	{Name: "sit", Lower: standing{outlives: Deleted}},
+	{Name: "ip6tnl", Lower: standing{outlives: Deleted}},
+	{Name: "vti", Lower: standing{outlives: Deleted}},
+	{Name: "vti6", Lower: standing{outlives: Deleted}},
+
+	{Name: "netkit", Lower: standing{none: true}},
+	{Name: "vxcan", Lower: standing{none: true}},
+	{Name: "netdevsim", Lower: standing{none: true}},
+	{Name: "geneve", Lower: standing{none: true}},
+	{Name: "bareudp", Lower: standing{none: true}},
+	{Name: "gtp", Lower: standing{none: true}},
+	{Name: "ppp", Lower: standing{none: true}},
+}
+
+// kindOf is the row of a kind.
+func kindOf(name string) Kind {
+	if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name }); i >= 0 {
+		return kinds[i]
+	}
+	return Kind{Name: name}
+}
+
+// gives are the attributes that links of the kind take from their ports unless they are given them.
+func (k Kind) gives() []string {
+	if k.Ports == nil {
+		return nil
+	}
+	return k.Ports.Gives
+}
+
+// Paired reports whether the link is one end of a pair.
+func (l *Link) Paired() bool { return kindOf(l.Kind).Peer != 0 }
