@@ -67,6 +67,26 @@ func (voc *Vocabulary) topics() []*Topic {
 	return append(voc.Topics[:len(voc.Topics):len(voc.Topics)], library()...)
 }
 
+// Topic finds a topic by its name, nil when there is none: of the vocabulary, or a file of the standard library.
+func (voc *Vocabulary) Topic(name string) *Topic {
+	for _, t := range voc.topics() {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// Member finds a function of the topic by the name that it is called by, nil when there is none.
+func (t *Topic) Member(name string) *Decl {
+	for _, d := range t.Members {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
 // help is the topic's text for a terminal, or as Markdown.
 func (t *Topic) help(markdown bool) string {
 	var b strings.Builder

@@ -178,7 +178,7 @@ func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 			at.param = at.positional(params, positional)
 			if j == first { // nothing of this argument is there yet, but the word
 				for k, p := range params {
-					if !given[p.Name] && p.Rest == "" && (p.Keyword || k >= positional) {
+					if !given[p.Name] && p.Rest == "" && (p.Keyword || k >= positional && !callee.foreign) {
 						at.left = append(at.left, p)
 					}
 				}

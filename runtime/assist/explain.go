@@ -6,6 +6,7 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -20,10 +21,18 @@ type Explanation struct {
 func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 	toks, open := script.Lex(text)
 	n := len(toks) - 1
-	if n < 0 || toks[n].Kind != script.TokName || toks[n].Pos+len(toks[n].Text) != len(text) {
+	if n < 0 || toks[n].Pos+len(toks[n].Text) != len(text) {
 		return e, false
 	}
 	name := toks[n].Text
+	switch {
+	case toks[n].Kind == script.TokString && sc.argument(toks[:n], open).load:
+		name = strings.Trim(name, `"'`)
+		doc, ok := sc.reference(name)
+		return Explanation{"module", name, doc}, ok
+	case toks[n].Kind != script.TokName:
+		return e, false
+	}
 	if script.Keyword(name) {
 		return Explanation{"keyword", name, "A word of Starlark."}, true
 	}
@@ -39,16 +48,52 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 		return e, false
 	}
 	m := sc.name(name)
+	doc, known := "", false
+	if !sc.Own[name] {
+		doc, known = sc.reference(name)
+	}
 	switch v := m.Val.(type) {
 	case *starlarkstruct.Module:
-		return Explanation{"module", name, lines(v.AttrNames())}, true
+		if !known {
+			doc = lines(v.AttrNames())
+		}
+		return Explanation{"module", name, doc}, true
 	case *starlark.Builtin:
 		return Explanation{"builtin", name + "(...)", "A function of [Starlark](https://github.com/bazelbuild/starlark/blob/master/spec.md#" + name + ") itself."}, true
 	}
 	if _, known := sc.Types[name]; known && m.Decl == nil && m.Val == nil && m.typ == "" {
 		return Explanation{"variable", name, ""}, true
 	}
-	return sc.explain(name, m)
+	e, ok = sc.explain(name, m)
+	switch {
+	case known && ok && m.Decl == nil:
+		e.Doc = doc // of host and args
+	case known && !ok:
+		return Explanation{"keyword", name, doc}, true
+	}
+	return e, ok
+}
+
+// reference is what the reference says of a name that is no builtin, as Markdown: of a module, a statement, a file of the
+// standard library.
+func (sc *Scope) reference(name string) (doc string, ok bool) {
+	var members []*runtime.Decl
+	if t := sc.Vocabulary.Topic(name); t != nil {
+		doc, members = t.Doc+"\n", t.Members
+	} else {
+		for _, d := range sc.Vocabulary.Decls {
+			if strings.HasPrefix(d.Name, name+".") && !d.IsMethod() {
+				members = append(members, d)
+			}
+		}
+	}
+	for i, d := range members {
+		if i == 0 && doc != "" {
+			doc += "\n"
+		}
+		doc += "- `" + d.Signature() + "`: " + runtime.Summary(d.Doc) + "\n"
+	}
+	return doc, doc != ""
 }
 
 // explainAttr explains the word behind a dot.

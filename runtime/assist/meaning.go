@@ -15,6 +15,8 @@ type Meaning struct {
 	Val  starlark.Value // itself, or
 	typ  string         // the name of its type, or
 	Decl *runtime.Decl  // the builtin that it is
+
+	foreign bool // the builtin is of a module of other people's, most of which take their arguments by position alone
 }
 
 // Meaning finds what the primary expression means that the tokens end with.
@@ -115,6 +117,11 @@ func (m Meaning) attr(voc *runtime.Vocabulary, name string) Meaning {
 	case *starlarkstruct.Module:
 		if f, ok := v.Members[name].(*runtime.Func); ok {
 			return Meaning{Decl: f.Decl()}
+		}
+		if t := voc.Topic(v.Name); t != nil {
+			if d := t.Member(v.Name + "." + name); d != nil {
+				return Meaning{Decl: d, foreign: true}
+			}
 		}
 		return Meaning{Val: v.Members[name]}
 	case *starlarkstruct.Struct:

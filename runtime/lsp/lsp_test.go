@@ -236,6 +236,8 @@ func TestSession(t *testing.T) {
 		{"load(\"@^\")\n", "@std//topo.star"},
 		{"load(\"@std//topo.star\", \"ring\")\nri^", "ring"},
 		{"json.^", "encode"},
+		{"json.encode(^", "!x="},
+		{"json.encode_indent(1, pre^", "prefix="},
 		{"wh^", "!while"},
 		{"\"^", "!host"},
 	} {
@@ -253,6 +255,21 @@ func TestSession(t *testing.T) {
 	expect(t, c.at("hover", "hover.star", "x = le^n([1])\n"), "spec.md#len")
 	expect(t, c.at("hover", "hover.star", "x = [i fo^r i in [1]]\n"), "word of Starlark")
 	expect(t, c.at("hover", "hover.star", "x = 1  # not^hing\n"), `^null$`)
+
+	// What the reference says besides builtins.
+	expect(t, c.at("hover", "hover.star", "x = ma^th.pi\n"), `Mathematical functions`, "- `math.ceil\\(x\\)`: The smallest int")
+	expect(t, c.at("hover", "hover.star", "x = math.ce^il(1.5)\n"), `math.ceil\(x\)`, `The smallest int`)
+	expect(t, c.at("hover", "hover.star", "x = js^on.encode(1)\n"), "json.encode\\(x\\)`: ")
+	expect(t, c.at("hover", "hover.star", "ass^ert.eq(1, 1)\n"), "- `assert.eq\\(a, b, msg=None\\)`: Fails unless a == b")
+	expect(t, c.at("hover", "hover.star", "lo^ad(\"@std//topo.star\", \"ring\")\nring(3)\n"), `Binds names of another script`)
+	expect(t, c.at("hover", "hover.star", "load(\"@std//to^po.star\", \"ring\")\nring(3)\n"), `Topologies`, `mesh\(n`)
+	expect(t, c.at("hover", "hover.star", "print(ar^gs)\n"), `args: list of string`, `command line`)
+	expect(t, c.at("hover", "hover.star", "print(ho^st)\n"), `host: namespace`, `nsscript started in`)
+	expect(t, c.at("hover", "hover.star", "args = 3\nprint(ar^gs)\n"), `args: int`, `"value": "[^c]*"`)
+	expect(t, c.at("hover", "hover.star", "def f(host):\n    return ho^st\n"), `^null$|"value": "[^k]*"`)
+	expect(t, c.at("hover", "hover.star", "def f(tests):\n    return te^sts\n"), `python.ntests`, `"value": "[^F]*"`)
+	expect(t, c.at("completion", "typing.star", "x = math.ce^"), `"label": "ceil",\s+"kind": 3,\s+"detail": "math.ceil\(x\)"`)
+	expect(t, c.at("signatureHelp", "sig.star", "x = math.log(1, ^)\n"), `"label": "math.log\(x, base=e\)"`, `"activeParameter": 1`)
 	expect(t, c.at("signatureHelp", "sig.star", "x = ping(host, ^"), `"label": "ping\(`, `"activeParameter": 1`)
 	expect(t, c.at("signatureHelp", "sig.star", "x = ping(host, interval = ^)\n"), `"activeParameter": 3`)
 	expect(t, c.at("signatureHelp", "sig.star", "def f(a, b = 2):\n    pass\nf(1, ^)\n"), `"label": "f\(a, b=2\)"`, `"label": \[\s+5,\s+8\s+\]`, `"activeParameter": 1`)
