@@ -85,8 +85,9 @@ func ownHandle(t *testing.T) map[string]bool {
 			}
 		}
 	}
-	for fn, want := range map[string]bool{"LinkAdd": true, "LinkByName": true, "AddrAdd": true, "RouteList": true, "NeighAdd": true, "LinkSubscribe": true,
-		"NewHandle": false, "NewLinkAttrs": false, "ParseAddr": false, "LinkDeserialize": false} {
+	for fn, want := range map[string]bool{"LinkAdd": true, "LinkByName": true, "AddrAdd": true, "RouteList": true,
+		"NeighAdd": true, "LinkSubscribe": true, "NewHandle": false, "NewLinkAttrs": false, "ParseAddr": false,
+		"LinkDeserialize": false} {
 		if bad[fn] != want {
 			t.Errorf("the library's %s is taken for one that has the library's own handle: %v", fn, bad[fn])
 		}
@@ -131,7 +132,8 @@ func breaches(room, name string, src any, handle map[string]bool) (found []strin
 			}
 		}
 	}
-	tests := room == "runtime/nstest" || room == "bench" || strings.HasPrefix(room, "bench/") // which stand beside the product
+	// which stand beside the product
+	tests := room == "runtime/nstest" || room == "bench" || strings.HasPrefix(room, "bench/")
 	// of tells which package's what a selector is.
 	of := func(e ast.Expr) (pkg, name string) {
 		if sel, ok := e.(*ast.SelectorExpr); ok {
@@ -169,7 +171,8 @@ func breaches(room, name string, src any, handle map[string]bool) (found []strin
 					breach(n, "only runtime/kernel may lock threads")
 				}
 			case pkg == "time" && name == "Sleep" && !tests && !explained[fset.Position(n.Pos()).Line]:
-				breach(n, "a sleep without a comment, here or on the line before, which says why there is no event to wait for")
+				breach(n, "a sleep without a comment, here or on the line before, which says why there is no event "+
+					"to wait for")
 			}
 			return true
 		})
@@ -209,7 +212,8 @@ func TestBreaches(t *testing.T) {
 		{"runtime", `func f() { time.Sleep(1) } // there is no event`, ""},
 		{"runtime", `var wait = time.Sleep`, "a sleep without a comment"},
 	} {
-		src := "package p\nimport (\"github.com/vishvananda/netlink\"; \"github.com/vishvananda/netlink/nl\"; \"os/exec\"; rt \"runtime\"; \"time\")\n" + c.body
+		src := "package p\nimport (\"github.com/vishvananda/netlink\"; \"github.com/vishvananda/netlink/nl\"; " +
+			"\"os/exec\"; rt \"runtime\"; \"time\")\n" + c.body
 		found, err := breaches(c.room, "p.go", src, handle)
 		got := strings.Join(found, "; ")
 		if err != nil || c.want == "" && got != "" || !strings.Contains(got, c.want) {

@@ -23,16 +23,20 @@ func list(t *testing.T, format string) []string {
 // rooms are the packages, each with those that it may import: what stands above it is not among them. cmd/nsscript may
 // import all of them.
 var rooms = map[string]string{
-	"bench":               "",
-	"bench/kills":         "",
-	"builtins":            "runtime runtime/diff runtime/change runtime/script runtime/kernel runtime/kernel/proc runtime/probe",
-	"runtime/lsp":         "runtime/check runtime/format runtime/assist runtime runtime/script",
-	"runtime/repl":        "runtime/assist runtime/lab runtime runtime/change runtime/script runtime/journal runtime/kernel",
-	"runtime/assist":      "runtime runtime/script",
-	"runtime/suite":       "runtime runtime/lab runtime/change runtime/sandbox runtime/script",
-	"runtime/check":       "runtime/assist runtime runtime/script",
-	"runtime":             "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc runtime/sandbox runtime/failpoint",
-	"runtime/lab":         "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc runtime/sandbox runtime/lock",
+	"bench":       "",
+	"bench/kills": "",
+	"builtins": "runtime runtime/diff runtime/change runtime/script runtime/kernel runtime/kernel/proc " +
+		"runtime/probe",
+	"runtime/lsp": "runtime/check runtime/format runtime/assist runtime runtime/script",
+	"runtime/repl": "runtime/assist runtime/lab runtime runtime/change runtime/script runtime/journal " +
+		"runtime/kernel",
+	"runtime/assist": "runtime runtime/script",
+	"runtime/suite":  "runtime runtime/lab runtime/change runtime/sandbox runtime/script",
+	"runtime/check":  "runtime/assist runtime runtime/script",
+	"runtime": "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc " +
+		"runtime/sandbox runtime/failpoint",
+	"runtime/lab": "runtime/change runtime/script runtime/journal runtime/kernel runtime/kernel/proc " +
+		"runtime/sandbox runtime/lock",
 	"runtime/format":      "runtime/script",
 	"runtime/diff":        "",
 	"runtime/script":      "",
@@ -83,10 +87,11 @@ func TestSmall(t *testing.T) {
 // TestImports checks who imports which of other people's packages: each is wrapped in one place.
 func TestImports(t *testing.T) {
 	only := map[string]string{ // what may be imported by these rooms only
-		"github.com/vishvananda/netns":                 "runtime/kernel",
-		"github.com/vishvananda/netlink":               "runtime/kernel runtime/probe builtins",
-		"github.com/vishvananda/netlink/nl":            "runtime/kernel runtime/kernel/rtnl",
-		"golang.org/x/sys/unix":                        "runtime/kernel runtime/kernel/rtnl runtime/kernel/proc runtime/probe runtime/nstest runtime/sandbox builtins",
+		"github.com/vishvananda/netns":      "runtime/kernel",
+		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
+		"github.com/vishvananda/netlink/nl": "runtime/kernel runtime/kernel/rtnl",
+		"golang.org/x/sys/unix": "runtime/kernel runtime/kernel/rtnl runtime/kernel/proc " +
+			"runtime/probe runtime/nstest runtime/sandbox builtins",
 		"github.com/spf13/cobra":                       "cmd/nsscript",
 		"github.com/bazelbuild/buildtools/build":       "runtime/format",
 		"testing":                                      "runtime/nstest",
@@ -101,10 +106,12 @@ func TestImports(t *testing.T) {
 			if who, ruled := only[imp]; ruled && !strings.Contains(" "+who+" ", " "+room+" ") {
 				t.Errorf("%s imports %s: only [%s] may", room, imp, who)
 			}
-			if (room == "runtime/journal" || room == "runtime/lock") && strings.Contains(strings.Split(imp, "/")[0], ".") && !strings.HasPrefix(imp, module) {
+			if (room == "runtime/journal" || room == "runtime/lock") &&
+				strings.Contains(strings.Split(imp, "/")[0], ".") && !strings.HasPrefix(imp, module) {
 				t.Errorf("%s imports %s: only the standard library may be", room, imp)
 			}
-			if room == "runtime/script" && strings.Contains(strings.Split(imp, "/")[0], ".") && !strings.HasPrefix(imp, "go.starlark.net/") {
+			if room == "runtime/script" && strings.Contains(strings.Split(imp, "/")[0], ".") &&
+				!strings.HasPrefix(imp, "go.starlark.net/") {
 				t.Errorf("runtime/script imports %s: only Starlark may be", imp)
 			}
 		}

@@ -27,7 +27,8 @@ func TestInstall(t *testing.T) {
 		"zsh/site-functions/_nsscript":            "#compdef nsscript",
 		"fish/vendor_completions.d/nsscript.fish": "complete -c nsscript",
 	} {
-		if text, err := os.ReadFile(filepath.Join(dir, "opt/x/share", file)); err != nil || !strings.Contains(string(text), want) {
+		if text, err := os.ReadFile(filepath.Join(dir, "opt/x/share", file)); err != nil ||
+			!strings.Contains(string(text), want) {
 			t.Errorf("%s: %v, want %q in it", file, err, want)
 		}
 	}

@@ -75,8 +75,8 @@ func (b *bench) kill(script string) (m moments, err error) {
 	if line != "built\n" {
 		return m, fmt.Errorf("the script said %q: %v: %s", line, errors.Join(err, cmd.Wait()), &said)
 	}
-	// The kernel tells nobody when a namespace that has lost its name is destroyed in the end. A link whose peer is in it
-	// is gone then.
+	// The kernel tells nobody when a namespace that has lost its name is destroyed in the end. A link whose peer is in
+	// it is gone then.
 	witnesses, err := b.witnesses()
 	if err != nil {
 		return m, errors.Join(err, cmd.Process.Kill())
@@ -112,7 +112,8 @@ func (b *bench) witnesses() (links []string, err error) {
 		if slices.Contains(links, name) {
 			continue
 		}
-		if err := ip("", "link", "add", name, "type", "veth", "peer", "name", "w", "netns", fmt.Sprintf("c%d", i)).do(); err != nil {
+		if err := ip("", "link", "add", name, "type", "veth", "peer", "name", "w", "netns",
+			fmt.Sprintf("c%d", i)).do(); err != nil {
 			return nil, err
 		}
 		links = append(links, name)

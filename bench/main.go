@@ -245,8 +245,8 @@ func (b *bench) print(out io.Writer, ways []way, times [][]time.Duration) error 
 		}
 		slices.Sort(ratios)
 		sorted := slices.Sorted(slices.Values(times[i]))
-		fmt.Fprintf(w, "%s\t%.3fs\t%.3fs\t%.3fs\t%.2f (%.2f to %.2f)\t\n", way.name, sorted[0].Seconds(), median(sorted).Seconds(),
-			sorted[len(sorted)-1].Seconds(), median(ratios), ratios[0], ratios[len(ratios)-1])
+		fmt.Fprintf(w, "%s\t%.3fs\t%.3fs\t%.3fs\t%.2f (%.2f to %.2f)\t\n", way.name, sorted[0].Seconds(),
+			median(sorted).Seconds(), sorted[len(sorted)-1].Seconds(), median(ratios), ratios[0], ratios[len(ratios)-1])
 	}
 	return w.Flush()
 }

@@ -16,20 +16,21 @@ import (
 // nameTries bounds how often a name is chosen that another process is then faster to take.
 const nameTries = 100
 
-// addNamed adds links, some of whose names were given. A name that was chosen, and that another process has taken since, is
-// among the taken ones the next time.
+// addNamed adds links, some of whose names were given. A name that was chosen, and that another process has taken
+// since, is among the taken ones the next time.
 func addNamed(add func(taken []string) error, given ...linkNameArg) error {
 	for taken := []string(nil); ; {
 		err, k := add(taken), new(kernel.Error)
-		if !errors.Is(err, unix.EEXIST) || !errors.As(err, &k) || slices.Contains(given, linkNameArg(k.Object)) || len(taken) == nameTries {
+		if !errors.Is(err, unix.EEXIST) || !errors.As(err, &k) || slices.Contains(given, linkNameArg(k.Object)) ||
+			len(taken) == nameTries {
 			return err
 		}
 		taken = append(taken, k.Object)
 	}
 }
 
-// newLink chooses what identifies a link that is to be: its index, and its name when it was not given, the next free one with
-// the prefix that is not among the taken ones.
+// newLink chooses what identifies a link that is to be: its index, and its name when it was not given, the next free
+// one with the prefix that is not among the taken ones.
 func newLink(tx *runtime.Tx, ns kernel.NSRef, name linkNameArg, prefix string, taken []string) (kernel.LinkRef, error) {
 	ref := kernel.LinkRef{NS: ns, Name: string(name)}
 	n, err := tx.Machine().Namespace(ns)
@@ -57,7 +58,9 @@ func (o *addLink) Kind() string { return "link add" }
 
 // Valid wants the kind to be a word: it is part of a command.
 func (o *addLink) Valid() error {
-	if o.LinkSpec.Kind == "" || strings.ContainsFunc(o.LinkSpec.Kind, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
+	if o.LinkSpec.Kind == "" ||
+		strings.ContainsFunc(o.LinkSpec.Kind,
+			func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
 		return fmt.Errorf("%q is no kind of link", o.LinkSpec.Kind)
 	}
 	return o.LinkSpec.Valid()
@@ -122,8 +125,8 @@ func (o *addLink) Check(m *kernel.Machine, fresh bool) error {
 
 func (o *addLink) Do(m *kernel.Machine) error { return m.AddLink(o.LinkSpec) }
 
-// Undo deletes a pair by whichever end is there: one may have gone with its namespace, and then the other goes with it, but
-// later.
+// Undo deletes a pair by whichever end is there: one may have gone with its namespace, and then the other goes with it,
+// but later.
 func (o *addLink) Undo(m *kernel.Machine) error {
 	gone := true
 	for _, end := range o.ends() {

@@ -16,7 +16,8 @@ import (
 )
 
 var addrDecl = runtime.Change("addr", "address or list of address",
-	"Adds an address to a link, or several of either family, which are a list then. An IPv6 address can be used at once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{}).Needing("ipv6")
+	"Adds an address to a link, or several of either family, which are a list then. An IPv6 address can be used at "+
+		"once: duplicate address detection (RFC 4862) is off unless asked for.", &addrArgs{}).Needing("ipv6")
 
 type addrArgs struct {
 	Link   linkArg     `arg:"link" doc:"the link"`
@@ -56,8 +57,8 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return starlark.NewList(all), nil
 }
 
-// addAddr adds an address. Removing it again is not all: with an IPv6 one the kernel may have added more, and with a link's
-// last IPv4 address it removes its IPv4 routes, also those that were there when it had none.
+// addAddr adds an address. Removing it again is not all: with an IPv6 one the kernel may have added more, and with a
+// link's last IPv4 address it removes its IPv4 routes, also those that were there when it had none.
 type addAddr struct {
 	kernel.Addr
 	Image *kernel.Image `json:"image,omitempty"`
@@ -88,7 +89,8 @@ func (o *addAddr) Check(m *kernel.Machine, fresh bool) error {
 	}
 	there, err := o.there(m)
 	if err == nil && there {
-		err = &kernel.Error{Op: "add address", Object: o.String(), NS: o.Link.NS.String(), Err: unix.EEXIST, Hint: "the link has this address already"}
+		err = &kernel.Error{Op: "add address", Object: o.String(), NS: o.Link.NS.String(), Err: unix.EEXIST,
+			Hint: "the link has this address already"}
 	}
 	if err != nil {
 		return err
@@ -142,17 +144,21 @@ func (a *addrValue) AttrNames() []string                      { return a.v.AttrN
 func (a *addrValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
 	b := other.(*addrValue)
 	identity := func(a *addrValue) kernel.Object { return a.v.Machine().Identity(a.addr.Link.Object()) }
-	return equal(op, "address", a.addr.Prefix == b.addr.Prefix && a.addr.Peer == b.addr.Peer && identity(a) == identity(b))
+	return equal(op, "address", a.addr.Prefix == b.addr.Prefix && a.addr.Peer == b.addr.Peer &&
+		identity(a) == identity(b))
 }
 
-var addrType = &runtime.Type{Name: "address", Doc: "An address on a link. All values of one address of one link are equal.",
+var addrType = &runtime.Type{Name: "address",
+	Doc: "An address on a link. All values of one address of one link are equal.",
 	Attrs: []runtime.Attr{
-		{Name: "ip", Type: "string", Doc: "the address without its prefix length", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.String(r.(*addrValue).addr.Prefix.Addr().String()), nil
-		}},
-		{Name: "link", Type: "link", Doc: "the link that it is on", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return &linkValue{v, r.(*addrValue).addr.Link}, nil
-		}},
+		{Name: "ip", Type: "string", Doc: "the address without its prefix length",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.String(r.(*addrValue).addr.Prefix.Addr().String()), nil
+			}},
+		{Name: "link", Type: "link", Doc: "the link that it is on",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return &linkValue{v, r.(*addrValue).addr.Link}, nil
+			}},
 	}}
 
 var addrDeleteDecl = runtime.Change("address.delete", "None", "Removes the address from its link.", &addrDeleteArgs{})

@@ -30,7 +30,8 @@ func (a *addrsArg) Unpack(val starlark.Value) error {
 	for e := range starlark.Elements(it) {
 		var p prefixArg
 		if _, list := e.(starlark.Sequence); list {
-			return fmt.Errorf("element %d: got %s, want an address: it is one link, and a list of its addresses", i, e.Type())
+			return fmt.Errorf("element %d: got %s, want an address: it is one link, and a list of its addresses", i,
+				e.Type())
 		}
 		if err := p.Unpack(e); err != nil {
 			return fmt.Errorf("element %d: %w", i, err)
@@ -68,7 +69,8 @@ func (a *endAddrsArg) Unpack(val starlark.Value) error {
 		return want(`addresses of both ends, such as ("10.0.0.1/24", "10.0.0.2/24")`, val)
 	}
 	if n := pair.Len(); n != len(a) {
-		return fmt.Errorf("%s of %d elements, want 2, the addresses of each end: %s? (None: none)", val.Type(), n, example)
+		return fmt.Errorf("%s of %d elements, want 2, the addresses of each end: %s? (None: none)",
+			val.Type(), n, example)
 	}
 	for i, end := range []string{"first", "second"} {
 		if err := a[i].Unpack(pair.Index(i)); err != nil {

@@ -31,7 +31,8 @@ func (s saying) failed(format string, args ...any) error {
 
 // comparison declares an assertion that two values stand in a relation.
 func comparison(name, relation string, op syntax.Token, more string) *runtime.Decl {
-	return runtime.Query("assert."+name, "None", "Fails unless "+relation+"; says what both sides are"+more, &compareArgs{op: op, relation: relation})
+	return runtime.Query("assert."+name, "None", "Fails unless "+relation+"; says what both sides are"+more,
+		&compareArgs{op: op, relation: relation})
 }
 
 type compareArgs struct {
@@ -56,7 +57,8 @@ func (c *compareArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var (
-	assertEq = comparison("eq", "a == b", syntax.EQL, ", and of long texts, lists, dicts and structs where they differ.")
+	assertEq = comparison("eq", "a == b", syntax.EQL,
+		", and of long texts, lists, dicts and structs where they differ.")
 	assertNe = comparison("ne", "a != b", syntax.NEQ, ".")
 	assertLt = comparison("lt", "a < b", syntax.LT, ".")
 	assertLe = comparison("le", "a <= b", syntax.LE, ".")
@@ -83,8 +85,10 @@ func (a *truthArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var (
-	assertContains    = runtime.Query("assert.contains", "None", "Fails unless a container has an item, or a string has another in it.", &containsArgs{want: true})
-	assertNotContains = runtime.Query("assert.not_contains", "None", "Fails if a container has an item, or a string has another in it.", &containsArgs{want: false})
+	assertContains = runtime.Query("assert.contains", "None",
+		"Fails unless a container has an item, or a string has another in it.", &containsArgs{want: true})
+	assertNotContains = runtime.Query("assert.not_contains", "None",
+		"Fails if a container has an item, or a string has another in it.", &containsArgs{want: false})
 )
 
 type containsArgs struct {
@@ -103,7 +107,8 @@ func (a *containsArgs) Query(*runtime.View) (starlark.Value, error) {
 	return nil, a.failed("want %s%s%s", relation, shown("item", a.Item), shown("container", a.In))
 }
 
-var assertMatches = runtime.Query("assert.matches", "None", "Fails unless a regular expression matches somewhere in a text, such as the output of a command.", &matchesArgs{})
+var assertMatches = runtime.Query("assert.matches", "None",
+	"Fails unless a regular expression matches somewhere in a text, such as the output of a command.", &matchesArgs{})
 
 type matchesArgs struct {
 	Text    string     `arg:"text" doc:"the text"`
@@ -133,7 +138,9 @@ func (a *patternArg) Unpack(val starlark.Value) (err error) {
 }
 
 var assertFails = runtime.Change("assert.fails", "None",
-	"Fails unless the function fails with an error that the regular expression matches. What it changed is undone. Without one, a mistake of the script (a wrong argument, an attribute that there is none of) is not what was meant, and ends it.", &failsArgs{})
+	"Fails unless the function fails with an error that the regular expression matches. What it changed is undone. "+
+		"Without one, a mistake of the script (a wrong argument, an attribute that there is none of) is not what was "+
+		"meant, and ends it.", &failsArgs{})
 
 type failsArgs struct {
 	Fn      starlark.Callable `arg:"fn" doc:"the function, without parameters"`

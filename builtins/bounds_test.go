@@ -71,8 +71,8 @@ func (b *stuck) Query(*runtime.View) (starlark.Value, error) {
 	return starlark.None, nil
 }
 
-// TestAbandon has a step that nothing interrupts take too long, and too much memory. The test's process is neither replaced
-// nor ended by that, and so the step comes to an end, and the run with it.
+// TestAbandon has a step that nothing interrupts take too long, and too much memory. The test's process is neither
+// replaced nor ended by that, and so the step comes to an end, and the run with it.
 func TestAbandon(t *testing.T) {
 	for _, c := range []struct {
 		src, want string
@@ -83,11 +83,13 @@ func TestAbandon(t *testing.T) {
 	} {
 		free := make(chan struct{})
 		var stop *runtime.Interrupted
-		o := runtime.Options{Vocabulary: All(), MaxMemory: 512 << 20, Abandon: func(_ *runtime.Session, err *runtime.Interrupted) {
-			stop = err
-			close(free)
-		}}
-		o.Vocabulary.Decls = append(o.Vocabulary.Decls, runtime.Query("stuck", "None", "Does not stop.", &stuck{free: free}))
+		o := runtime.Options{Vocabulary: All(), MaxMemory: 512 << 20,
+			Abandon: func(_ *runtime.Session, err *runtime.Interrupted) {
+				stop = err
+				close(free)
+			}}
+		o.Vocabulary.Decls = append(o.Vocabulary.Decls,
+			runtime.Query("stuck", "None", "Does not stop.", &stuck{free: free}))
 		ctx, cancel := context.WithTimeoutCause(context.Background(), c.timeout, errors.New("ran long"))
 		said := runaway(t, ctx, o, "netns('n1')\n"+c.src+"\n[0 for _ in range(1 << 62)]")
 		cancel()
@@ -111,7 +113,8 @@ n = netns("n1")
 on_exit(lambda: [0 for _ in range(1 << 62)])
 load("testdata/loads/endless.star", "x")
 `)
-	for _, want := range []string{"testdata/loads/endless.star:", "interrupted: ran long\n", "runaway.star:3:20: interrupted: on_exit had 5s after the interruption\n"} {
+	for _, want := range []string{"testdata/loads/endless.star:", "interrupted: ran long\n",
+		"runaway.star:3:20: interrupted: on_exit had 5s after the interruption\n"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("want %q:\n%s", want, said)
 		}

@@ -7,7 +7,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var bridgeDecl = runtime.Change("bridge", "link", "Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true}).Needing("bridge")
+var bridgeDecl = runtime.Change("bridge", "link",
+	"Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true}).Needing("bridge")
 
 type bridgeArgs struct {
 	NS    nsArg       `arg:"ns" doc:"namespace that it is in"`
@@ -32,13 +33,15 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		if ref, err = newLink(tx, a.NS.NSRef, a.Name, "br", taken); err != nil {
 			return err
 		}
-		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref, Kind: "bridge", MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}})
+		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref, Kind: "bridge", MAC: string(a.MAC),
+			MTU: int(a.MTU), Up: a.Up}})
 	}, a.Name)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range a.Ports {
-		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}); err != nil {
+		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}); err !=
+			nil {
 			return nil, err
 		}
 	}

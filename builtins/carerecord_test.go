@@ -12,8 +12,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// recordCares are scripts of which a record keeps something that only the undoing of all of them together needs, and what forgets
-// that. What it comes to is what look prints, and of how many changes something is left.
+// recordCares are scripts of which a record keeps something that only the undoing of all of them together needs, and
+// what forgets that. What it comes to is what look prints, and of how many changes something is left.
 var recordCares = []struct {
 	name, world, script, look string
 	kind                      string // of the records
@@ -28,12 +28,14 @@ host.link("other0").set(mtu = 1300)
 			delete(at.(map[string]any), "gen")
 		}
 	}},
-	{"routes of a host that becomes a router", advertised, `sysctl(host, "net.ipv6.conf.all.forwarding", 1, irreversible = True)`,
-		"", "sysctl", func(r map[string]any) { delete(r, "routes") }},
+	{"routes of a host that becomes a router", advertised,
+		`sysctl(host, "net.ipv6.conf.all.forwarding", 1, irreversible = True)`, "", "sysctl", func(r map[string]any) {
+			delete(r, "routes")
+		}},
 }
 
-// TestMutationOfRecords has another process undo each of these, and once more with a record that lacks what its op kept: that
-// ends otherwise, or is reported otherwise.
+// TestMutationOfRecords has another process undo each of these, and once more with a record that lacks what its op
+// kept: that ends otherwise, or is reported otherwise.
 func TestMutationOfRecords(t *testing.T) {
 	long(t)
 	for _, c := range recordCares {

@@ -9,8 +9,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/proc"
 )
 
-// txProcs is where the transaction's commands have their processes, made with its first. Each transaction has its own, which
-// ends with it when it fails.
+// txProcs is where the transaction's commands have their processes, made with its first. Each transaction has its own,
+// which ends with it when it fails.
 func txProcs(tx *runtime.Tx) (in proc.Procs, err error) {
 	if op, ok := runtime.Made[*addCgroup](tx); ok {
 		return proc.Procs{Cgroup: op.Path}, nil
@@ -46,14 +46,16 @@ func (o *addCgroup) Do(m *kernel.Machine) error                    { return m.Ad
 func (o *addCgroup) Undo(m *kernel.Machine) error                  { return m.DeleteCgroup(o.Path) }
 func (o *addCgroup) Idle(m *kernel.Machine) (idle bool, err error) { return m.CgroupIdle(o.Path) }
 
-// addPIDs has commands run in PID namespaces of their own, which end with this process at the latest: so nothing is made
-// before there is a command, and nothing is there to be undone when the process has died.
+// addPIDs has commands run in PID namespaces of their own, which end with this process at the latest: so nothing is
+// made before there is a command, and nothing is there to be undone when the process has died.
 type addPIDs struct {
 	Name string `json:"name"`
 }
 
-func (o *addPIDs) Kind() string                         { return "pid namespace" }
-func (o *addPIDs) Command() string                      { return "true # what run() starts is in PID namespaces of its own" }
+func (o *addPIDs) Kind() string { return "pid namespace" }
+func (o *addPIDs) Command() string {
+	return "true # what run() starts is in PID namespaces of its own"
+}
 func (o *addPIDs) Touches() []kernel.Object             { return nil }
 func (o *addPIDs) Claims() []change.Claim               { return nil }
 func (o *addPIDs) Check(*kernel.Machine, bool) error    { return nil }

@@ -16,8 +16,8 @@ func in(ref kernel.NSRef) string {
 	return "ip -n " + netnsWord(ref) + " "
 }
 
-// netnsWord is how ip(8) is told a namespace: by its name, or a path where it has none. The host's is that of the machine's
-// first process.
+// netnsWord is how ip(8) is told a namespace: by its name, or a path where it has none. The host's is that of the
+// machine's first process.
 func netnsWord(ref kernel.NSRef) string {
 	switch {
 	case ref.Name == "":
@@ -31,7 +31,8 @@ func netnsWord(ref kernel.NSRef) string {
 // quoted is a text as one word of a shell's.
 func quoted(s string) string {
 	plain := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-/:=+,@", r)
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune("._-/:=+,@", r)
 	}
 	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s

@@ -53,11 +53,14 @@ netns("gone").delete()
 // duplicate addresses in a namespace of the lab's.
 func rough(dump string) string {
 	for _, r := range [][2]string{
-		{`(?m)^\d+: `, "N: "}, {`valid_lft .*`, ""}, {`@if\d+`, "@ifN"}, {`accept_dad \d`, "accept_dad -"}, {`fe80::[0-9a-f:]+`, "LL"},
-		{`02:[0-9a-f:]{14}\b|\b([0-9a-f]{2}:){5}[0-9a-f]{2}`, "MAC"}, {`link-netns \S+|link-netnsid \d+`, "PEER"}, {`if\d+`, "ifN"},
-		{`bridge_id \S+|designated_root \S+|root_path_cost \d+|port_id \S+|port_no \S+|designated_\S+ \S+`, "-"}, {`proto 94`, "proto static"},
-		{`state \S+|NO-CARRIER,|,LOWER_UP|linkdown`, ""}, {`(?m)^.*\b(LL|fe80::/64|ff00::/8)\b.*\n`, ""}, // what the kernel is about to do
-		{`(?m)^.*/run/nsscript.*\n|^\S+ /run/netns/.*\n`, ""}, {`(?m)[ \t]+$`, ""},
+		{`(?m)^\d+: `, "N: "}, {`valid_lft .*`, ""}, {`@if\d+`, "@ifN"}, {`accept_dad \d`, "accept_dad -"},
+		{`fe80::[0-9a-f:]+`, "LL"}, {`02:[0-9a-f:]{14}\b|\b([0-9a-f]{2}:){5}[0-9a-f]{2}`, "MAC"},
+		{`link-netns \S+|link-netnsid \d+`, "PEER"}, {`if\d+`, "ifN"},
+		// what the kernel is about to do
+		{`bridge_id \S+|designated_root \S+|root_path_cost \d+|port_id \S+|port_no \S+|designated_\S+ \S+`, "-"},
+		{`proto 94`, "proto static"}, {`state \S+|NO-CARRIER,|,LOWER_UP|linkdown`, ""},
+		{`(?m)^.*\b(LL|fe80::/64|ff00::/8)\b.*\n`, ""}, {`(?m)^.*/run/nsscript.*\n|^\S+ /run/netns/.*\n`, ""},
+		{`(?m)[ \t]+$`, ""},
 	} {
 		dump = regexp.MustCompile(r[0]).ReplaceAllString(dump, r[1])
 	}
@@ -109,7 +112,8 @@ func TestCommands(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 			got := rough(nstest.Dump(t))
-			for deadline := time.Now().Add(10 * time.Second); got != want && time.Now().Before(deadline); got = rough(nstest.Dump(t)) {
+			for deadline := time.Now().Add(10 * time.Second); got != want &&
+				time.Now().Before(deadline); got = rough(nstest.Dump(t)) {
 				// The shell does not wait for the kernel to use its addresses.
 			}
 			if got != want {
@@ -132,7 +136,8 @@ func TestCommands(t *testing.T) {
 }
 
 func TestQuoted(t *testing.T) {
-	for _, text := range []string{"", "plain-1.2_3/4:5", "two words", "it's", "$HOME `id` \"x\" \\", "a\nb", "*", "~", "-x", "é"} {
+	for _, text := range []string{"", "plain-1.2_3/4:5", "two words", "it's", "$HOME `id` \"x\" \\", "a\nb", "*",
+		"~", "-x", "é"} {
 		out, err := exec.Command("sh", "-c", "printf %s "+quoted(text)).Output()
 		if err != nil || string(out) != text {
 			t.Errorf("%q is %s: %q, %v", text, quoted(text), out, err)

@@ -108,7 +108,8 @@ func TestComplete(t *testing.T) {
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
 		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, down"},
 		{"a.set(mt", "a.set(mtu="},
-		{"veth(a, netns('x', l", "veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list"},
+		{"veth(a, netns('x', l",
+			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list"},
 		{`ping("le`, `ping("left`},
 		{`ping(ns = "`, `ping(ns = "left|ping(ns = "right|ping(ns = "host`},
 		{`host.link("e`, `host.link("eth0`},
@@ -141,7 +142,8 @@ func TestComplete(t *testing.T) {
 
 // FuzzComplete looks for texts that completion cannot stand.
 func FuzzComplete(f *testing.F) {
-	for _, s := range []string{"a.b(c=", `f("`, "[{(", ")", "x[1].", "load(\"\"\"", "def f():\n  r'\\", "a..b", "é.", "0.5.x"} {
+	for _, s := range []string{"a.b(c=", `f("`, "[{(", ")", "x[1].", "load(\"\"\"", "def f():\n  r'\\", "a..b",
+		"é.", "0.5.x"} {
 		f.Add(s)
 	}
 	sc := assist.New(All())

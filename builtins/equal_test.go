@@ -9,10 +9,11 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// twins are expressions that come by a value of each type in different ways; those of others are values that no other one
-// equals, as each call gives one of its own.
+// twins are expressions that come by a value of each type in different ways; those of others are values that no other
+// one equals, as each call gives one of its own.
 var twins = map[string]struct{ same, others []string }{
-	"namespace": {[]string{`n`, `netns_at(name = "n")`, `a.ns`, `b.peer.ns`, `fd.link.ns`, `default.ns`, `n.link("lo").ns`},
+	"namespace": {[]string{`n`, `netns_at(name = "n")`, `a.ns`, `b.peer.ns`, `fd.link.ns`, `default.ns`,
+		`n.link("lo").ns`},
 		[]string{`m`, `host`}},
 	"link": {[]string{`b`, `a.peer`, `m.link("eth0")`, `m.links[1]`, `v4.link`, `[l for l in m.links if l.master][0]`,
 		`addr(b, "10.9.9.9/32").link`}, []string{`a`, `br`, `m.link("lo")`, `n.link("eth0")`, `b.master`}},
@@ -26,8 +27,8 @@ var twins = map[string]struct{ same, others []string }{
 	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
-// TestEqual comes by values of each type in different ways: those of one object are equal, have one hash where they have any,
-// and are found in lists; those of others are not.
+// TestEqual comes by values of each type in different ways: those of one object are equal, have one hash where they
+// have any, and are found in lists; those of others are not.
 func TestEqual(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, typ := range All().Types {

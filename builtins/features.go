@@ -19,8 +19,9 @@ import (
 func features() []*runtime.Feature {
 	module := func(name string) string { return "modprobe " + name + ", or a kernel with it (CONFIG_" + name + ")" }
 	return []*runtime.Feature{
-		{Name: "netns", Doc: "network namespaces that can be made (network_namespaces(7))", Remedy: "run it as root, or in a sandbox: `nsscript doctor` says what a sandbox lacks",
-			Probe: inside(func(*kernel.Machine, kernel.NSRef) error { return nil })},
+		{Name: "netns", Doc: "network namespaces that can be made (network_namespaces(7))",
+			Remedy: "run it as root, or in a sandbox: `nsscript doctor` says what a sandbox lacks",
+			Probe:  inside(func(*kernel.Machine, kernel.NSRef) error { return nil })},
 		{Name: "veth", Doc: "pairs of Ethernet devices (veth(4))", Remedy: module("veth"),
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 				pair, end := spec(ns, 2, "a", "veth"), spec(ns, 3, "b", "veth")
@@ -28,7 +29,9 @@ func features() []*runtime.Feature {
 				return m.AddLink(pair)
 			})},
 		{Name: "bridge", Doc: "Ethernet bridges", Remedy: module("bridge"),
-			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return m.AddLink(spec(ns, 2, "a", "bridge")) })},
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				return m.AddLink(spec(ns, 2, "a", "bridge"))
+			})},
 		{Name: "ipv6", Doc: "IPv6", Remedy: "boot without ipv6.disable=1, and a kernel with it (CONFIG_IPV6)",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 				return m.AddAddr(kernel.Addr{Link: loOf(ns), Prefix: netip.MustParsePrefix("fd00::1/64")})
@@ -40,11 +43,14 @@ func features() []*runtime.Feature {
 				}
 				return pingOnce(m, ns)
 			})},
-		{Name: "routing-tables", Doc: "more than one routing table (ip-rule(8))", Remedy: "a kernel with CONFIG_IP_MULTIPLE_TABLES",
+		{Name: "routing-tables", Doc: "more than one routing table (ip-rule(8))",
+			Remedy: "a kernel with CONFIG_IP_MULTIPLE_TABLES",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-				return m.AddRoute(kernel.Route{NS: ns, Dst: netip.MustParsePrefix("192.0.2.0/24"), Type: "blackhole", Table: 100})
+				return m.AddRoute(kernel.Route{NS: ns, Dst: netip.MustParsePrefix("192.0.2.0/24"),
+					Type: "blackhole", Table: 100})
 			})},
-		{Name: "run", Doc: "commands in namespaces, which all end with the run", Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
+		{Name: "run", Doc: "commands in namespaces, which all end with the run",
+			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {
 				if _, err := m.FreeCgroup(); !errors.Is(err, proc.ErrNoCgroups) {
 					return err
@@ -87,7 +93,8 @@ func pingOnce(m *kernel.Machine, ns kernel.NSRef) error {
 	if err != nil {
 		return err
 	}
-	res, err := probe.Ping{Dst: netip.MustParseAddr("127.0.0.1"), Count: 1, Timeout: time.Second}.Run(context.Background(), n.Do)
+	res, err := probe.Ping{Dst: netip.MustParseAddr("127.0.0.1"), Count: 1,
+		Timeout: time.Second}.Run(context.Background(), n.Do)
 	if err == nil && res.Received != 1 {
 		err = unix.ETIMEDOUT
 	}

@@ -17,7 +17,9 @@ import (
 )
 
 var attemptDecl = runtime.Change("attempt", "attempt",
-	"Calls a function in a transaction of its own: when it fails, its changes alone are undone, and the script goes on. It never catches a signal, a timeout, an undoing that failed, or a mistake of the script: a wrong argument, an attribute that there is none of.", &attemptArgs{})
+	"Calls a function in a transaction of its own: when it fails, its changes alone are undone, "+
+		"and the script goes on. It never catches a signal, a timeout, an undoing that failed, "+
+		"or a mistake of the script: a wrong argument, an attribute that there is none of.", &attemptArgs{})
 
 type attemptArgs struct {
 	Fn     starlark.Callable `arg:"fn" doc:"the function"`
@@ -69,18 +71,22 @@ func (r *attemptValue) AttrNames() []string                      { return r.v.At
 
 var attemptType = &runtime.Type{Name: "attempt", Doc: "What came of an attempt; true when it did not fail.",
 	Attrs: []runtime.Attr{
-		{Name: "ok", Type: "bool", Doc: "whether it did not fail", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return r.Truth(), nil
-		}},
-		{Name: "value", Type: "any", Doc: "what the function returned; None when it failed", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			if a := r.(*attemptValue); a.val != nil {
-				return a.val, nil
-			}
-			return starlark.None, nil
-		}},
-		{Name: "error", Type: "struct or None", Doc: "the error: msg, code (the errno's name, \"assert\", \"fail\" or \"error\"), op and object", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return errorValue(r.(*attemptValue).err), nil
-		}},
+		{Name: "ok", Type: "bool", Doc: "whether it did not fail",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return r.Truth(), nil
+			}},
+		{Name: "value", Type: "any", Doc: "what the function returned; None when it failed",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				if a := r.(*attemptValue); a.val != nil {
+					return a.val, nil
+				}
+				return starlark.None, nil
+			}},
+		{Name: "error", Type: "struct or None",
+			Doc: "the error: msg, code (the errno's name, \"assert\", \"fail\" or \"error\"), op and object",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return errorValue(r.(*attemptValue).err), nil
+			}},
 	}}
 
 // errorValue is an error as a script sees it.
@@ -101,8 +107,9 @@ func errorValue(err error) starlark.Value {
 	case errors.As(err, &failed):
 		code = failed.code
 	}
-	return newStruct("error", map[string]starlark.Value{"msg": starlark.String(message(err)), "code": starlark.String(code),
-		"op": starlark.String(op), "object": starlark.String(object)})
+	return newStruct("error",
+		map[string]starlark.Value{"msg": starlark.String(message(err)), "code": starlark.String(code),
+			"op": starlark.String(op), "object": starlark.String(object)})
 }
 
 // message is the cause of an error without Starlark's own frame around it.
@@ -114,7 +121,8 @@ func message(err error) string {
 	return strings.TrimPrefix(err.Error(), "fail: ")
 }
 
-var unwrapDecl = runtime.Query("attempt.unwrap", "any", "Returns the value of the attempt, or fails with its error again.", &unwrapArgs{})
+var unwrapDecl = runtime.Query("attempt.unwrap", "any",
+	"Returns the value of the attempt, or fails with its error again.", &unwrapArgs{})
 
 type unwrapArgs struct {
 	Attempt *attemptValue `arg:"attempt" doc:"the attempt"`
@@ -125,7 +133,9 @@ func (a *unwrapArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var eventuallyDecl = runtime.Change("eventually", "any",
-	"Calls a function until it does not fail, and returns its value. What a failed try changed is undone. A mistake of the script (a wrong argument, an attribute that there is none of) ends it at once. The last try's error is the failure when the time is over.",
+	"Calls a function until it does not fail, and returns its value. What a failed try changed is undone. "+
+		"A mistake of the script (a wrong argument, an attribute that there is none of) ends it at once. "+
+		"The last try's error is the failure when the time is over.",
 	&eventuallyArgs{Timeout: durationArg(5 * time.Second), Interval: durationArg(50 * time.Millisecond)})
 
 type eventuallyArgs struct {
@@ -148,7 +158,8 @@ func (a *eventuallyArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 var onExitDecl = runtime.Query("on_exit", "None",
-	"Has a function called at the end of the run, whatever its outcome, before anything is taken down; the newest first.", &onExitArgs{})
+	"Has a function called at the end of the run, whatever its outcome, before anything is taken down; "+
+		"the newest first.", &onExitArgs{})
 
 type onExitArgs struct {
 	Fn     starlark.Callable `arg:"fn" doc:"the function"`
@@ -178,7 +189,8 @@ func (a *failArgs) Query(*runtime.View) (starlark.Value, error) {
 	return nil, &assertError{"fail", "fail: " + cmp.Or(text, "it was told to")}
 }
 
-var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes, which do not change: s = struct(a = 1), then s.a. Two are equal when their attributes are.", &structArgs{})
+var structDecl = runtime.Query("struct", "struct", "Makes a value with the given attributes, which do not change: "+
+	"s = struct(a = 1), then s.a. Two are equal when their attributes are.", &structArgs{})
 
 type structArgs struct {
 	Fields []starlark.Tuple `arg:"**fields" doc:"the attributes"`
@@ -193,7 +205,8 @@ func newStruct(name string, fields map[string]starlark.Value) starlark.Value {
 	return starlarkstruct.FromStringDict(starlark.String(name), fields)
 }
 
-var helpDecl = runtime.Query("help", "None", "Prints what a builtin, a type, an attribute, a module or a file of the standard library is; without a name, all but attributes in a line each.", &helpArgs{})
+var helpDecl = runtime.Query("help", "None", "Prints what a builtin, a type, an attribute, a module or a file of the "+
+	"standard library is; without a name, all but attributes in a line each.", &helpArgs{})
 
 type helpArgs struct {
 	Of starlark.Value `arg:"of?" doc:"a builtin, a value, or a name as a string"`

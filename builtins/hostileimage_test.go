@@ -34,20 +34,26 @@ func TestHostileImages(t *testing.T) {
 		{"has the sysctl", func(img *kernel.Image) { img.Sysctls["kernel//core_pattern"] = "7" }},
 		{"too short", func(img *kernel.Image) { img.Parts["addr"] = append(img.Parts["addr"], nil) }},
 		{"too short", func(img *kernel.Image) { img.Parts["addr"][0] = img.Parts["addr"][0][:7] }},
-		{"no attribute at byte", func(img *kernel.Image) { img.Parts["addr"][0] = img.Parts["addr"][0][:len(img.Parts["addr"][0])-2] }},
+		{"no attribute at byte", func(img *kernel.Image) {
+			img.Parts["addr"][0] = img.Parts["addr"][0][:len(img.Parts["addr"][0])-2]
+		}},
 		{"of another link", func(img *kernel.Image) { img.Parts["addr"][0][4]++ }},
 		{"of family 7", func(img *kernel.Image) { img.Parts["addr"][0][0] = 7 }},
 		{"too short", func(img *kernel.Image) { img.Parts["route"] = append(img.Parts["route"], make([]byte, 11)) }},
 		{"of family 0", func(img *kernel.Image) { img.Parts["route"] = append(img.Parts["route"], make([]byte, 12)) }},
 		{"too short", func(img *kernel.Image) { img.Parts["neigh"] = append(img.Parts["neigh"], make([]byte, 11)) }},
-		{"of another link", func(img *kernel.Image) { img.Parts["neigh"] = append(img.Parts["neigh"], make([]byte, 12)) }},
+		{"of another link", func(img *kernel.Image) {
+			img.Parts["neigh"] = append(img.Parts["neigh"], make([]byte, 12))
+		}},
 		{"too short", func(img *kernel.Image) {
 			img.Ports = append(img.Ports, kernel.Port{LinkRef: img.Link, Parts: map[string][][]byte{"port fdb": {{7}}}})
 		}},
 		{"of another link", func(img *kernel.Image) {
 			img.Port = &kernel.Port{LinkRef: img.Link, Parts: map[string][][]byte{"port fdb": {make([]byte, 12)}}}
 		}},
-		{"of another link", func(img *kernel.Image) { img.Parts["fdb"] = [][]byte{append([]byte{7}, make([]byte, 11)...)} }},
+		{"of another link", func(img *kernel.Image) {
+			img.Parts["fdb"] = [][]byte{append([]byte{7}, make([]byte, 11)...)}
+		}},
 		{`has the part "port fdb"`, func(img *kernel.Image) { img.Parts["port fdb"] = nil }},
 		{`has the part "rule"`, func(img *kernel.Image) { img.Parts["rule"] = nil }},
 		{`has the part "evil"`, func(img *kernel.Image) { img.Parts["evil"] = nil }},
@@ -68,13 +74,16 @@ func TestHostileImages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		labs := plant(t, "evil", record{"link set", v.words.Replace(`{"link":LINK,"attr":"txqlen","value":"1000","old":"1000","image":`) + string(data) + "}"})
+		labs := plant(t, "evil",
+			record{"link set", v.words.Replace(`{"link":LINK,"attr":"txqlen","value":"1000","old":"1000","image":`) +
+				string(data) + "}"})
 		found, err := labs.Recover()
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%+v, %v", found, err)
 		}
 		err = found[0].Err
-		if c.want == "" && (err != nil || len(found[0].Left) > 0) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || len(found[0].Left) > 0) ||
+			c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("said %v, %v, want %q", err, found[0].Left, c.want)
 		}
 		if c.want != "" {

@@ -30,7 +30,8 @@ func BenchmarkJournal(b *testing.B) {
 	var chain, writing spent
 	records := 0
 	for b.Loop() {
-		s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "chain", Script: file, Args: []string{"100"}})
+		s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "chain", Script: file,
+			Args: []string{"100"}})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -53,76 +53,102 @@ func settledAttr(name, typ, doc string, get linkGetter) runtime.Attr {
 	return readAttr((*kernel.Machine).ReadSettled, name, typ, doc, get)
 }
 
-func readAttr(read func(*kernel.Machine, kernel.LinkRef) (*kernel.Link, error), name, typ, doc string, get linkGetter) runtime.Attr {
-	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-		l, err := read(v.Machine(), r.(*linkValue).ref)
-		if err == nil {
-			err = v.Reachable(l.NS)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return get(v, l)
-	}}
-}
-
-var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Every attribute is read from the kernel when it is asked for. All values of one link are equal, whatever it is called and wherever it was moved.",
-	Attrs: []runtime.Attr{
-		linkAttr("name", "string", "its name", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Name), nil }),
-		linkAttr("ns", "namespace", "the namespace that it is in", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return &nsValue{v, l.NS}, nil }),
-		linkAttr("index", "int", "its interface index", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.MakeInt(l.Index), nil }),
-		linkAttr("mac", "string", "its link-layer address", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			return starlark.String(l.MAC.String()), nil
-		}),
-		linkAttr("mtu", "int", "its MTU in bytes", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.MakeInt(l.MTU), nil }),
-		linkAttr("up", "bool", "whether it is set up (the administrative state, not the carrier)", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.Bool(l.Up), nil }),
-		settledAttr("carrier", "bool", "whether it can carry packets: of most kinds of link, whether it and its other end are up", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			return starlark.Bool(l.Carrier), nil
-		}),
-		settledAttr("state", "string", "its operational state (RFC 2863): up, down, lowerlayerdown (the other end, in the same namespace, is down), dormant, testing, notpresent, or unknown for kinds that have none", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			return starlark.String(l.State), nil
-		}),
-		linkAttr("kind", "string", "veth, bridge, loopback ...", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
-		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Alias), nil }),
-		linkAttr("peer", "link", "the other end of a pair; an error for links of kinds that have none", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			ref, err := v.Machine().Peer(l)
-			return &linkValue{v, ref}, err
-		}),
-		linkAttr("master", "link or None", "the bridge that it is a port of", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			if l.Master == 0 {
-				return starlark.None, nil
+func readAttr(read func(*kernel.Machine, kernel.LinkRef) (*kernel.Link, error), name, typ, doc string,
+	get linkGetter) runtime.Attr {
+	return runtime.Attr{Name: name, Type: typ, Doc: doc,
+		Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+			l, err := read(v.Machine(), r.(*linkValue).ref)
+			if err == nil {
+				err = v.Reachable(l.NS)
 			}
-			br, err := v.Machine().Beside(l, l.Master)
 			if err != nil {
 				return nil, err
 			}
-			return &linkValue{v, br.LinkRef}, nil
+			return get(v, l)
+		}}
+}
+
+var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Every attribute is read from the " +
+	"kernel when it is asked for. All values of one link are equal, whatever it is called and wherever it was moved.",
+	Attrs: []runtime.Attr{
+		linkAttr("name", "string", "its name", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.String(l.Name), nil
 		}),
-		settledAttr("addrs", "list of string", "its addresses with their prefix lengths, IPv4 first", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			addrs, err := v.Machine().Addrs(l.LinkRef)
-			var lines []string
-			for _, a := range addrs {
-				lines = append(lines, a.Prefix.String())
-			}
-			return stringList(lines), err
+		linkAttr("ns", "namespace", "the namespace that it is in",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return &nsValue{v, l.NS}, nil }),
+		linkAttr("index", "int", "its interface index", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.MakeInt(l.Index), nil
 		}),
-		linkAttr("ip", "string or None", "its first address that is not link-local, without the prefix length", func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			addrs, err := v.Machine().Addrs(l.LinkRef)
-			for _, a := range addrs {
-				if !a.Prefix.Addr().IsLinkLocalUnicast() {
-					return starlark.String(a.Prefix.Addr().String()), err
+		linkAttr("mac", "string", "its link-layer address",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				return starlark.String(l.MAC.String()), nil
+			}),
+		linkAttr("mtu", "int", "its MTU in bytes", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.MakeInt(l.MTU), nil
+		}),
+		linkAttr("up", "bool", "whether it is set up (the administrative state, not the carrier)",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.Bool(l.Up), nil }),
+		settledAttr("carrier", "bool",
+			"whether it can carry packets: of most kinds of link, whether it and its other end are up",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				return starlark.Bool(l.Carrier), nil
+			}),
+		settledAttr("state", "string", "its operational state (RFC 2863): up, down, lowerlayerdown (the other end, "+
+			"in the same namespace, is down), dormant, testing, notpresent, or unknown for kinds that have none",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				return starlark.String(l.State), nil
+			}),
+		linkAttr("kind", "string", "veth, bridge, loopback ...",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
+		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+			return starlark.String(l.Alias), nil
+		}),
+		linkAttr("peer", "link", "the other end of a pair; an error for links of kinds that have none",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				ref, err := v.Machine().Peer(l)
+				return &linkValue{v, ref}, err
+			}),
+		linkAttr("master", "link or None", "the bridge that it is a port of",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				if l.Master == 0 {
+					return starlark.None, nil
 				}
-			}
-			return starlark.None, err
-		}),
-		linkAttr("stats", "struct", "its counters: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
-			s := l.Stats
-			return newStruct("stats", map[string]starlark.Value{
-				"rx_packets": starlark.MakeUint64(s.RxPackets), "tx_packets": starlark.MakeUint64(s.TxPackets),
-				"rx_bytes": starlark.MakeUint64(s.RxBytes), "tx_bytes": starlark.MakeUint64(s.TxBytes),
-				"rx_errors": starlark.MakeUint64(s.RxErrors), "tx_errors": starlark.MakeUint64(s.TxErrors),
-				"rx_dropped": starlark.MakeUint64(s.RxDropped), "tx_dropped": starlark.MakeUint64(s.TxDropped)}), nil
-		}),
+				br, err := v.Machine().Beside(l, l.Master)
+				if err != nil {
+					return nil, err
+				}
+				return &linkValue{v, br.LinkRef}, nil
+			}),
+		settledAttr("addrs", "list of string", "its addresses with their prefix lengths, IPv4 first",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				addrs, err := v.Machine().Addrs(l.LinkRef)
+				var lines []string
+				for _, a := range addrs {
+					lines = append(lines, a.Prefix.String())
+				}
+				return stringList(lines), err
+			}),
+		linkAttr("ip", "string or None", "its first address that is not link-local, without the prefix length",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				addrs, err := v.Machine().Addrs(l.LinkRef)
+				for _, a := range addrs {
+					if !a.Prefix.Addr().IsLinkLocalUnicast() {
+						return starlark.String(a.Prefix.Addr().String()), err
+					}
+				}
+				return starlark.None, err
+			}),
+		linkAttr("stats", "struct",
+			"its counters: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				s := l.Stats
+				return newStruct("stats", map[string]starlark.Value{
+					"rx_packets": starlark.MakeUint64(s.RxPackets), "tx_packets": starlark.MakeUint64(s.TxPackets),
+					"rx_bytes": starlark.MakeUint64(s.RxBytes), "tx_bytes": starlark.MakeUint64(s.TxBytes),
+					"rx_errors": starlark.MakeUint64(s.RxErrors), "tx_errors": starlark.MakeUint64(s.TxErrors),
+					"rx_dropped": starlark.MakeUint64(s.RxDropped),
+					"tx_dropped": starlark.MakeUint64(s.TxDropped)}), nil
+			}),
 	}}
 
 var upDecl = runtime.Change("up", "None", "Sets links up.", &upArgs{})
@@ -137,7 +163,8 @@ func (a *upArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 var downDecl = runtime.Change("down", "None",
-	"Sets links down. The kernel drops their IPv6 addresses and routes with that; undoing it brings them back.", &downArgs{})
+	"Sets links down. The kernel drops their IPv6 addresses and routes with that; undoing it brings them back.",
+	&downArgs{})
 
 type downArgs struct {
 	Links []linkArg `arg:"*links" doc:"the links"`
@@ -157,7 +184,8 @@ func setAll(tx *runtime.Tx, links []linkArg, state string) error {
 	return nil
 }
 
-var linkDeleteDecl = runtime.Change("link.delete", "None", "Deletes the link; of a veth pair both ends. Undoing it makes it anew with all that it had.", &linkDeleteArgs{})
+var linkDeleteDecl = runtime.Change("link.delete", "None",
+	"Deletes the link; of a veth pair both ends. Undoing it makes it anew with all that it had.", &linkDeleteArgs{})
 
 type linkDeleteArgs struct {
 	Link linkArg  `arg:"link" doc:"the link"`
@@ -171,11 +199,12 @@ func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 // delLink deletes a link.
 type delLink struct {
-	Link   kernel.LinkRef  `json:"link"`
-	Image  *kernel.Image   `json:"image,omitempty"`
-	Peer   *kernel.Image   `json:"peer,omitempty"`
-	Above  []*kernel.Image `json:"above,omitempty"`  // what stands on them, and goes with them
-	Others []*kernel.Image `json:"others,omitempty"` // the bridges that they are ports of, and what stands on them and stays
+	Link  kernel.LinkRef  `json:"link"`
+	Image *kernel.Image   `json:"image,omitempty"`
+	Peer  *kernel.Image   `json:"peer,omitempty"`
+	Above []*kernel.Image `json:"above,omitempty"` // what stands on them, and goes with them
+	// the bridges that they are ports of, and what stands on them and stays
+	Others []*kernel.Image `json:"others,omitempty"`
 }
 
 func (o *delLink) Kind() string             { return "link del" }

@@ -13,7 +13,8 @@ import (
 )
 
 var setDecl = runtime.Change("link.set", "link",
-	"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, group, master, up.", &setArgs{})
+	"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, "+
+		"group, master, up.", &setArgs{})
 
 type setArgs struct {
 	Link   linkArg      `arg:"link" doc:"the link"`
@@ -95,8 +96,8 @@ type setLink struct {
 func (o *setLink) Kind() string { return "link set" }
 func (o *setLink) Valid() error { return kernel.ValidAttr(o.Attr, o.Value) }
 
-// Touches has the bridge that the link joins: it takes its mac and carrier from its ports, and does not get its own back
-// when they are deleted.
+// Touches has the bridge that the link joins: it takes its mac and carrier from its ports, and does not get its own
+// back when they are deleted.
 func (o *setLink) Touches() []kernel.Object {
 	all := []kernel.Object{o.Link.Object()}
 	if index := atoi(o.Value); o.Attr == "master" && index > 0 {
@@ -178,8 +179,8 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	return above.Lost()
 }
 
-// saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end, that
-// gets and loses its carrier with it, and its bridge; and the links above it.
+// saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end,
+// that gets and loses its carrier with it, and its bridge; and the links above it.
 func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link, above *kernel.Above) error {
 	if o.Attr == "name" {
 		return nil
@@ -215,7 +216,8 @@ func followers(above []*kernel.Image) error {
 	return errors.Join(lost...)
 }
 
-// otherEnd saves the other end of a pair, which gets and loses its carrier with this one, what stands on it, and its bridge.
+// otherEnd saves the other end of a pair, which gets and loses its carrier with this one, what stands on it, and its
+// bridge.
 func otherEnd(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (images []*kernel.Image, err error) {
 	ref, err := m.Peer(l)
 	if err != nil {
@@ -275,10 +277,11 @@ func claims(l kernel.LinkRef, others ...*kernel.Image) []change.Claim {
 	return all
 }
 
-// bridgesOf saves the bridge that a link is a port of, and the one that it joins, with what stands on them: a bridge takes its
-// own mac, mtu and carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an address with
-// its first carrier.
-func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string, above *kernel.Above) (images []*kernel.Image, err error) {
+// bridgesOf saves the bridge that a link is a port of, and the one that it joins, with what stands on them: a bridge
+// takes its own mac, mtu and carrier from its ports, loses its IPv6 with an mtu that is too small for that, and gets an
+// address with its first carrier.
+func bridgesOf(m *kernel.Machine, l *kernel.Link, joins string,
+	above *kernel.Above) (images []*kernel.Image, err error) {
 	for _, index := range slices.Compact([]int{l.Master, atoi(joins)}) {
 		if index == 0 {
 			continue
@@ -314,7 +317,8 @@ func (o *setLink) Over(older change.Op) {
 			o.under = append(o.under, older.Old)
 		}
 	case *delLink: // of the bridge whose port it was
-		if o.Attr == "master" && older.Image != nil && slices.ContainsFunc(older.Image.Ports, func(p kernel.Port) bool { return p.Object() == o.Link.Object() }) {
+		if o.Attr == "master" && older.Image != nil &&
+			slices.ContainsFunc(older.Image.Ports, func(p kernel.Port) bool { return p.Object() == o.Link.Object() }) {
 			o.under = append(o.under, itoa(older.Link.Index))
 		}
 	}

@@ -19,8 +19,8 @@ import (
 // helper makes the test binary be the helper of the sessions that tests begin.
 var helper = []string{"/proc/self/exe", "helper"}
 
-// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes several
-// times as long. CI runs it by itself.
+// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes
+// several times as long. CI runs it by itself.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -52,7 +52,8 @@ func runScript(t *testing.T, name, src string) (out string, err error) {
 		return "", err
 	}
 	var stdout bytes.Buffer
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout, Root: filepath.Dir(name)})
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout,
+		Root: filepath.Dir(name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +115,8 @@ func TestPreexisting(t *testing.T) {
 	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
 	defer nstest.IP(t, "link", "del", "pre0")
 	for _, args := range [][]string{
-		{"addr", "add", "10.9.0.1/24", "dev", "pre0"}, {"addr", "add", "10.9.0.2/24", "dev", "pre0"}, {"addr", "add", "10.9.0.3/24", "dev", "pre0"},
-		{"addr", "add", "fd09::1/64", "dev", "pre0", "nodad"},
+		{"addr", "add", "10.9.0.1/24", "dev", "pre0"}, {"addr", "add", "10.9.0.2/24", "dev", "pre0"},
+		{"addr", "add", "10.9.0.3/24", "dev", "pre0"}, {"addr", "add", "fd09::1/64", "dev", "pre0", "nodad"},
 		{"link", "set", "pre0", "addrgenmode", "none"}, {"link", "set", "pre1", "addrgenmode", "none"},
 		{"link", "set", "pre0", "up"}, {"link", "set", "pre1", "up"},
 		{"addr", "replace", "fd09::1/64", "dev", "pre0", "nodad"},
@@ -126,14 +127,17 @@ func TestPreexisting(t *testing.T) {
 	}
 	settled := func() { t.Helper(); nstest.Settled(t, []string{"pre0", "pre1"}, []string{"fd09::1"}) }
 	for _, act := range []string{
-		`down(l)`, `l.set(mtu = 1000)`, `l.set(mtu = 1000, mac = "02:00:00:00:00:99", name = "other", alias = "x", txqlen = 7)`,
-		`l.delete()`, `l.set(ns = netns("away"))`, `addr(l, "10.10.0.1/24").delete()`, `addr(l, "10.9.0.9/24")`,
+		`down(l)`, `l.set(mtu = 1000)`,
+		`l.set(mtu = 1000, mac = "02:00:00:00:00:99", name = "other", alias = "x", txqlen = 7)`, `l.delete()`,
+		`l.set(ns = netns("away"))`, `addr(l, "10.10.0.1/24").delete()`, `addr(l, "10.9.0.9/24")`,
 		`l.set(master = bridge(host, name = "brx"))`, `sysctl(host, "net.ipv4.ip_forward", 1)`,
 		`sysctl(host, "net.ipv4.conf.all.forwarding", 1)`, `route(host, "10.98.0.0/16", via = "10.9.0.77")`,
 	} {
 		settled()
 		before := nstest.Dump(t)
-		if _, err := runScript(t, "act.star", "l = host.link(\"pre0\")\nr = attempt(lambda: ["+act+", fail(\"undo\")])\nassert.eq(r.error.msg, \"undo\")\n"); err != nil {
+		if _, err := runScript(t, "act.star",
+			"l = host.link(\"pre0\")\nr = attempt(lambda: ["+act+
+				", fail(\"undo\")])\nassert.eq(r.error.msg, \"undo\")\n"); err != nil {
 			t.Errorf("attempt of %s: %v", act, err)
 		}
 		settled()

@@ -30,21 +30,22 @@ func (a *masterArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 // masters are the kinds of links that can have ports (ndo_add_slave).
 var masters = []string{"bridge", "bond", "team", "vrf", "batadv"}
 
-// check is an error when a link, in the namespace that it is in or goes to, cannot become a port of this one. The kernel takes
-// it out of the bridge that it is in before it looks.
+// check is an error when a link, in the namespace that it is in or goes to, cannot become a port of this one. The
+// kernel takes it out of the bridge that it is in before it looks.
 func (a *masterArg) check(m *kernel.Machine, port kernel.LinkRef, in kernel.NSRef) error {
 	if err := sameNamespace(port, in, a.NS, a.Name); err != nil {
 		return err
 	}
 	l, err := m.Read(a.LinkRef)
 	if err == nil && !slices.Contains(masters, l.Kind) {
-		err = &kernel.Error{Op: "set master of link", Object: port.Name, NS: in.String(), Err: fmt.Errorf("%w: %s is no bridge", unix.EOPNOTSUPP, l.Name)}
+		err = &kernel.Error{Op: "set master of link", Object: port.Name, NS: in.String(),
+			Err: fmt.Errorf("%w: %s is no bridge", unix.EOPNOTSUPP, l.Name)}
 	}
 	return err
 }
 
-// sameNamespace is an error when a port and its bridge are to be in two namespaces. The kernel is told of a bridge by its
-// index, and that is another link's there.
+// sameNamespace is an error when a port and its bridge are to be in two namespaces. The kernel is told of a bridge by
+// its index, and that is another link's there.
 func sameNamespace(port kernel.LinkRef, in, bridge kernel.NSRef, name string) error {
 	if in.Cookie == bridge.Cookie {
 		return nil

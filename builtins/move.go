@@ -11,12 +11,13 @@ import (
 
 // moveLink moves a link to another namespace, and may give it another name there.
 type moveLink struct {
-	From   kernel.LinkRef  `json:"from"`
-	To     kernel.LinkRef  `json:"to"`
-	Image  *kernel.Image   `json:"image,omitempty"`
-	Above  []*kernel.Image `json:"above,omitempty"`  // the links that stand on it
-	Gone   []*kernel.Image `json:"gone,omitempty"`   // those that the kernel deletes when it is moved
-	Others []*kernel.Image `json:"others,omitempty"` // the bridge that it is a port of, and what changes with its other end
+	From  kernel.LinkRef  `json:"from"`
+	To    kernel.LinkRef  `json:"to"`
+	Image *kernel.Image   `json:"image,omitempty"`
+	Above []*kernel.Image `json:"above,omitempty"` // the links that stand on it
+	Gone  []*kernel.Image `json:"gone,omitempty"`  // those that the kernel deletes when it is moved
+	// the bridge that it is a port of, and what changes with its other end
+	Others []*kernel.Image `json:"others,omitempty"`
 
 	whole bool
 }
@@ -54,7 +55,8 @@ func (o *moveLink) Check(m *kernel.Machine, fresh bool) error {
 	if o.renames() {
 		if err := m.CheckName(o.To); err != nil {
 			if k := new(kernel.Error); errors.As(err, &k) {
-				k.Op, k.Object, k.NS = "move link", o.From.Name+" to "+o.To.NS.String()+" as "+o.To.Name, o.From.NS.String()
+				k.Op, k.Object, k.NS = "move link", o.From.Name+" to "+o.To.NS.String()+" as "+o.To.Name,
+					o.From.NS.String()
 			}
 			return err
 		}
@@ -97,7 +99,8 @@ func (o *moveLink) Do(m *kernel.Machine) error {
 	return m.MoveLink(o.From, o.To.NS, o.To.Index, name)
 }
 
-// oldName is the name that the link is given back; empty when that was not changed, or somebody else has changed it since.
+// oldName is the name that the link is given back; empty when that was not changed, or somebody else has changed it
+// since.
 func (o *moveLink) oldName(m *kernel.Machine) (name string, foreign error) {
 	l, err := m.Read(o.To)
 	switch {
@@ -127,7 +130,8 @@ func (o *moveLink) Undo(m *kernel.Machine) error {
 	case m.At(o.From): // an answer that was lost may have left it back already
 		m.MarkRestored(o.To.Object(), o.From.Object())
 	case m.MovedOn(o.To):
-		return &kernel.Error{Op: "move link", Object: o.From.Name + " back from " + o.To.NS.String(), Err: errors.New("it was moved on, and has not come back")}
+		return &kernel.Error{Op: "move link", Object: o.From.Name + " back from " + o.To.NS.String(),
+			Err: errors.New("it was moved on, and has not come back")}
 	}
 	img := o.Image.Clone()
 	if name == "" && !o.whole || foreign != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestMovedIn has a script move a link that was there into a namespace that it makes, and change all of it there. What is in the
-// namespace goes with it, but not that.
+// TestMovedIn has a script move a link that was there into a namespace that it makes, and change all of it there. What
+// is in the namespace goes with it, but not that.
 func TestMovedIn(t *testing.T) {
 	nstest.IP(t, "link", "add", "moved0", "type", "veth", "peer", "name", "moved1")
 	nstest.IP(t, "link", "set", "moved0", "alias", "before")
@@ -51,14 +51,15 @@ def there(n):
 	}
 }
 
-// TestMovedInGone has links leave a namespace of the run's, in which the next ones are made then: these are not taken for those,
-// which have the lowest indexes where they came from.
+// TestMovedInGone has links leave a namespace of the run's, in which the next ones are made then: these are not taken
+// for those, which have the lowest indexes where they came from.
 func TestMovedInGone(t *testing.T) {
 	nstest.IP(t, "netns", "add", "pre")
 	t.Cleanup(func() { nstest.IP(t, "netns", "del", "pre") })
 	nstest.IP(t, "-n", "pre", "link", "add", "moved1", "type", "veth", "peer", "name", "moved0") // the peer is number 2
 	before := nstest.Dump(t)
-	for _, leave := range []string{`assert.false(attempt(lambda: [l.set(ns = n), fail("back")]).ok)`, `l.set(ns = n); l.set(ns = pre)`} {
+	for _, leave := range []string{`assert.false(attempt(lambda: [l.set(ns = n), fail("back")]).ok)`,
+		`l.set(ns = n); l.set(ns = pre)`} {
 		for _, next := range []string{
 			`veth(n, netns("b"), name = "own0", addrs = ("10.60.0.1/24", "10.60.0.2/24"))`,
 			`bridge(n, name = "own0", addrs = ["10.60.0.1/24"])`,

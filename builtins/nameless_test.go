@@ -16,13 +16,15 @@ func TestNamelessPeer(t *testing.T) {
 	nstest.IP(t, "link", "add", "m0", "type", "veth", "peer", "name", "m1", "netns", pid)
 	nstest.IP(t, "link", "set", "m0", "addrgenmode", "none", "up")
 	there := func(args ...string) string {
-		out, err := exec.Command("nsenter", append([]string{"--net=/proc/" + pid + "/ns/net", "ip"}, args...)...).CombinedOutput()
+		out, err := exec.Command("nsenter",
+			append([]string{"--net=/proc/" + pid + "/ns/net", "ip"}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("ip %v: %v: %s", args, err, out)
 		}
 		return string(out)
 	}
-	for _, args := range [][]string{{"link", "set", "m1", "addrgenmode", "none", "up"}, {"addr", "add", "10.1.0.1/24", "dev", "m1"},
+	for _, args := range [][]string{{"link", "set", "m1", "addrgenmode", "none", "up"},
+		{"addr", "add", "10.1.0.1/24", "dev", "m1"},
 		{"addr", "add", "fd01::1/64", "dev", "m1", "nodad"}, {"route", "add", "default", "via", "10.1.0.9"}} {
 		there(args...)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestTwoNames takes the names of a namespace that has two away: the one that the script says goes, the namespace lives on
-// with its links by the other one, and ends with the last. Undone by the run or by another process, both are back.
+// TestTwoNames takes the names of a namespace that has two away: the one that the script says goes, the namespace lives
+// on with its links by the other one, and ends with the last. Undone by the run or by another process, both are back.
 func TestTwoNames(t *testing.T) {
 	nstest.IP(t, "netns", "add", "one")
 	shell(t, "touch /run/netns/two; mount --bind /run/netns/one /run/netns/two")

@@ -16,7 +16,9 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-var assertNear = runtime.Query("assert.near", "None", "Fails unless two numbers or times are no further apart than a tolerance: assert.near(r.avg, \"20ms\", \"10%\").", &nearArgs{})
+var assertNear = runtime.Query("assert.near", "None",
+	"Fails unless two numbers or times are no further apart than a tolerance: assert.near(r.avg, \"20ms\", \"10%\").",
+	&nearArgs{})
 
 type nearArgs struct {
 	A         quantityArg  `arg:"a" doc:"one value; a number is seconds where it is compared with a time"`
@@ -49,10 +51,12 @@ func (a *nearArgs) Query(*runtime.View) (starlark.Value, error) {
 	if f := float(apart); (a.A.time || a.B.time) && f < math.MaxInt64/1e9 {
 		away = time.Duration(math.Round(f * 1e9)).String()
 	}
-	return nil, a.failed("want a within %s of b, and they are %s apart\n  a: %s\n  b: %s", a.Tolerance.text, away, a.A.text, a.B.text)
+	return nil, a.failed("want a within %s of b, and they are %s apart\n  a: %s\n  b: %s", a.Tolerance.text, away,
+		a.A.text, a.B.text)
 }
 
-// wholeDistance is how far two ints are apart, and whether that is within a tolerance which is an int, too; else it is nil.
+// wholeDistance is how far two ints are apart, and whether that is within a tolerance which is an int, too; else it is
+// nil.
 func wholeDistance(a, b starlark.Value, tolerance toleranceArg) (starlark.Value, bool) {
 	x, ok := a.(starlark.Int)
 	y, both := b.(starlark.Int)

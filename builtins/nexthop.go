@@ -11,7 +11,8 @@ import (
 )
 
 // newHop is a way that a route of a namespace goes.
-func newHop(v *runtime.View, ns kernel.NSRef, via *endpointArg, dev *linkArg, family int) (hop kernel.Nexthop, err error) {
+func newHop(v *runtime.View, ns kernel.NSRef, via *endpointArg, dev *linkArg,
+	family int) (hop kernel.Nexthop, err error) {
 	if dev != nil {
 		hop.Dev = &dev.LinkRef
 	}

@@ -38,7 +38,8 @@ func outline(v starlark.Value) string {
 // visible is a line of a text in which nothing is that cannot be seen.
 func visible(line string) string {
 	text, ended := strings.CutSuffix(line, "\n")
-	if strings.TrimRight(text, " ") != text || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+	if strings.TrimRight(text, " ") != text ||
+		strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		text = strconv.Quote(text)
 	}
 	if ended {
@@ -155,7 +156,8 @@ func difference(a, b starlark.Value) string {
 	}
 	if s, ok := starlark.AsString(a); ok {
 		t, _ := starlark.AsString(b)
-		if !strings.Contains(strings.TrimSuffix(s, "\n"), "\n") && !strings.Contains(strings.TrimSuffix(t, "\n"), "\n") {
+		if !strings.Contains(strings.TrimSuffix(s, "\n"), "\n") &&
+			!strings.Contains(strings.TrimSuffix(t, "\n"), "\n") {
 			return firstDifference(s, t)
 		}
 	} else {
@@ -184,7 +186,8 @@ func firstDifference(s, t string) string {
 		at--
 	}
 	around := func(s string) string { return shorten(strconv.Quote(s[min(at, len(s)):]), 40) }
-	return fmt.Sprintf("\n  a: %s\n  b: %s\n  they are alike for %d bytes, then a has %s and b %s", shorten(strconv.Quote(s), mostShown),
+	return fmt.Sprintf("\n  a: %s\n  b: %s\n  they are alike for %d bytes, then a has %s and b %s",
+		shorten(strconv.Quote(s), mostShown),
 		shorten(strconv.Quote(t), mostShown), at, around(s), around(t))
 }
 

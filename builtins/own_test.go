@@ -36,7 +36,8 @@ func abandon(t *testing.T, src string) *lab.Labs {
 // TestOwnLinks checks what links of a run's own do to what was there before: they leave their namespaces, and become
 // ports of bridges. Undone by the run, by an attempt or by another process, nothing is left of it.
 func TestOwnLinks(t *testing.T) {
-	for _, args := range [][]string{{"netns", "add", "pre"}, {"link", "add", "prebr", "type", "bridge"}, {"link", "set", "prebr", "addrgenmode", "none"}} {
+	for _, args := range [][]string{{"netns", "add", "pre"}, {"link", "add", "prebr", "type", "bridge"},
+		{"link", "set", "prebr", "addrgenmode", "none"}} {
 		nstest.IP(t, args...)
 	}
 	defer func() {
@@ -44,7 +45,8 @@ func TestOwnLinks(t *testing.T) {
 		nstest.TryIP(t, "link", "del", "prebr")
 	}()
 	moved := func() string { return nstest.Dump(t) }
-	// A bridge that never had a port cannot be brought back whole: its carrier and its ids are the first port's. Its mac can.
+	// A bridge that never had a port cannot be brought back whole: its carrier and its ids are the first port's. Its
+	// mac can.
 	joined := func() string {
 		mac, err := os.ReadFile("/sys/class/net/prebr/address")
 		if err != nil {
@@ -74,7 +76,8 @@ func TestOwnLinks(t *testing.T) {
 			t.Errorf("%s: %v", c.act, err)
 		}
 		same("undone by the run")
-		if _, err := runScript(t, "own.star", src+"assert.eq(attempt(lambda: [act(), fail(\"undo\")]).error.msg, \"undo\")\nact()\n"); err != nil {
+		if _, err := runScript(t, "own.star",
+			src+"assert.eq(attempt(lambda: [act(), fail(\"undo\")]).error.msg, \"undo\")\nact()\n"); err != nil {
 			t.Errorf("attempt of %s: %v", c.act, err)
 		}
 		same("undone by an attempt")
@@ -86,14 +89,15 @@ func TestOwnLinks(t *testing.T) {
 	}
 }
 
-// TestSysctlFollowsLink changes a setting of a link, after which somebody renames the link and gives another its name: the
-// setting is the link's, whatever it is called.
+// TestSysctlFollowsLink changes a setting of a link, after which somebody renames the link and gives another its name:
+// the setting is the link's, whatever it is called.
 func TestSysctlFollowsLink(t *testing.T) {
 	setup := func(args ...string) { t.Helper(); nstest.IP(t, args...) }
 	setup("link", "add", "mine0", "type", "veth", "peer", "name", "other0")
 	defer nstest.TryIP(t, "link", "del", "renamed0")
 	before := nstest.Snapshot(t, "")
-	labs := abandon(t, `sysctl(host, "net.ipv4.conf.mine0.rp_filter", 2); sysctl(host, "net.ipv4.conf.all.forwarding", 1)`)
+	labs := abandon(t,
+		`sysctl(host, "net.ipv4.conf.mine0.rp_filter", 2); sysctl(host, "net.ipv4.conf.all.forwarding", 1)`)
 	setup("link", "set", "mine0", "name", "renamed0")
 	setup("link", "set", "other0", "name", "mine0")
 	found, err := labs.Recover()

@@ -46,7 +46,8 @@ func (a poolLength) check(in netip.Prefix) error {
 }
 
 var subnetsDecl = runtime.Query("subnets", "pool",
-	"Makes a pool of the subnets of one length that a prefix has, of either family: subnets(\"10.0.0.0/8\", 24) gives out 10.0.0.0/24, 10.0.1.0/24 ...", &subnetsArgs{})
+	"Makes a pool of the subnets of one length that a prefix has, of either family: subnets(\"10.0.0.0/8\", "+
+		"24) gives out 10.0.0.0/24, 10.0.1.0/24 ...", &subnetsArgs{})
 
 type subnetsArgs struct {
 	Prefix subnetArg  `arg:"prefix" doc:"prefix to divide, such as 10.0.0.0/8 or fd00::/48"`
@@ -61,7 +62,9 @@ func (a *subnetsArgs) Query(v *runtime.View) (starlark.Value, error) {
 }
 
 var hostsDecl = runtime.Query("hosts", "pool",
-	"Makes a pool of the addresses that hosts of a subnet can have, with their prefix length: hosts(\"10.0.0.0/24\") gives out 10.0.0.1/24 to 10.0.0.254/24. A /31 and a /127 have two (RFC 3021, RFC 6164).", &hostsArgs{})
+	"Makes a pool of the addresses that hosts of a subnet can have, with their prefix length: "+
+		"hosts(\"10.0.0.0/24\") gives out 10.0.0.1/24 to 10.0.0.254/24. A /31 and a /127 have two (RFC 3021, "+
+		"RFC 6164).", &hostsArgs{})
 
 type hostsArgs struct {
 	Subnet subnetArg `arg:"subnet" doc:"the subnet, such as 10.0.0.0/24 or fd00::/64"`
@@ -76,7 +79,8 @@ func (a *hostsArgs) Query(v *runtime.View) (starlark.Value, error) {
 }
 
 var networkDecl = runtime.Query("network", "string",
-	"Says which subnet an address with its prefix length is in: network(\"10.0.0.7/24\") is \"10.0.0.0/24\".", &networkArgs{})
+	"Says which subnet an address with its prefix length is in: network(\"10.0.0.7/24\") is \"10.0.0.0/24\".",
+	&networkArgs{})
 
 type networkArgs struct {
 	Address prefixArg `arg:"address" doc:"address with its prefix length"`
@@ -86,7 +90,8 @@ func (a *networkArgs) Query(*runtime.View) (starlark.Value, error) {
 	return starlark.String(a.Address.Masked().String()), nil
 }
 
-var poolNextDecl = runtime.Query("pool.next", "string", "Takes the next subnet or address of the pool. It fails when there are no more.", &poolNextArgs{})
+var poolNextDecl = runtime.Query("pool.next", "string",
+	"Takes the next subnet or address of the pool. It fails when there are no more.", &poolNextArgs{})
 
 type poolNextArgs struct {
 	Pool   *poolValue  `arg:"pool" doc:"the pool"`
@@ -108,7 +113,9 @@ func (a *poolNextArgs) Query(*runtime.View) (starlark.Value, error) {
 	return starlark.String(s), err
 }
 
-var poolTakeDecl = runtime.Query("pool.take", "list of string", "Takes the next n subnets or addresses of the pool. It fails, and takes none, when there are fewer.", &poolTakeArgs{})
+var poolTakeDecl = runtime.Query("pool.take", "list of string",
+	"Takes the next n subnets or addresses of the pool. It fails, and takes none, when there are fewer.",
+	&poolTakeArgs{})
 
 type poolTakeArgs struct {
 	Pool  *poolValue `arg:"pool" doc:"the pool"`
@@ -186,7 +193,8 @@ func (p *poolValue) take(length int) (string, error) {
 	case p.hosts:
 		return "", fmt.Errorf("%s has no more addresses", p)
 	default:
-		return "", fmt.Errorf("%s has no more subnets of length %d: want a prefix shorter than /%d to take them from", p, length, p.prefix.Bits())
+		return "", fmt.Errorf("%s has no more subnets of length %d: want a prefix shorter than /%d to take them from",
+			p, length, p.prefix.Bits())
 	}
 	p.next = after
 	base := new(big.Int).SetBytes(p.prefix.Addr().AsSlice())
@@ -207,12 +215,15 @@ func (p *poolValue) given() int {
 
 func power(n int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(n)) }
 
-var poolType = &runtime.Type{Name: "pool", Doc: "Subnets of a prefix, or addresses of a subnet, that are given out one after the other, each once.",
+var poolType = &runtime.Type{Name: "pool",
+	Doc: "Subnets of a prefix, or addresses of a subnet, that are given out one after the other, each once.",
 	Attrs: []runtime.Attr{
-		{Name: "prefix", Type: "string", Doc: "the prefix that they are from", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.String(r.(*poolValue).prefix.String()), nil
-		}},
-		{Name: "length", Type: "int", Doc: "the prefix length of what it gives out", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.MakeInt(r.(*poolValue).given()), nil
-		}},
+		{Name: "prefix", Type: "string", Doc: "the prefix that they are from",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.String(r.(*poolValue).prefix.String()), nil
+			}},
+		{Name: "length", Type: "int", Doc: "the prefix length of what it gives out",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.MakeInt(r.(*poolValue).given()), nil
+			}},
 	}}

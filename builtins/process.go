@@ -23,8 +23,15 @@ import (
 const maxOutput = 16 << 20
 
 var runDecl = runtime.Change("run", "result",
-	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0; a command that a signal ended has code 128 and the signal's number, as in a shell. One that prints more than 16 MiB is killed, with all that it started, and fails. The command gets no shell, descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
-		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, the command runs in a PID namespace of its own (pid_namespaces(7)): what it leaves running ends with nsscript at the latest, also when the lab is kept, and what it mounts is gone with it, such as what `ip netns add` mounts on a name.",
+	"Runs a command in a namespace and waits for it. It fails when the command's exit code is not 0; "+
+		"a command that a signal ended has code 128 and the signal's number, as in a shell. "+
+		"One that prints more than 16 MiB is killed, with all that it started, and fails. The command gets no shell, "+
+		"descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
+		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it "+
+		"was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, "+
+		"the command runs in a PID namespace of its own (pid_namespaces(7)): what it leaves running ends with "+
+		"nsscript at the latest, also when the lab is kept, and what it mounts is gone with it, "+
+		"such as what `ip netns add` mounts on a name.",
 	&runArgs{Check: true}).Needing("run")
 
 type runArgs struct {
@@ -50,7 +57,8 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	defer stop(nil)
 	if a.Timeout != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(*a.Timeout), fmt.Errorf("it ran longer than %s and was killed", a.Timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(*a.Timeout),
+			fmt.Errorf("it ran longer than %s and was killed", a.Timeout))
 		defer cancel()
 	}
 	stdout, stderr := &output{full: stop}, &output{full: stop}
@@ -67,7 +75,8 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			k, ok1 := starlark.AsString(item[0])
 			v, ok2 := starlark.AsString(item[1])
 			if !ok1 || !ok2 || k == "" || strings.ContainsAny(k, "=\x00") {
-				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings", script.Show(item[0]), script.Show(item[1]))
+				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings",
+					script.Show(item[0]), script.Show(item[1]))
 			}
 			cmd.Env = append(cmd.Env, k+"="+v)
 		}
@@ -159,14 +168,20 @@ func (r *runValue) Attr(name string) (starlark.Value, error) { return r.v.Attr("
 func (r *runValue) AttrNames() []string                      { return r.v.AttrNames("result") }
 
 func runAttr(name, typ, doc string, get func(r *runValue) starlark.Value) runtime.Attr {
-	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-		return get(r.(*runValue)), nil
-	}}
+	return runtime.Attr{Name: name, Type: typ, Doc: doc,
+		Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return get(r.(*runValue)), nil
+		}}
 }
 
 var runType = &runtime.Type{Name: "result", Doc: "The result of a command; true when its exit code is 0.",
 	Attrs: []runtime.Attr{
-		runAttr("stdout", "string", "what it wrote to its standard output", func(r *runValue) starlark.Value { return starlark.String(r.stdout) }),
-		runAttr("stderr", "string", "what it wrote to its standard error", func(r *runValue) starlark.Value { return starlark.String(r.stderr) }),
-		runAttr("code", "int", "its exit code; 128 and the signal's number when a signal ended it", func(r *runValue) starlark.Value { return starlark.MakeInt(r.code) }),
+		runAttr("stdout", "string", "what it wrote to its standard output", func(r *runValue) starlark.Value {
+			return starlark.String(r.stdout)
+		}),
+		runAttr("stderr", "string", "what it wrote to its standard error", func(r *runValue) starlark.Value {
+			return starlark.String(r.stderr)
+		}),
+		runAttr("code", "int", "its exit code; 128 and the signal's number when a signal ended it",
+			func(r *runValue) starlark.Value { return starlark.MakeInt(r.code) }),
 	}}

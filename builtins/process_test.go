@@ -66,7 +66,8 @@ func session(t *testing.T, src string) (*runtime.Session, *runtime.Vocabulary, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Helper: helper, Lab: "stray", Stdout: &bytes.Buffer{}})
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Helper: helper, Lab: "stray",
+		Stdout: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,8 @@ func TestManyCommands(t *testing.T) {
 func testManyCommands(t *testing.T) {
 	before := nstest.Dump(t)
 	const count = 100
-	src := fmt.Sprintf("n = netns(\"n1\")\nfor i in range(%d):\n    assert.eq(run(n if i %% 2 else host, [\"sh\", \"-c\", \"exit 7\"], check = False).code, 7)\n", count)
+	src := fmt.Sprintf("n = netns(\"n1\")\nfor i in range(%d):\n    assert.eq(run(n if i %% 2 else host, [\"sh\", "+
+		"\"-c\", \"exit 7\"], check = False).code, 7)\n", count)
 	s, _, err := session(t, src)
 	if err != nil {
 		t.Error(err)
@@ -281,7 +283,8 @@ func TestHostileCgroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for _, path := range []string{"", "/", "/sys/fs/cgroup", "/sys/fs/cgroup/nsscript-x/..", "/sys/fs/cgroup/../cgroup/nsscript-x", "nsscript-x", dir, link} {
+	for _, path := range []string{"", "/", "/sys/fs/cgroup", "/sys/fs/cgroup/nsscript-x/..",
+		"/sys/fs/cgroup/../cgroup/nsscript-x", "nsscript-x", dir, link} {
 		if err := (&addCgroup{Path: path}).Undo(m); err == nil {
 			t.Errorf("%q was accepted", path)
 		}

@@ -15,13 +15,15 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-// TestPythonPage runs all that the page for those who know Python shows: what Python has fails, what to write instead does not.
+// TestPythonPage runs all that the page for those who know Python shows: what Python has fails, what to write instead
+// does not.
 func TestPythonPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/python.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	const before = "items, d, x, total = [1, 2, 3], {\"a\": 1}, 3, [0]\nh = struct(name = \"h1\", mtu = 1400)\ndef ready(): pass\n"
+	const before = "items, d, x, total = [1, 2, 3], {\"a\": 1}, 3, [0]\nh = struct(name = \"h1\", " +
+		"mtu = 1400)\ndef ready(): pass\n"
 	code := regexp.MustCompile("`([^`]+)`")
 	rows, blocks := 0, 0
 	for _, line := range strings.Split(string(page), "\n") {
@@ -61,7 +63,8 @@ var bare = regexp.MustCompile(`^(break|fail|yield|assert|json|math|time)$`)
 // TestTopics compares what is said of the modules with what they have.
 func TestTopics(t *testing.T) {
 	voc := All()
-	for name, m := range map[string]*starlarkstruct.Module{"json": jsonModule(), "math": math.Module, "time": time.Module} {
+	for name, m := range map[string]*starlarkstruct.Module{"json": jsonModule(), "math": math.Module,
+		"time": time.Module} {
 		text := voc.Help(name, false)
 		for member := range m.Members {
 			if !strings.Contains(text, "    "+name+"."+member+"(") && !strings.Contains(text, "`"+name+"."+member+"`") {
@@ -77,7 +80,8 @@ func TestTopics(t *testing.T) {
 		}
 	}
 	for name := range starlark.Universe {
-		if words := regexp.MustCompile(`\b` + name + `\b`); name != "None" && name != "True" && name != "False" && !words.MatchString(voc.Help("starlark", false)) {
+		if words := regexp.MustCompile(`\b` + name + `\b`); name != "None" && name != "True" && name != "False" &&
+			!words.MatchString(voc.Help("starlark", false)) {
 			t.Errorf("nothing is said of %s", name)
 		}
 	}
@@ -96,19 +100,21 @@ func TestTopics(t *testing.T) {
 			t.Errorf("help of %s has no %q:\n%s", name, want, text)
 		}
 	}
-	out, err := runScript(t, "help.star", "help(math)\nhelp(math.ceil)\nhelp(json.encode)\nhelp(time.now)\nhelp('topo')\n")
+	out, err := runScript(t, "help.star",
+		"help(math)\nhelp(math.ceil)\nhelp(json.encode)\nhelp(time.now)\nhelp('topo')\n")
 	if err == nil || !strings.Contains(err.Error(), `nothing is known of "topo"`) {
 		t.Errorf("help('topo'): %v", err)
 	}
-	for _, want := range []string{"math.atan2(y, x)\n", "math.ceil(x)\n\n    The smallest", "json.encode(x)\n\n    The value", "time.now()\n\n    The time"} {
+	for _, want := range []string{"math.atan2(y, x)\n", "math.ceil(x)\n\n    The smallest",
+		"json.encode(x)\n\n    The value", "time.now()\n\n    The time"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("want %q in\n%s", want, out)
 		}
 	}
 }
 
-// TestLoadedValues tries to change what a loaded file defines. That is refused as a mistake, with what to do instead, and what
-// a function of the file makes can be changed.
+// TestLoadedValues tries to change what a loaded file defines. That is refused as a mistake, with what to do instead,
+// and what a function of the file makes can be changed.
 func TestLoadedValues(t *testing.T) {
 	dir := t.TempDir()
 	lib := `items = []
@@ -128,17 +134,23 @@ def fresh():
 		t.Fatal(err)
 	}
 	run := func(src string) error {
-		_, err := runScript(t, filepath.Join(dir, "main.star"), "load(\"lib.star\", \"add\", \"count\", \"fresh\", \"table\", mine = \"items\")\n"+src)
+		_, err := runScript(t, filepath.Join(dir, "main.star"),
+			"load(\"lib.star\", \"add\", \"count\", \"fresh\", \"table\", mine = \"items\")\n"+src)
 		return err
 	}
-	for _, call := range []string{"add(1)", "mine.append(1)", "count()", `table["a"].append(1)`, `table["a"][0] = 2`, "add(1)", `table.pop("a")`} {
-		for _, src := range []string{call, "def f():\n    " + call + "\nattempt(f)", "def f():\n    " + call + "\neventually(f)"} {
-			if err := run(src); err == nil || !strings.Contains(err.Error(), "frozen") || !strings.Contains(runtime.Hint(err), "make and return") {
+	for _, call := range []string{"add(1)", "mine.append(1)", "count()", `table["a"].append(1)`, `table["a"][0] = 2`,
+		"add(1)", `table.pop("a")`} {
+		for _, src := range []string{call, "def f():\n    " + call + "\nattempt(f)",
+			"def f():\n    " + call + "\neventually(f)"} {
+			if err := run(src); err == nil || !strings.Contains(err.Error(), "frozen") ||
+				!strings.Contains(runtime.Hint(err), "make and return") {
 				t.Errorf("%s: %v, hint %q", src, err, runtime.Hint(err))
 			}
 		}
 	}
-	if err := run("f = fresh()\nf.add(3)\nassert.eq(f.all, [3])\nadd(4, to = f.all)\nassert.eq(f.all, [3, 4])\n"); err != nil {
+	if err :=
+		run("f = fresh()\nf.add(3)\nassert.eq(f.all, [3])\nadd(4, to = f.all)\nassert.eq(f.all, [3, 4])\n"); err !=
+		nil {
 		t.Error(err)
 	}
 }

@@ -26,7 +26,8 @@ var refused = []struct{ line, want string }{
 func TestRefused(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, c := range refused {
-		src := "n = netns(\"n1\")\na, _ = veth(n, name = \"x0\", peer = \"x1\", addrs = [\"10.0.0.1/24\", \"10.0.0.2/24\"])\n" + c.line
+		src := "n = netns(\"n1\")\na, _ = veth(n, name = \"x0\", peer = \"x1\", addrs = [\"10.0.0.1/24\", " +
+			"\"10.0.0.2/24\"])\n" + c.line
 		if _, err := runScript(t, "refused.star", src); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.line, err, c.want)
 		}
@@ -34,8 +35,8 @@ func TestRefused(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestTakenName checks that a name which is taken is refused before there is an intent to take it: a run that died after
-// the kernel had refused it could not be told from one whose namespace somebody else has replaced.
+// TestTakenName checks that a name which is taken is refused before there is an intent to take it: a run that died
+// after the kernel had refused it could not be told from one whose namespace somebody else has replaced.
 func TestTakenName(t *testing.T) {
 	nstest.IP(t, "netns", "add", "taken")
 	defer nstest.TryIP(t, "netns", "del", "taken")

@@ -17,8 +17,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/repl"
 )
 
-// A typist answers prompts with lines, and writes down all that is seen. What it writes down ends the input that is running
-// when it says so.
+// A typist answers prompts with lines, and writes down all that is seen. What it writes down ends the input that is
+// running when it says so.
 type typist struct {
 	lines   []string
 	history []string
@@ -94,7 +94,9 @@ func TestREPL(t *testing.T) {
 	files = append(files, "../docs/repl.md")
 	typed := regexp.MustCompile(`(?m)^(?:>>>|\.\.\.|keep lab [^\]]*\]) ?(.*)$`)
 	// A cgroup is a change that takes undoing, and where there is none nothing is.
-	varies := []struct{ pattern, name string }{{`undid 1[67] changes`, "undid MANY changes"}, {`([0-9a-f]{2}:){5}[0-9a-f]{2}`, "xx:xx:xx:xx:xx:xx"}, {`took \S+`, "took TIME"}, {`fe80::[0-9a-f:]+/64`, "LINKLOCAL"}, {`(?m)^\d\d:\d\d:\d\d$`, "CLOCK"}}
+	varies := []struct{ pattern, name string }{{`undid 1[67] changes`, "undid MANY changes"},
+		{`([0-9a-f]{2}:){5}[0-9a-f]{2}`, "xx:xx:xx:xx:xx:xx"}, {`took \S+`, "took TIME"},
+		{`fe80::[0-9a-f:]+/64`, "LINKLOCAL"}, {`(?m)^\d\d:\d\d:\d\d$`, "CLOCK"}}
 	for _, f := range files {
 		t.Run(filepath.Base(f), func(t *testing.T) {
 			want, err := os.ReadFile(f)
@@ -143,8 +145,8 @@ func TestREPL(t *testing.T) {
 	}
 }
 
-// TestREPLFailure checks that an input which fails after changes leaves the machine as it was before that input, not as it was
-// before the session, and that undoing goes back input by input.
+// TestREPLFailure checks that an input which fails after changes leaves the machine as it was before that input, not as
+// it was before the session, and that undoing goes back input by input.
 func TestREPLFailure(t *testing.T) {
 	nstest.IP(t, "link", "add", "e0", "type", "veth", "peer", "name", "e1")
 	defer nstest.IP(t, "link", "del", "e0")
@@ -174,7 +176,8 @@ func TestREPLFailure(t *testing.T) {
 	}
 	do(`a, b = host.link("e0"), host.link("e1")`)
 	var dumps []string
-	for _, line := range []string{`addr(a, "10.0.0.1/24")`, `a.set(mtu = 1400)`, `[addr(b, "10.1.0.2/24"), b.set(alias = "far")]`} {
+	for _, line := range []string{`addr(a, "10.0.0.1/24")`, `a.set(mtu = 1400)`,
+		`[addr(b, "10.1.0.2/24"), b.set(alias = "far")]`} {
 		dumps = append(dumps, dump())
 		do(line)
 	}

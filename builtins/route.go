@@ -18,7 +18,8 @@ import (
 )
 
 var routeDecl = runtime.Change("route", "route",
-	"Adds a route to a namespace, IPv4 or IPv6 by its destination (ip-route(8)).", &routeArgs{Type: "unicast"}).Needing("routing-tables")
+	"Adds a route to a namespace, IPv4 or IPv6 by its destination (ip-route(8)).",
+	&routeArgs{Type: "unicast"}).Needing("routing-tables")
 
 type routeArgs struct {
 	NS       nsArg            `arg:"ns" doc:"the namespace"`
@@ -111,7 +112,8 @@ func (o *addRoute) Claims() []change.Claim   { return routeClaims(o.Route, o.Lin
 
 // routeClaims are a route and the links that it goes over: with one of those the kernel may drop it.
 func routeClaims(r kernel.Route, over []kernel.LinkRef) []change.Claim {
-	all := []change.Claim{change.ClaimKey(r.NS, fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
+	all := []change.Claim{change.ClaimKey(r.NS,
+		fmt.Sprintf("route %s table %d", r.Dst, cmp.Or(r.Table, unix.RT_TABLE_MAIN)))}
 	for _, l := range over {
 		c := change.ClaimLink(l)
 		c.Kept = true
@@ -146,7 +148,9 @@ func (o *addRoute) Over(older change.Op) { o.under = o.under || foundRoute(older
 
 // foundRoute reports whether an op found a route in the place of another one, over a link that it changed.
 func foundRoute(op change.Op, r kernel.Route) bool {
-	return slices.ContainsFunc(saved(op), func(img *kernel.Image) bool { return img.Link.NS.Cookie == r.NS.Cookie && img.HasPlace(r) })
+	return slices.ContainsFunc(saved(op), func(img *kernel.Image) bool {
+		return img.Link.NS.Cookie == r.NS.Cookie && img.HasPlace(r)
+	})
 }
 
 // divergedRoute is the error of an undoing that found a route of somebody else's in the place of one that it is about.
@@ -232,12 +236,14 @@ func (r *routeValue) CompareSameType(op syntax.Token, other starlark.Value, _ in
 
 var routeType = &runtime.Type{Name: "route", Doc: "A route of a namespace. All values of one route are equal.",
 	Attrs: []runtime.Attr{
-		{Name: "dst", Type: "string", Doc: "its destination", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.String(r.(*routeValue).route.Dst.String()), nil
-		}},
-		{Name: "ns", Type: "namespace", Doc: "the namespace that it is in", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return &nsValue{v, r.(*routeValue).route.NS}, nil
-		}},
+		{Name: "dst", Type: "string", Doc: "its destination",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.String(r.(*routeValue).route.Dst.String()), nil
+			}},
+		{Name: "ns", Type: "namespace", Doc: "the namespace that it is in",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return &nsValue{v, r.(*routeValue).route.NS}, nil
+			}},
 	}}
 
 var routeDeleteDecl = runtime.Change("route.delete", "None", "Deletes the route.", &routeDeleteArgs{})

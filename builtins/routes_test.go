@@ -30,8 +30,9 @@ func TestRoutes(t *testing.T) {
 	nstest.IP(t, "netns", "add", "odd")
 	defer nstest.TryIP(t, "netns", "del", "odd")
 	for _, line := range slices.Concat([]string{
-		"link add d0 up type veth peer name d1", "link set d1 up", "link add v0 up type veth peer name v1", "link set v1 up",
-		"addr add 10.0.0.2/24 dev d0", "addr add 10.1.0.2/24 dev v0", "addr add fd00::2/64 dev d0 nodad",
+		"link add d0 up type veth peer name d1", "link set d1 up", "link add v0 up type veth peer name v1",
+		"link set v1 up", "addr add 10.0.0.2/24 dev d0", "addr add 10.1.0.2/24 dev v0",
+		"addr add fd00::2/64 dev d0 nodad",
 	}, oddRoutes, []string{"link set v1 down"}) {
 		nstest.IP(t, append([]string{"-n", "odd"}, strings.Fields(line)...)...)
 	}
@@ -44,7 +45,8 @@ func TestRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, l := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-			if l = strings.Join(strings.Fields(strings.ReplaceAll(l, `\`, " ")), " "); !strings.Contains(l, " table local ") {
+			if l = strings.Join(strings.Fields(strings.ReplaceAll(l, `\`, " ")), " "); !strings.Contains(l,
+				" table local ") {
 				want = append(want, l)
 			}
 		}
@@ -56,12 +58,14 @@ func TestRoutes(t *testing.T) {
 	got := strings.Split(strings.TrimSpace(out), "\n")
 	slices.Sort(got)
 	slices.Sort(want)
-	for _, must := range []string{"via inet6 fd00::1", " onlink ", "expires ", "linkdown", "pref high", "mtu lock 1300"} {
+	for _, must := range []string{"via inet6 fd00::1", " onlink ", "expires ", "linkdown", "pref high",
+		"mtu lock 1300"} {
 		if !strings.Contains(out, must) {
 			t.Errorf("%q is in no route:\n%s", must, out)
 		}
 	}
-	if a, b := passing.ReplaceAllString(strings.Join(got, "\n"), ""), passing.ReplaceAllString(strings.Join(want, "\n"), ""); a != b {
+	if a, b := passing.ReplaceAllString(strings.Join(got, "\n"), ""),
+		passing.ReplaceAllString(strings.Join(want, "\n"), ""); a != b {
 		t.Errorf(".routes says\n%s\nip-route(8)\n%s", a, b)
 	}
 }

@@ -9,14 +9,16 @@ import (
 	"strings"
 )
 
-// A spot is a field of a record that a journal has or could have. Its unit is the struct and the field, wherever that is used.
+// A spot is a field of a record that a journal has or could have. Its unit is the struct and the field, wherever that
+// is used.
 type spot struct {
 	unit, path string
 	typ        reflect.Type
 	there      bool
 }
 
-// samples are values of the types of records, such as a journal has. A type of which it has none gets one that is made up.
+// samples are values of the types of records, such as a journal has. A type of which it has none gets one that is made
+// up.
 type samples map[reflect.Type]any
 
 // spots are the fields of a record of a type, and of what is in it. What is found there is kept as a sample.
@@ -104,7 +106,8 @@ func fieldsOf(typ reflect.Type) map[string]reflect.Type {
 // single reports whether the JSON form of a type has no parts.
 func single(typ reflect.Type) bool {
 	p := reflect.PointerTo(typ)
-	return p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || p.Implements(reflect.TypeFor[json.Unmarshaler]()) ||
+	return p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) ||
+		p.Implements(reflect.TypeFor[json.Unmarshaler]()) ||
 		typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Uint8
 }
 

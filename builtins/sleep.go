@@ -9,7 +9,8 @@ import (
 )
 
 var sleepDecl = runtime.Query("sleep", "None",
-	"Waits for a time; it ends early with the run. To wait until something is so, eventually(fn) is quicker and surer: it goes on as soon as fn does not fail.", &sleepArgs{})
+	"Waits for a time; it ends early with the run. To wait until something is so, eventually(fn) is quicker and "+
+		"surer: it goes on as soon as fn does not fail.", &sleepArgs{})
 
 type sleepArgs struct {
 	Duration durationArg `arg:"duration" doc:"how long"`

@@ -79,14 +79,16 @@ func (w *madeWorld) statement() string {
 	if w.chance(2) {
 		dst, via = w.pick("fd50::/64", "fd51::/48", "::/0", "fd90::/64"), "fd01::200"
 	}
-	route := fmt.Sprintf("route(%s, %q%s%s)", space, dst, w.pick(fmt.Sprintf(", via = %q", via), ", dev = "+link, `, type = "blackhole"`), w.maybe(3, ", metric = 5"))
+	route := fmt.Sprintf("route(%s, %q%s%s)", space, dst,
+		w.pick(fmt.Sprintf(", via = %q", via), ", dev = "+link, `, type = "blackhole"`), w.maybe(3, ", metric = 5"))
 	switch w.rand.IntN(18) {
 	case 0, 1:
 		return fmt.Sprintf("netns(%s)", w.pick(`"ONE"`, `"TWO"`, `"ONE"`, `"TWO"`, `"AWAY"`, `"IN"`))
 	case 2:
 		return at("ONE", "TWO", "AWAY", "IN") + ".delete()"
 	case 3, 4:
-		return fmt.Sprintf("veth(%s, %s, name = %q, peer = %q%s)", space, at("IN", "AWAY", "ONE", "TWO"), w.pick("x0", "x0", name), w.pick("x1", "x1", "eth0"),
+		return fmt.Sprintf("veth(%s, %s, name = %q, peer = %q%s)", space, at("IN", "AWAY", "ONE", "TWO"),
+			w.pick("x0", "x0", name), w.pick("x1", "x1", "eth0"),
 			w.maybe(2, `, addrs = ("10.1.0.11/24", "10.1.0.12/24")`))
 	case 5:
 		return fmt.Sprintf("bridge(%s, name = %q%s)", space, w.pick("b0", "x0"), w.maybe(2, ", ports = ["+link+"]"))
@@ -97,8 +99,10 @@ func (w *madeWorld) statement() string {
 	case 8:
 		return fmt.Sprintf("%s.set(master = %s)", link, w.pick("False", space+`.link("b0")`))
 	case 9, 10:
-		return fmt.Sprintf("%s.set(%s)", link, w.pick("mtu = 1000", "mtu = 1400", `mac = "02:00:00:00:00:42"`, `name = "renamed"`, `name = "x1"`, `alias = "an alias"`,
-			"txqlen = 17", "group = 5", "up = False", "up = True", `mtu = 1280, name = "x0", alias = ""`))
+		return fmt.Sprintf("%s.set(%s)", link,
+			w.pick("mtu = 1000", "mtu = 1400", `mac = "02:00:00:00:00:42"`, `name = "renamed"`, `name = "x1"`,
+				`alias = "an alias"`, "txqlen = 17", "group = 5", "up = False", "up = True",
+				`mtu = 1280, name = "x0", alias = ""`))
 	case 11:
 		return fmt.Sprintf("addr(%s, %q)", link, prefix)
 	case 12:
@@ -108,19 +112,22 @@ func (w *madeWorld) statement() string {
 	case 14:
 		return route + ".delete()"
 	case 15, 16:
-		return fmt.Sprintf("%s.set(ns = %s, %s)", link, at("IN", "IN", "ONE", "TWO"), w.pick("up = True", `name = "x0"`, "mtu = 1400"))
+		return fmt.Sprintf("%s.set(ns = %s, %s)", link, at("IN", "IN", "ONE", "TWO"),
+			w.pick("up = True", `name = "x0"`, "mtu = 1400"))
 	}
 	s := w.setting(w.pick(name, "all", "default"))
 	return fmt.Sprintf("sysctl(%s, %q, %q)", space, s[0], s[1])
 }
 
 func (s *story) script(name string) string {
-	names := strings.NewReplacer(`"IN"`, `"`+name+`"`, `"AWAY"`, `"`+name+`a"`, `"ONE"`, `"`+name+`x"`, `"TWO"`, `"`+name+`y"`)
+	names := strings.NewReplacer(`"IN"`, `"`+name+`"`, `"AWAY"`, `"`+name+`a"`, `"ONE"`, `"`+name+`x"`,
+		`"TWO"`, `"`+name+`y"`)
 	return names.Replace(strings.Join(s.lines, "\n") + "\n")
 }
 
-// run makes the world, runs the script and undoes it, and then undoes it once more, as who comes after a process that could
-// write nothing of what it had undone. After both, all is as it was. It returns what is not, and how many changes there were.
+// run makes the world, runs the script and undoes it, and then undoes it once more, as who comes after a process that
+// could write nothing of what it had undone. After both, all is as it was. It returns what is not, and how many changes
+// there were.
 func (s *story) run(t *testing.T, name string, patience time.Duration) (differs string, changes int) {
 	t.Helper()
 	must := func(err error) {
@@ -202,7 +209,8 @@ func (s *story) run(t *testing.T, name string, patience time.Duration) (differs 
 		labs := lab.Open(voc.Ops, dir)
 		found, err := labs.Recover()
 		// What another goroutine starts just then has the journal open until it is another program.
-		for deadline := time.Now().Add(patience); err == nil && len(found) == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(patience); err == nil && len(found) == 0 &&
+			time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			found, err = labs.Recover()
 		}
 		if err != nil || len(found) != 1 {
@@ -251,8 +259,8 @@ func (s *story) shrink(t *testing.T, name, differs string) string {
 	return differs
 }
 
-// TestStories runs scripts that nobody would write, by the whole of the runtime, and holds the state after each undoing against
-// the state before.
+// TestStories runs scripts that nobody would write, by the whole of the runtime, and holds the state after each undoing
+// against the state before.
 func TestStories(t *testing.T) {
 	eachSeed(t, *stories, func(t *testing.T, name string, seed uint64) (done int, differs func() string) {
 		s := newStory(seed)
@@ -262,7 +270,8 @@ func TestStories(t *testing.T) {
 		}
 		return done, func() string {
 			text = s.shrink(t, name, text)
-			return fmt.Sprintf("the world:\n%sthe script (it dies: %v):\n%sthe difference: %s", s.world, s.dies, s.script(name), text)
+			return fmt.Sprintf("the world:\n%sthe script (it dies: %v):\n%sthe difference: %s", s.world, s.dies,
+				s.script(name), text)
 		}
 	})
 }

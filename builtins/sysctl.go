@@ -18,7 +18,8 @@ import (
 )
 
 var sysctlDecl = runtime.Change("sysctl", "string",
-	"Reads a sysctl of a namespace, or sets it when a value is given (sysctl(8)). Only keys below net belong to a namespace.", &sysctlArgs{})
+	"Reads a sysctl of a namespace, or sets it when a value is given (sysctl(8)). Only keys below net belong to a "+
+		"namespace.", &sysctlArgs{})
 
 type sysctlArgs struct {
 	NS    nsArg          `arg:"ns" doc:"the namespace"`
@@ -83,16 +84,18 @@ func (a *sysctlArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 // setSysctl writes a sysctl.
 type setSysctl struct {
-	NS     kernel.NSRef      `json:"ns"`
-	Key    string            `json:"key"`
-	Value  string            `json:"value"`
-	Old    string            `json:"old"`
-	Finer  string            `json:"finer,omitempty"`  // the key that the old value is of, when that says it more exactly
+	NS    kernel.NSRef `json:"ns"`
+	Key   string       `json:"key"`
+	Value string       `json:"value"`
+	Old   string       `json:"old"`
+	// the key that the old value is of, when that says it more exactly
+	Finer  string            `json:"finer,omitempty"`
 	Shadow map[string]string `json:"shadow,omitempty"` // what writing the key changes besides
-	Links  map[string]int    `json:"links,omitempty"`  // the links that have settings among these: a name can become another's
-	Images []*kernel.Image   `json:"images,omitempty"` // of the links that lose addresses by it
-	Loss   *kernel.Loss      `json:"loss,omitempty"`   // its value, when that cannot be read, or not be set again
-	Routes kernel.Learned    `json:"routes,omitzero"`  // what a host loses that becomes a router
+	// the links that have settings among these: a name can become another's
+	Links  map[string]int  `json:"links,omitempty"`
+	Images []*kernel.Image `json:"images,omitempty"` // of the links that lose addresses by it
+	Loss   *kernel.Loss    `json:"loss,omitempty"`   // its value, when that cannot be read, or not be set again
+	Routes kernel.Learned  `json:"routes,omitzero"`  // what a host loses that becomes a router
 
 	under []string // what older changes of the run found, here or where they write the same
 }
@@ -148,8 +151,8 @@ func linksOf(n *kernel.Namespace, keys []string) (map[string]int, error) {
 	return links, err
 }
 
-// keyNow is a key under the name that its link has now. ErrGone: the link has gone since and took its settings with it, also
-// when another has its name.
+// keyNow is a key under the name that its link has now. ErrGone: the link has gone since and took its settings with it,
+// also when another has its name.
 func (o *setSysctl) keyNow(m *kernel.Machine, key string) (string, error) {
 	name, ok := kernel.SysctlLink(key)
 	if !ok || o.Links[name] == 0 {
@@ -231,7 +234,8 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 		if err != nil {
 			return err
 		}
-		img.Only().OnlySysctls(kernel.MTU6, kernel.NoIPv6, "net/ipv6/conf//addr_gen_mode", "net/ipv6/conf//stable_secret")
+		img.Only().OnlySysctls(kernel.MTU6, kernel.NoIPv6, "net/ipv6/conf//addr_gen_mode",
+			"net/ipv6/conf//stable_secret")
 		if o.Images = append(o.Images, img); o.strips(img) {
 			lost = append(lost, img.Whole())
 		}
@@ -241,7 +245,8 @@ func (o *setSysctl) Check(m *kernel.Machine, fresh bool) error {
 
 // strips reports whether writing the key, or its old value again, takes a link's IPv6 away.
 func (o *setSysctl) strips(img *kernel.Image) bool {
-	return leaf(o.Key) == "disable_ipv6" && img.Sysctls[kernel.NoIPv6] == "0" && (o.Old != "0" || strings.TrimSpace(o.Value) != "0")
+	return leaf(o.Key) == "disable_ipv6" && img.Sysctls[kernel.NoIPv6] == "0" &&
+		(o.Old != "0" || strings.TrimSpace(o.Value) != "0")
 }
 
 func (o *setSysctl) Do(m *kernel.Machine) error {
@@ -319,13 +324,15 @@ func (o *setSysctl) Undo(m *kernel.Machine) error {
 	return errors.Join(append(errs, restoreAll(m, o.Images), m.MissingLearned(o.NS, o.Routes))...)
 }
 
-// putBack gives a key the value that it had, unless it has one that neither the op gave it nor its undoing, which has the
-// kernel write the old value, too, to more than one key.
+// putBack gives a key the value that it had, unless it has one that neither the op gave it nor its undoing, which has
+// the kernel write the old value, too, to more than one key.
 func (o *setSysctl) putBack(m *kernel.Machine, n *kernel.Namespace, key, at, now, old string) error {
 	if now == old {
 		return nil
 	}
-	ours := slices.Contains(o.under, now) || o.Finer == "" && same(now, o.Value) || strings.HasSuffix(key, "/all/accept_redirects") // which becomes the opposite of the forwarding
+	// which becomes the opposite of the forwarding
+	ours := slices.Contains(o.under, now) || o.Finer == "" && same(now, o.Value) ||
+		strings.HasSuffix(key, "/all/accept_redirects")
 	for k, v := range o.Shadow {
 		ours = ours || key != o.exact() && now == v && shadowRank(k) < 2
 	}

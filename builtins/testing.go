@@ -22,11 +22,13 @@ func (t *testValue) Hash() (uint32, error)                    { return starlark.
 func (t *testValue) Attr(name string) (starlark.Value, error) { return t.v.Attr("test", t, name) }
 func (t *testValue) AttrNames() []string                      { return t.v.AttrNames("test") }
 
-var testType = &runtime.Type{Name: "test", Doc: "A test that is running: what setup, teardown and functions whose names begin with test_ get if they have a parameter.",
+var testType = &runtime.Type{Name: "test", Doc: "A test that is running: what setup, teardown and functions whose " +
+	"names begin with test_ get if they have a parameter.",
 	Attrs: []runtime.Attr{
-		{Name: "name", Type: "string", Doc: "the test function's name", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.String(r.(*testValue).name), nil
-		}},
+		{Name: "name", Type: "string", Doc: "the test function's name",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.String(r.(*testValue).name), nil
+			}},
 	}}
 
 var skipDecl = runtime.Query("test.skip", "None", "Ends the test without success or failure.", &skipArgs{})
@@ -41,7 +43,8 @@ func (a *skipArgs) Query(*runtime.View) (starlark.Value, error) {
 }
 
 var requireDecl = runtime.Query("require", "None",
-	"Ends a test as skipped, and any other run as one that this machine cannot do, when the machine lacks a feature. `nsscript doctor` lists the features.", &requireArgs{})
+	"Ends a test as skipped, and any other run as one that this machine cannot do, when the machine lacks a feature. "+
+		"`nsscript doctor` lists the features.", &requireArgs{})
 
 type requireArgs struct {
 	Feature featureArg `arg:"feature" doc:"name of the feature"`

@@ -12,8 +12,8 @@ import (
 //go:embed topics/*.star
 var topicFiles embed.FS
 
-// topics is what the reference says of the language and its modules: a file each. The functions in the files have no body:
-// they stand for those of the module that the file is named after.
+// topics is what the reference says of the language and its modules: a file each. The functions in the files have no
+// body: they stand for those of the module that the file is named after.
 var topics = sync.OnceValue(func() (all []*runtime.Topic) {
 	files, err := topicFiles.ReadDir("topics")
 	if err != nil {

@@ -39,7 +39,8 @@ func program(t *testing.T, typ, attachType uint32) int {
 		code, license uint64
 		_             [11]uint32
 		attachType    uint32
-	}{typ: typ, count: uint32(len(code)), code: uint64(uintptr(unsafe.Pointer(&code[0]))), license: uint64(uintptr(unsafe.Pointer(&license[0]))), attachType: attachType}
+	}{typ: typ, count: uint32(len(code)), code: uint64(uintptr(unsafe.Pointer(&code[0]))),
+		license: uint64(uintptr(unsafe.Pointer(&license[0]))), attachType: attachType}
 	fd := bpf(t, unix.BPF_PROG_LOAD, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	t.Cleanup(func() { unix.Close(fd) })
 	return fd
@@ -79,7 +80,8 @@ func TestUnheldPrograms(t *testing.T) {
 		}},
 		{"tcx", "program of tcx ingress of link m0 in host", func(t *testing.T, index int) {
 			const schedCLS, tcxIngress = 3, 46
-			attr := struct{ index, fd, typ, flags, _, _ uint32 }{uint32(index), uint32(program(t, schedCLS, tcxIngress)), tcxIngress, 0, 0, 0}
+			attr := struct{ index, fd, typ, flags, _, _ uint32 }{uint32(index),
+				uint32(program(t, schedCLS, tcxIngress)), tcxIngress, 0, 0, 0}
 			bpf(t, unix.BPF_PROG_ATTACH, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 		}},
 	} {
@@ -93,10 +95,12 @@ func TestUnheldPrograms(t *testing.T) {
 			c.attach(t, l.Index)
 			nstest.Quiet(t, "")
 			before := nstest.Snapshot(t, "")
-			if _, err := runScript(t, "x.star", `host.link("m0").delete()`); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := runScript(t, "x.star", `host.link("m0").delete()`); err == nil ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
-			if _, err := runScript(t, "x.star", "down(host.link(\"m0\"))\nfail(\"undo\")"); err == nil || !strings.Contains(err.Error(), "undo") {
+			if _, err := runScript(t, "x.star", "down(host.link(\"m0\"))\nfail(\"undo\")"); err == nil ||
+				!strings.Contains(err.Error(), "undo") {
 				t.Errorf("down: %v", err)
 			}
 			nstest.Quiet(t, "")

@@ -8,8 +8,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestUnmadeAddress removes an address that the run added, with something made on the link in between. Unless that went with the
-// address, there is nothing to bring back: undoing the older change removes the address anyway.
+// TestUnmadeAddress removes an address that the run added, with something made on the link in between. Unless that went
+// with the address, there is nothing to bring back: undoing the older change removes the address anyway.
 func TestUnmadeAddress(t *testing.T) {
 	for _, c := range []struct {
 		name, prefix string
@@ -19,7 +19,8 @@ func TestUnmadeAddress(t *testing.T) {
 		{"further address of a subnet", "10.9.0.9/24", nil, true},
 		{"address of a subnet of its own", "10.8.0.1/24", nil, true},
 		{"IPv6", "fd08::8/64", nil, true},
-		{"takes another's address with it", "10.8.0.1/24", []string{"addr", "add", "10.8.0.2/24", "dev", "law0"}, false},
+		{"takes another's address with it", "10.8.0.1/24",
+			[]string{"addr", "add", "10.8.0.2/24", "dev", "law0"}, false},
 		{"takes a route with it", "10.8.0.1/24", []string{"route", "add", "10.96.0.0/16", "via", "10.8.0.77"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

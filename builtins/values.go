@@ -196,10 +196,12 @@ func (a *durationArg) Unpack(val starlark.Value) error {
 	}
 	s, ok := starlark.AsString(val)
 	if !ok {
-		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(), script.Show(val))
+		return fmt.Errorf(`got %s %s, want a duration with its unit, such as "10ms" or "2s"`, val.Type(),
+			script.Show(val))
 	}
 	// tc(8) also writes "sec", "msec" and "usec".
-	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs", "s", "sec", "s").Replace(s))
+	d, err := time.ParseDuration(strings.NewReplacer("msecs", "ms", "msec", "ms", "usecs", "us", "usec", "us", "secs",
+		"s", "sec", "s").Replace(s))
 	if err != nil || d < 0 {
 		return fmt.Errorf(`%q is no duration such as "10ms" or "2s"`, s)
 	}

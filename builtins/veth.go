@@ -8,7 +8,8 @@ import (
 )
 
 var vethDecl = runtime.Change("veth", "(link, link)",
-	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", &vethArgs{Up: true}).Needing("veth")
+	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.",
+	&vethArgs{Up: true}).Needing("veth")
 
 type vethArgs struct {
 	A     nsArg       `arg:"a" doc:"namespace of the first end"`
@@ -38,7 +39,8 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		if second, err = newLink(tx, a.B.NSRef, a.Peer, "eth", taken); err != nil {
 			return err
 		}
-		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: first, Kind: "veth", MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up,
+		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: first, Kind: "veth", MAC: string(a.MAC),
+			MTU: int(a.MTU), Up: a.Up,
 			Peer: &kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}}})
 	}, a.Name, a.Peer)
 	if err != nil {

@@ -71,7 +71,8 @@ func newWorld(seed uint64) *madeWorld {
 	w.routes(main)
 	w.routes6(main)
 	for range w.rand.IntN(4) {
-		w.in("neigh add %s%s lladdr 02:00:00:00:01:%02x dev %s nud permanent", w.pick("10.1.0.", "fd01::"), w.pick("200", "201"), w.rand.IntN(256), main)
+		w.in("neigh add %s%s lladdr 02:00:00:00:01:%02x dev %s nud permanent", w.pick("10.1.0.", "fd01::"),
+			w.pick("200", "201"), w.rand.IntN(256), main)
 	}
 	if w.chance(6) {
 		w.in("neigh add proxy %s dev %s", w.pick("10.9.9.9", "fd09::9"), main)
@@ -131,8 +132,10 @@ func (w *madeWorld) maybe(oneIn int, s string) string {
 func (w *madeWorld) attrs(l string) {
 	w.macs++
 	w.in("link set %s addrgenmode %s", l, w.pick("none", "none", "eui64"))
-	for _, a := range []string{"mtu " + w.pick("68", "1000", "1279", "1280", "1400", "9000"), fmt.Sprintf("address 02:00:00:00:02:%02x", w.macs),
-		"txqlen " + w.pick("0", "7", "2000"), "group 7", "alias " + w.pick("one", "another.one"), "multicast off", "allmulticast on", "promisc on", "arp off"} {
+	for _, a := range []string{"mtu " + w.pick("68", "1000", "1279", "1280", "1400", "9000"),
+		fmt.Sprintf("address 02:00:00:00:02:%02x", w.macs),
+		"txqlen " + w.pick("0", "7", "2000"), "group 7", "alias " + w.pick("one", "another.one"), "multicast off",
+		"allmulticast on", "promisc on", "arp off"} {
 		if w.chance(5) {
 			w.in("link set %s %s", l, a)
 		}
@@ -141,7 +144,8 @@ func (w *madeWorld) attrs(l string) {
 
 // port gives a bridge's port settings of its own, and a neighbour that was not learned.
 func (w *madeWorld) port(l string) {
-	for _, a := range []string{"cost 50", "priority 9", "hairpin on", "guard on", "learning off", "flood off", "isolated on"} {
+	for _, a := range []string{"cost 50", "priority 9", "hairpin on", "guard on", "learning off", "flood off",
+		"isolated on"} {
 		if w.chance(8) {
 			w.in("link set %s type bridge_slave %s", l, a)
 		}
@@ -153,7 +157,8 @@ func (w *madeWorld) addresses(l string) {
 	for range w.rand.IntN(6) {
 		ip := fmt.Sprintf("%s%d", w.pick("10.1.0.", "10.1.0.", "10.2.0."), 1+w.rand.IntN(9))
 		bits := w.pick("24", "24", "24", "16", "31", "32")
-		w.in("addr add %s/%s dev %s%s%s%s", ip, bits, l, w.maybe(5, " label "+l+":x"), w.maybe(6, " noprefixroute"), w.maybe(8, " metric 50"))
+		w.in("addr add %s/%s dev %s%s%s%s", ip, bits, l, w.maybe(5, " label "+l+":x"), w.maybe(6, " noprefixroute"),
+			w.maybe(8, " metric 50"))
 		w.remember(l, ip+"/"+bits, "")
 	}
 	if w.chance(4) {
@@ -170,14 +175,16 @@ func (w *madeWorld) addresses(l string) {
 
 func (w *madeWorld) routes(l string) {
 	hop := func() string {
-		return w.pick("dev "+l, "dev "+l+" via 10.1.0.200", "via 10.1.0.201", "via 192.0.2.1 dev "+l+" onlink", "via inet6 fe80::1 dev "+l,
-			"nexthop via 10.1.0.200 dev "+l+" weight 2 nexthop via 10.77.0.2 dev s0",
-			"nexthop via 10.77.0.3 dev s0 nexthop dev "+l+" via 10.1.0.200 onlink nexthop dev "+l+" via 10.1.0.202 onlink")
+		return w.pick("dev "+l, "dev "+l+" via 10.1.0.200", "via 10.1.0.201", "via 192.0.2.1 dev "+l+" onlink",
+			"via inet6 fe80::1 dev "+l, "nexthop via 10.1.0.200 dev "+l+" weight 2 nexthop via 10.77.0.2 dev s0",
+			"nexthop via 10.77.0.3 dev s0 nexthop dev "+l+" via 10.1.0.200 onlink nexthop dev "+l+
+				" via 10.1.0.202 onlink")
 	}
 	for range w.rand.IntN(6) {
 		dst := w.pick("10.50.0.0/24", "10.51.0.0/16", "10.52.0.1", "default")
-		w.in("route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(), w.maybe(3, fmt.Sprintf(" src 10.1.0.%d", 1+w.rand.IntN(9))),
-			w.maybe(3, " metric "+w.pick("5", "50")), w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " proto static", " advmss 500")))
+		w.in("route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(),
+			w.maybe(3, fmt.Sprintf(" src 10.1.0.%d", 1+w.rand.IntN(9))), w.maybe(3, " metric "+w.pick("5", "50")),
+			w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " proto static", " advmss 500")))
 	}
 	if w.chance(3) {
 		w.in("route add 10.60.0.1/32 dev %s", l)
@@ -200,13 +207,15 @@ func (w *madeWorld) routes(l string) {
 
 func (w *madeWorld) routes6(l string) {
 	hop := func() string {
-		return w.pick("dev "+l, "dev "+l+" via fd01::200", "via fd01::201", "via fe80::1 dev "+l, "via fd99::1 dev "+l+" onlink",
-			"nexthop via fd01::200 dev "+l+" weight 2 nexthop via fd77::2 dev s0", "nexthop via fe80::1 dev "+l+" nexthop via fe80::2 dev "+l)
+		return w.pick("dev "+l, "dev "+l+" via fd01::200", "via fd01::201", "via fe80::1 dev "+l,
+			"via fd99::1 dev "+l+" onlink", "nexthop via fd01::200 dev "+l+" weight 2 nexthop via fd77::2 dev s0",
+			"nexthop via fe80::1 dev "+l+" nexthop via fe80::2 dev "+l)
 	}
 	for range w.rand.IntN(5) {
 		dst := w.pick("fd50::/64", "fd51::/48", "fd52::1", "default")
-		w.in("-6 route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(), w.maybe(4, fmt.Sprintf(" src fd01::%d", 1+w.rand.IntN(9))),
-			w.maybe(3, " metric "+w.pick("5", "50")), w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " pref high")))
+		w.in("-6 route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(),
+			w.maybe(4, fmt.Sprintf(" src fd01::%d", 1+w.rand.IntN(9))), w.maybe(3, " metric "+w.pick("5", "50")),
+			w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " pref high")))
 	}
 	if w.chance(3) {
 		w.in("-6 route add %s fd62::/64", w.pick("blackhole", "unreachable"))
@@ -224,10 +233,13 @@ func (w *madeWorld) sysctl(l string) {
 
 // setting is a setting of a link, "all" or "default", and a value for it.
 func (w *madeWorld) setting(l string) [2]string {
-	s := w.pick("ipv4/conf/*/forwarding 1", "ipv4/conf/*/rp_filter 2", "ipv4/conf/*/arp_ignore 1", "ipv4/conf/*/promote_secondaries 1",
-		"ipv4/conf/*/accept_redirects 0", "ipv4/conf/*/proxy_arp 1", "ipv6/conf/*/forwarding 1", "ipv6/conf/*/accept_ra 2", "ipv6/conf/*/disable_ipv6 1",
-		"ipv6/conf/*/disable_ipv6 0", "ipv6/conf/*/keep_addr_on_down 1", "ipv6/conf/*/mtu 1300", "ipv6/conf/*/ignore_routes_with_linkdown 1",
-		"ipv6/conf/*/addr_gen_mode 1", "ipv4/neigh/*/base_reachable_time_ms 12000", "ipv6/neigh/*/gc_stale_time 7", "ipv4/conf/*/forwarding 0", "ipv4/conf/*/route_localnet 1")
+	s := w.pick("ipv4/conf/*/forwarding 1", "ipv4/conf/*/rp_filter 2", "ipv4/conf/*/arp_ignore 1",
+		"ipv4/conf/*/promote_secondaries 1", "ipv4/conf/*/accept_redirects 0", "ipv4/conf/*/proxy_arp 1",
+		"ipv6/conf/*/forwarding 1", "ipv6/conf/*/accept_ra 2", "ipv6/conf/*/disable_ipv6 1",
+		"ipv6/conf/*/disable_ipv6 0", "ipv6/conf/*/keep_addr_on_down 1", "ipv6/conf/*/mtu 1300",
+		"ipv6/conf/*/ignore_routes_with_linkdown 1", "ipv6/conf/*/addr_gen_mode 1",
+		"ipv4/neigh/*/base_reachable_time_ms 12000", "ipv6/neigh/*/gc_stale_time 7", "ipv4/conf/*/forwarding 0",
+		"ipv4/conf/*/route_localnet 1")
 	key, value, _ := strings.Cut(s, " ")
 	return [2]string{"net/" + strings.Replace(key, "*", l, 1), value}
 }
@@ -270,7 +282,8 @@ func (w *madeWorld) build(t *testing.T, in, away *kernel.Namespace) {
 func (w *madeWorld) String() string {
 	var b strings.Builder
 	for _, p := range w.parts {
-		b.WriteString(map[string]string{"in": "ip ", "away": "ip -n AWAY ", "sysctl": "sysctl -w ", "sh": ""}[p.where] + p.line + "\n")
+		b.WriteString(map[string]string{"in": "ip ", "away": "ip -n AWAY ", "sysctl": "sysctl -w ",
+			"sh": ""}[p.where] + p.line + "\n")
 	}
 	return b.String()
 }

@@ -47,8 +47,8 @@ type Param struct {
 	field  []int
 }
 
-// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When the
-// view is dry it says what is wrong with the value's form alone.
+// An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When
+// the view is dry it says what is wrong with the value's form alone.
 type Unpacker interface {
 	UnpackIn(v *View, value starlark.Value) error
 }
@@ -135,7 +135,8 @@ func typeName(t reflect.Type) string {
 }
 
 func defaultText(v reflect.Value) string {
-	if s, ok := v.Interface().(fmt.Stringer); ok && (!v.IsZero() || v.Kind() == reflect.Int64) { // a duration of 0s is one
+	if s, ok := v.Interface().(fmt.Stringer); ok && (!v.IsZero() || v.Kind() == reflect.Int64) {
+		// a duration of 0s is one
 		return fmt.Sprintf("%q", s.String())
 	}
 	switch v.Kind() {
@@ -338,13 +339,13 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 // Dry reports whether there is no run: a script is being checked. Then the vocabulary is all that the view knows.
 func (v *View) Dry() bool { return v.s.m == nil }
 
-// A Lister is a type of argument that unpacks itself and is an array or a slice all the same, whose elements can be tried one
-// by one.
+// A Lister is a type of argument that unpacks itself and is an array or a slice all the same, whose elements can be
+// tried one by one.
 type Lister interface{ ElementsAlone() }
 
-// Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with the
-// value, and its error is the call's. With a depth of 1 the value is one of several that the parameter takes as a list, with
-// 2 one of several in such an element.
+// Try tells whether a value fits a parameter, as far as that can be known without a run. It is what a call does with
+// the value, and its error is the call's. With a depth of 1 the value is one of several that the parameter takes as a
+// list, with 2 one of several in such an element.
 func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, depth int) error {
 	if val == starlark.None && !p.Required && depth == 0 {
 		return nil
@@ -361,8 +362,8 @@ func (d *Decl) elem(p Param, depth int) reflect.Type {
 	return typ
 }
 
-// Several reports whether a parameter takes a list whose elements can be tried one by one; with a depth of 1, whether such
-// an element does.
+// Several reports whether a parameter takes a list whose elements can be tried one by one; with a depth of 1, whether
+// such an element does.
 func (d *Decl) Several(p Param, depth int) bool {
 	typ := d.elem(p, depth)
 	if _, lister := reflect.New(typ).Interface().(Lister); lister {

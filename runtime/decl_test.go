@@ -59,7 +59,8 @@ func (a *callArgs) Query(*View) (starlark.Value, error) {
 	if a.E != nil {
 		e = fmt.Sprint(*a.E)
 	}
-	return starlark.String(fmt.Sprintf("%s %d %q %d %s %v %v %v %q %v", a.A, a.B, a.C, a.D, e, a.F, a.G, a.H, a.I, a.Rest)), nil
+	return starlark.String(fmt.Sprintf("%s %d %q %d %s %v %v %v %q %v", a.A, a.B, a.C, a.D, e, a.F, a.G, a.H,
+		a.I, a.Rest)), nil
 }
 
 type restArgs struct {
@@ -103,16 +104,19 @@ func TestBind(t *testing.T) {
 	s := &Session{}
 	globals := starlark.StringDict{"call": &Func{d: callDecl, s: s}, "rest": &Func{d: restDecl, s: s},
 		"name": &Func{d: methodDecl, s: s, recv: &thing{}}, "no": &Func{d: noDecl, s: s}}
-	const usage = `call(alpha, beta=2, gamma=None, *, delta=7, epsilon=None, zeta=None, eta=None, theta=None, iota, **kappa) -> string`
+	const usage = `call(alpha, beta=2, gamma=None, *, delta=7, epsilon=None, zeta=None, eta=None, theta=None, iota, ` +
+		`**kappa) -> string`
 	for _, c := range []struct{ call, want string }{
 		// what is bound
 		{`call(1, iota = "i")`, `at 1 2 "" 7 nil [] <nil> <nil> "i" []`},
 		{`call(1, 4, "c", iota = "i")`, `at 1 4 "c" 7 nil [] <nil> <nil> "i" []`},
 		{`call(iota = "i", gamma = "c", alpha = 1)`, `at 1 2 "c" 7 nil [] <nil> <nil> "i" []`},
-		{`call(1, iota = "i", delta = -1, epsilon = False, zeta = (2, 4), eta = {1: 2}, theta = [3])`, `at 1 2 "" -1 false [2 4] {1: 2} [3] "i" []`},
+		{`call(1, iota = "i", delta = -1, epsilon = False, zeta = (2, 4), eta = {1: 2}, theta = [3])`,
+			`at 1 2 "" -1 false [2 4] {1: 2} [3] "i" []`},
 		{`call(1, iota = "i", x = 1, y = 2)`, `at 1 2 "" 7 nil [] <nil> <nil> "i" [("x", 1) ("y", 2)]`},
 		// None is the same as nothing where nothing is allowed, and a value where it is not
-		{`call(1, None, None, iota = "i", delta = None, epsilon = None, zeta = None, eta = None, theta = None)`, `at 1 2 "" 7 nil [] <nil> <nil> "i" []`},
+		{`call(1, None, None, iota = "i", delta = None, epsilon = None, zeta = None, eta = None, theta = None)`,
+			`at 1 2 "" 7 nil [] <nil> <nil> "i" []`},
 		{`call(None, iota = "i")`, `at None 2 "" 7 nil [] <nil> <nil> "i" []`},
 		{`call(1, iota = None)`, `call: parameter "iota": got NoneType, want string`},
 		{`rest("a", 2, None)`, `rest: argument 3: got NoneType, want int`},
@@ -196,7 +200,8 @@ func (*panics) Query(*View) (starlark.Value, error) { panic("a fault") }
 func TestPanic(t *testing.T) {
 	fn := &Func{d: Query("faulty", "None", "Panics.", &panics{}), s: &Session{}}
 	_, err := starlark.Call(&starlark.Thread{}, fn, nil, nil)
-	if p := script.AsPanic(err); p == nil || p.Error() != "faulty: internal error: a fault" || !strings.Contains(string(p.Stack), "decl_test.go") {
+	if p := script.AsPanic(err); p == nil || p.Error() != "faulty: internal error: a fault" ||
+		!strings.Contains(string(p.Stack), "decl_test.go") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-// TestNested parses texts that are nested deep in each way that there is: one that no person writes is refused, since what
-// looks at it later takes a time that is quadratic. The parser itself has a limit for some.
+// TestNested parses texts that are nested deep in each way that there is: one that no person writes is refused, since
+// what looks at it later takes a time that is quadratic. The parser itself has a limit for some.
 func TestNested(t *testing.T) {
 	voc := &Vocabulary{}
 	for _, c := range []struct{ begin, more, end string }{
@@ -32,7 +32,8 @@ func TestNested(t *testing.T) {
 			}
 			_, err := voc.Parse("deep.star", []byte(src+"\n"))
 			var wrong *script.SyntaxError
-			if !deep && err != nil || deep && (!errors.As(err, &wrong) || !strings.Contains(wrong.List[0].Msg, "nest")) {
+			if !deep && err != nil || deep &&
+				(!errors.As(err, &wrong) || !strings.Contains(wrong.List[0].Msg, "nest")) {
 				t.Errorf("%s and %d times %q: %v", c.begin, n, c.more, err)
 			}
 		}

@@ -56,7 +56,8 @@ func (d *Decl) Given() []Param {
 	return d.Params
 }
 
-// explained lists the parameters that a call can give and that have a doc: a function that is written in Starlark has none.
+// explained lists the parameters that a call can give and that have a doc: a function that is written in Starlark has
+// none.
 func (d *Decl) explained() []Param {
 	return slices.DeleteFunc(slices.Clone(d.Given()), func(p Param) bool { return p.Doc == "" })
 }
@@ -113,8 +114,8 @@ func Summary(doc string) string {
 	return doc
 }
 
-// Help finds what a name means: a builtin, a type, a type's attribute, a topic, a function of one, or a module; "" when it
-// means nothing.
+// Help finds what a name means: a builtin, a type, a type's attribute, a topic, a function of one, or a module; "" when
+// it means nothing.
 func (voc *Vocabulary) Help(name string, markdown bool) string {
 	for _, d := range voc.Decls {
 		if d.Name == name {
@@ -180,7 +181,8 @@ func (voc *Vocabulary) HelpOn(v starlark.Value) string {
 	return voc.Help(v.Type(), false)
 }
 
-// memberName is the name by which a script calls a builtin that is not declared: those of some modules do not say theirs.
+// memberName is the name by which a script calls a builtin that is not declared: those of some modules do not say
+// theirs.
 func (voc *Vocabulary) memberName(fn *starlark.Builtin) string {
 	for name, m := range voc.Modules {
 		m, ok := m.(*starlarkstruct.Module)
@@ -254,7 +256,8 @@ func (voc *Vocabulary) Names() (names []string) {
 // Reference is the whole vocabulary as one Markdown page.
 func (voc *Vocabulary) Reference() string {
 	var b strings.Builder
-	b.WriteString("# Reference\n\nMade by `nsscript doc --markdown` from the declarations of the builtins, and from the docs in the standard library.\n")
+	b.WriteString("# Reference\n\nMade by `nsscript doc --markdown` from the declarations of the builtins, " +
+		"and from the docs in the standard library.\n")
 	b.WriteString("For those who know Python, [python.md](python.md) says what differs.\n\n## Types\n\n")
 	for _, t := range voc.Types {
 		b.WriteString(voc.typeHelp(t, true) + "\n")

@@ -10,7 +10,8 @@ import (
 )
 
 func TestNearest(t *testing.T) {
-	names := []string{"addr", "attempt", "bridge", "down", "metric", "mtu", "netns", "nexthops", "peer", "ping", "table", "ttl", "up", "veth", "via"}
+	names := []string{"addr", "attempt", "bridge", "down", "metric", "mtu", "netns", "nexthops", "peer", "ping",
+		"table", "ttl", "up", "veth", "via"}
 	for name, want := range map[string]string{
 		"vet": "veth", "veht": "veth", "VETH": "veth", "vethh": "veth", "tev": "",
 		"pear": "peer", "pre": "", "pnig": "ping", "pingg": "ping",
@@ -35,8 +36,8 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "acb", 1}, {"abc", "bac", 1},
-		{"abc", "cab", 2}, {"kitten", "sitting", 3}, {"abcd", "badc", 2}, {"netns", "nets", 1},
+		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "acb", 1},
+		{"abc", "bac", 1}, {"abc", "cab", 2}, {"kitten", "sitting", 3}, {"abcd", "badc", 2}, {"netns", "nets", 1},
 	} {
 		if got := script.Distance(c.a, c.b); got != c.want {
 			t.Errorf("distance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)
@@ -52,7 +53,8 @@ func TestSignature(t *testing.T) {
 		d    *Decl
 		want string
 	}{
-		{callDecl, "call(alpha, beta=2, gamma=None, *, delta=7, epsilon=None, zeta=None, eta=None, theta=None, iota, **kappa) -> string"},
+		{callDecl, "call(alpha, beta=2, gamma=None, *, delta=7, epsilon=None, zeta=None, eta=None, theta=None, iota, " +
+			"**kappa) -> string"},
 		{restDecl, "rest(first, *rest, named=False) -> string"},
 		{methodDecl, "thing.name(name, size=3, fn=None) -> string"},
 		{noDecl, "mod.no()"},
@@ -66,8 +68,9 @@ func TestSignature(t *testing.T) {
 // described is a vocabulary to ask about.
 func described() *Vocabulary {
 	return &Vocabulary{Decls: []*Decl{callDecl, methodDecl, noDecl},
-		Types: []*Type{{Name: "thing", Doc: "A thing. There are many.", Attrs: []Attr{{Name: "size", Type: "int", Doc: "how large it is",
-			Get: func(*View, starlark.Value) (starlark.Value, error) { return starlark.MakeInt(1), nil }}}}}}
+		Types: []*Type{{Name: "thing", Doc: "A thing. There are many.",
+			Attrs: []Attr{{Name: "size", Type: "int", Doc: "how large it is",
+				Get: func(*View, starlark.Value) (starlark.Value, error) { return starlark.MakeInt(1), nil }}}}}}
 }
 
 func TestHelp(t *testing.T) {
@@ -77,12 +80,18 @@ func TestHelp(t *testing.T) {
 		markdown bool
 		want     []string
 	}{
-		{"thing.name", false, []string{"thing.name(name, size=3, fn=None) -> string\n\n    Names the thing.\n\n", "    name       its name (string)\n    size       its size (int, default 3)\n    fn         what to call (function)\n"}},
-		{"thing.name", true, []string{"### thing.name\n\n```\nthing.name(name,", "- `size` (int, default 3): its size\n"}},
-		{"call", false, []string{"    beta       the second (even number, default 2)\n", "    eta        the seventh (dict)\n", "    zeta       the sixth (list of even number)\n", "    theta      the eighth (any)\n", "    **kappa    all others "}},
+		{"thing.name", false,
+			[]string{"thing.name(name, size=3, fn=None) -> string\n\n    Names the thing.\n\n", "    name       its " +
+				"name (string)\n    size       its size (int, default 3)\n    fn         what to call (function)\n"}},
+		{"thing.name", true,
+			[]string{"### thing.name\n\n```\nthing.name(name,", "- `size` (int, default 3): its size\n"}},
+		{"call", false, []string{"    beta       the second (even number, default 2)\n",
+			"    eta        the seventh (dict)\n", "    zeta       the sixth (list of even number)\n",
+			"    theta      the eighth (any)\n", "    **kappa    all others "}},
 		{"call", true, []string{"- `**kappa` (", "- `alpha` (spot): the first\n"}},
 		{"mod.no", false, []string{"mod.no()\n\n    Takes nothing.\n"}},
-		{"thing", false, []string{"thing (type)\n\n    A thing. There are many.\n\n    .size       how large it is (int)\n    .name(name, size=3, fn=None) -> string\n"}},
+		{"thing", false, []string{"thing (type)\n\n    A thing. There are many.\n\n    .size       how large it is " +
+			"(int)\n    .name(name, size=3, fn=None) -> string\n"}},
 		{"thing", true, []string{"### thing (type)\n\nA thing. There are many.\n\n- `.size` (int): how large it is\n"}},
 		{"thing.size", false, []string{"thing.size: int\n\n    how large it is\n"}},
 		{"mod", false, []string{"mod.no                       Takes nothing.\n"}},
@@ -99,7 +108,9 @@ func TestHelp(t *testing.T) {
 			t.Errorf("Help(%q): %s", name, got)
 		}
 	}
-	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//addrs.star @std//routes.star @std//topo.star addresses link_local auto_routes hops cable all_pairs line ring mesh torus star linear tree" {
+	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//addrs.star "+
+		"@std//routes.star @std//topo.star addresses link_local auto_routes hops cable all_pairs line ring mesh "+
+		"torus star linear tree" {
 		t.Errorf("names: %s", got)
 	}
 	ref := voc.Reference()

@@ -59,9 +59,10 @@ func Report(w io.Writer, err error, sources script.Sources) {
 	io.WriteString(w, b.String())
 }
 
-// report writes an error. outer is how the script got to the module that it happened in; around is the error that it is a
-// part of, and knows where that happened.
-func report(b *strings.Builder, err error, sources script.Sources, outer starlark.CallStack, around *starlark.EvalError) {
+// report writes an error. outer is how the script got to the module that it happened in; around is the error that it is
+// a part of, and knows where that happened.
+func report(b *strings.Builder, err error, sources script.Sources, outer starlark.CallStack,
+	around *starlark.EvalError) {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
 			report(b, e, sources, outer, around)
@@ -177,7 +178,8 @@ func Hint(err error) string {
 	case errors.As(err, &damage):
 		return forgetting(damage.File)
 	case err != nil && frozen().MatchString(err.Error()):
-		return "what a file defines does not change once it was loaded: let a function of it make and return what is to change"
+		return "what a file defines does not change once it was loaded: let a function of it make and return what is " +
+			"to change"
 	}
 	return ""
 }
@@ -187,16 +189,21 @@ var frozen = script.Pattern(`cannot .* frozen (list|hash table)$`)
 
 // forgetting says how to give up a run whose journal cannot be read.
 func forgetting(file string) string {
-	return fmt.Sprintf("`nsscript recover --forget %s` gives it up, and all that it would put back", filepath.Base(filepath.Dir(file)))
+	return fmt.Sprintf("`nsscript recover --forget %s` gives it up, and all that it would put back",
+		filepath.Base(filepath.Dir(file)))
 }
 
 // mistakes are what the interpreter says of code that can never work, whatever the state of the machine.
-var mistakes = script.Pattern(`has no \.\w+ (field or method|attribute)|^unknown (binary|unary) op: |^invalid call of non-function` +
-	`|^function \S+ (accepts|missing|got) |referenced before assignment$|^unhandled index operation|^unhashable type: ` +
-	`| not implemented$|is not iterable|cannot .* frozen (list|hash table)$|^[\w.]+: (for parameter|got \d+ arguments|missing argument|unexpected keyword)`)
+var mistakes = script.Pattern(`has no \.\w+ (field or method|attribute)|^unknown (binary|unary) op: ` +
+	`|^invalid call of non-function` +
+	`|^function \S+ (accepts|missing|got) |referenced before assignment$|^unhandled index operation|^unhashable ` +
+	`type: ` +
+	`| not implemented$|is not iterable|cannot .* frozen (list|hash table)$|^[\w.]+: ` +
+	`(for parameter|got \d+ arguments|missing argument|unexpected keyword)`)
 
-// Mistake reports whether an error is one of the script's own making that trying again cannot mend: a wrong argument, an
-// attribute that there is none of, an operation that the types do not have. What is not there, or is None, may be there later.
+// Mistake reports whether an error is one of the script's own making that trying again cannot mend: a wrong argument,
+// an attribute that there is none of, an operation that the types do not have. What is not there, or is None, may be
+// there later.
 func Mistake(err error) bool {
 	if errors.As(err, new(*UsageError)) {
 		return !errors.As(err, new(*kernel.Error)) && !errors.Is(err, kernel.ErrGone)

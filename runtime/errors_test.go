@@ -25,7 +25,8 @@ type broken struct {
 func (b *broken) Query(v *View) (starlark.Value, error) {
 	switch b.How {
 	case "kernel":
-		return nil, &kernel.Error{Op: "add address", Object: "10.0.0.1/24 to eth0", NS: "n1", Err: syscall.EEXIST, Hint: "the link has this address already"}
+		return nil, &kernel.Error{Op: "add address", Object: "10.0.0.1/24 to eth0", NS: "n1", Err: syscall.EEXIST,
+			Hint: "the link has this address already"}
 	case "errno":
 		return nil, fmt.Errorf("open thing: %w", syscall.ENOENT)
 	case "path":
@@ -58,7 +59,8 @@ func (w *wrap) Query(v *View) (starlark.Value, error) {
 }
 
 func breakable() *Vocabulary {
-	return &Vocabulary{Decls: []*Decl{Query("broken", "None", "Fails.", &broken{}), Query("again", "any", "Calls.", &again{}),
+	return &Vocabulary{Decls: []*Decl{Query("broken", "None", "Fails.", &broken{}),
+		Query("again", "any", "Calls.", &again{}),
 		Query("wrap", "any", "Calls.", &wrap{}), callDecl}}
 }
 
@@ -101,18 +103,24 @@ func TestReport(t *testing.T) {
          ^
   hint: usage: again(fn) -> any
 `},
-		{"control characters", `broken("control")`, "x.star:1:7: got \ufffd[31mred\ufffd\ufffd\ufffd and\nanother line\n    broken(\"control\")\n          ^\n"},
-		{"of the script's own", "x = '\x1b[31m\u202e'; broken(x)", "x.star:1:21: \ufffd[31m\ufffd\n    x = '\ufffd[31m\ufffd'; broken(x)\n                        ^\n"},
+		{"control characters", `broken("control")`, "x.star:1:7: got \ufffd[31mred\ufffd\ufffd\ufffd and\nanother " +
+			"line\n    broken(\"control\")\n          ^\n"},
+		{"of the script's own", "x = '\x1b[31m\u202e'; broken(x)",
+			"x.star:1:21: \ufffd[31m\ufffd\n    x = '\ufffd[31m\ufffd'; broken(x)\n                        ^\n"},
 		{"several", `broken("several")`, "x.star:1:7: one; two\n    broken(\"several\")\n          ^\n"},
 		{"panic", `broken("panic")`, `x.star:1:7: broken: internal error: a fault
     broken("panic")
           ^
   hint: this is a fault of nsscript itself; please report it with the script
 `},
-		{"tabs", "if True:\n\tx = 'a\tb' + 1", "x.star:2:12: unknown binary op: string + int\n    \tx = 'a\tb' + 1\n    \t      \t   ^\n"},
-		{"wide", "x = '日本語' + 1", "x.star:1:11: unknown binary op: string + int\n    x = '日本語' + 1\n                 ^\n"},
-		{"emoji and combining", "x = '🚀e\u0301' + 1", "x.star:1:11: unknown binary op: string + int\n    x = '🚀e\u0301' + 1\n              ^\n"},
-		{"carriage return", "x = 1 + ''\r\ny = 2", "x.star:1:7: unknown binary op: int + string\n    x = 1 + ''\n          ^\n"},
+		{"tabs", "if True:\n\tx = 'a\tb' + 1",
+			"x.star:2:12: unknown binary op: string + int\n    \tx = 'a\tb' + 1\n    \t      \t   ^\n"},
+		{"wide", "x = '日本語' + 1",
+			"x.star:1:11: unknown binary op: string + int\n    x = '日本語' + 1\n                 ^\n"},
+		{"emoji and combining", "x = '🚀e\u0301' + 1",
+			"x.star:1:11: unknown binary op: string + int\n    x = '🚀e\u0301' + 1\n              ^\n"},
+		{"carriage return", "x = 1 + ''\r\ny = 2",
+			"x.star:1:7: unknown binary op: int + string\n    x = 1 + ''\n          ^\n"},
 		{"last line", "\n\n\n1 + ''", "x.star:4:3: unknown binary op: int + string\n    1 + ''\n      ^\n"},
 		{"backtrace", `
 def f():
@@ -199,7 +207,8 @@ x.star:4:16: undefined: qwertz
 // TestReportLoad checks that an error in a module is shown where it is, with the way there.
 func TestReportLoad(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"a.star": "load('sub/b.star', 'b')\n", "sub/b.star": "def f():\n    broken('kernel')\nf()\nb = 1\n", "c.star": "c = = 1\n", "d.star": "d = e\n"} {
+	for name, text := range map[string]string{"a.star": "load('sub/b.star', 'b')\n",
+		"sub/b.star": "def f():\n    broken('kernel')\nf()\nb = 1\n", "c.star": "c = = 1\n", "d.star": "d = e\n"} {
 		name = filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			t.Fatal(err)
@@ -254,7 +263,8 @@ func TestExcerpt(t *testing.T) {
 			t.Errorf("column %d: %q", c.col, text)
 		}
 		under := len(caret) - 1
-		if c.col == 501 && text[under] != 'X' || c.col == 7 && text[under] != 'X' || c.col == 99 && under != len(text) || c.col == 1 && under != 0 {
+		if c.col == 501 && text[under] != 'X' || c.col == 7 && text[under] != 'X' ||
+			c.col == 99 && under != len(text) || c.col == 1 && under != 0 {
 			t.Errorf("column %d: the caret is at %d of %q", c.col, under, text)
 		}
 	}
@@ -275,10 +285,12 @@ func TestReportEarly(t *testing.T) {
 		want string
 	}{
 		{errors.New("plain"), "nsscript: plain\n"},
-		{&kernel.Error{Op: "open", Object: "the labs", Err: syscall.EACCES, Hint: "use sudo"}, "nsscript: open the labs: permission denied (EACCES)\n  hint: use sudo\n"},
+		{&kernel.Error{Op: "open", Object: "the labs", Err: syscall.EACCES, Hint: "use sudo"},
+			"nsscript: open the labs: permission denied (EACCES)\n  hint: use sudo\n"},
 		{errors.Join(errors.New("one"), syscall.EBUSY), "nsscript: one\nnsscript: device or resource busy (EBUSY)\n"},
 		{&Interrupted{Cause: errors.New("terminated")}, "nsscript: interrupted: terminated\n"},
-		{&Interrupted{Cause: errors.New("terminated"), Stuck: true}, "nsscript: interrupted, and this does not stop: terminated\n"},
+		{&Interrupted{Cause: errors.New("terminated"), Stuck: true},
+			"nsscript: interrupted, and this does not stop: terminated\n"},
 		{errors.New("bell\a"), "nsscript: bell\ufffd\n"},
 	} {
 		var b strings.Builder

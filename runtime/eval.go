@@ -16,7 +16,8 @@ import (
 )
 
 // replDialect is the dialect of Inputs: what they load is there for those that follow.
-var replDialect = &syntax.FileOptions{Set: true, GlobalReassign: true, TopLevelControl: true, Recursion: true, LoadBindsGlobally: true}
+var replDialect = &syntax.FileOptions{Set: true, GlobalReassign: true, TopLevelControl: true, Recursion: true,
+	LoadBindsGlobally: true}
 
 // Inputs runs one input after another in a session. Each is a transaction of its own: one that fails is undone, and the
 // names that it had bound mean again what they meant before.
@@ -51,8 +52,8 @@ func NewInputs(s *Session) *Inputs {
 	return &Inputs{s: s, globals: maps.Clone(s.globals)}
 }
 
-// Eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When it
-// fails, u says how its changes were undone.
+// Eval runs an input. Its value is that of the expression that it ends with, nil when it ends with something else. When
+// it fails, u says how its changes were undone.
 func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Value, u change.Undoing, err error) {
 	s := in.s
 	s.loader.sources[name] = text
@@ -102,7 +103,9 @@ func (in *Inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, er
 		s.ctx = context.Background()
 	}()
 	err = s.phase(ctx, func() (err error) {
-		got, err = s.call("input", func(t *starlark.Thread) (starlark.StringDict, error) { return c.prog.Init(t, in.globals) })
+		got, err = s.call("input", func(t *starlark.Thread) (starlark.StringDict, error) {
+			return c.prog.Init(t, in.globals)
+		})
 		return err
 	})
 	return got, err
@@ -115,9 +118,9 @@ type chunk struct {
 	before starlark.StringDict // what the names that it binds meant before, each under its name with a mark
 }
 
-// compile compiles an input as a file of its own whose predeclared names are all that is bound until now. So its functions
-// look those up when they run, and see what later inputs bind. A name that it binds itself is its own, and begins as what it
-// was bound to before.
+// compile compiles an input as a file of its own whose predeclared names are all that is bound until now. So its
+// functions look those up when they run, and see what later inputs bind. A name that it binds itself is its own, and
+// begins as what it was bound to before.
 func (in *Inputs) compile(name, text string) (c chunk, err error) {
 	f, expr, err := in.parse(name, text)
 	if err != nil {
@@ -163,7 +166,8 @@ func (in *Inputs) parse(name, text string) (f *syntax.File, expr bool, err error
 	if n := len(f.Stmts); n > 0 {
 		if last, ok := f.Stmts[n-1].(*syntax.ExprStmt); ok {
 			pos, _ := last.Span()
-			f.Stmts[n-1] = &syntax.AssignStmt{OpPos: pos, Op: syntax.EQ, LHS: &syntax.Ident{NamePos: pos, Name: LastValue}, RHS: last.X}
+			f.Stmts[n-1] = &syntax.AssignStmt{OpPos: pos, Op: syntax.EQ,
+				LHS: &syntax.Ident{NamePos: pos, Name: LastValue}, RHS: last.X}
 			expr = true
 		}
 	}
@@ -295,5 +299,7 @@ func (in *Inputs) Script() (text string, left int) {
 // usesLast reports whether a text uses the last value.
 func usesLast(text string) bool {
 	toks, _ := script.Lex(text)
-	return slices.ContainsFunc(toks, func(t script.Token) bool { return t.Kind == script.TokName && t.Text == LastValue })
+	return slices.ContainsFunc(toks, func(t script.Token) bool {
+		return t.Kind == script.TokName && t.Text == LastValue
+	})
 }

@@ -22,8 +22,8 @@ func (s *Session) intend(op change.Op, pos string, waiver *Irreversible) (c chan
 		if err := change.ValidOp(op); err != nil {
 			return err
 		}
-		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes with
-		// the refusal: the others are as they were before it looked.
+		// Only after Check does the op know all that it changes. What it saw of a thing that was being changed goes
+		// with the refusal: the others are as they were before it looked.
 		claims := change.Foreign(op, func(o kernel.Object) bool { _, ok := s.born[o]; return ok })
 		if err := change.Claimed(s.voc.Ops, others, claims); err != nil {
 			return err

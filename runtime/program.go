@@ -54,8 +54,8 @@ func (voc *Vocabulary) Parse(name string, src []byte) (*Program, error) {
 	return p, nil
 }
 
-// Resolve gives the names of a file their meaning: it sets the bindings of its identifiers, also when some mean nothing.
-// The error is a *SyntaxError with all of those.
+// Resolve gives the names of a file their meaning: it sets the bindings of its identifiers, also when some mean
+// nothing. The error is a *SyntaxError with all of those.
 func (voc *Vocabulary) Resolve(f *syntax.File, src []byte) error {
 	names := voc.Predeclared()
 	if err := resolve.File(f, func(n string) bool { return names[n] }, starlark.Universe.Has); err != nil {
@@ -174,8 +174,8 @@ func (p *Program) Tests() []string {
 // failing is the comment by which a script says that it is there to fail, and with what.
 var failing = regexp.MustCompile(`(?m)^# fails: (.+)$`)
 
-// Fails is the regular expression that a script's failure is to match, from a line "# fails: REGEXP" in it; nil for one that
-// is to succeed.
+// Fails is the regular expression that a script's failure is to match, from a line "# fails: REGEXP" in it; nil for one
+// that is to succeed.
 func (p *Program) Fails() (*regexp.Regexp, error) { return Fails(p.source) }
 
 // Fails is Program.Fails of a script's text.

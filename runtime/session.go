@@ -52,7 +52,8 @@ func NewSession(o Options) (*Session, error) {
 	})
 }
 
-func newSession(o Options, entered bool, open func(host kernel.NSRef, boot string) (*journal.Log, error)) (*Session, error) {
+func newSession(o Options, entered bool,
+	open func(host kernel.NSRef, boot string) (*journal.Log, error)) (*Session, error) {
 	if o.Stdout == nil {
 		o.Stdout = os.Stdout
 	}
@@ -60,7 +61,8 @@ func newSession(o Options, entered bool, open func(host kernel.NSRef, boot strin
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{}, movedIn: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{},
+		movedIn: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
 	boot, err := kernel.BootID()
 	if err == nil {
 		s.log, err = open(m.Host().Ref(), boot)
@@ -129,7 +131,8 @@ func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Threa
 	}
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), exitPatience, fmt.Errorf("on_exit had %s after the interruption", exitPatience))
+		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), exitPatience,
+			fmt.Errorf("on_exit had %s after the interruption", exitPatience))
 		defer cancel()
 	}
 	if e := s.phase(ctx, s.RunExits); e != nil {
@@ -158,7 +161,8 @@ func (s *Session) ending(err error) error {
 }
 
 // call has a function use a Starlark thread of this run, which is cancelled when the run is to end.
-func (s *Session) call(name string, fn func(*starlark.Thread) (starlark.StringDict, error)) (starlark.StringDict, error) {
+func (s *Session) call(name string,
+	fn func(*starlark.Thread) (starlark.StringDict, error)) (starlark.StringDict, error) {
 	thread := &starlark.Thread{Name: name, Load: s.loader.load}
 	defer context.AfterFunc(s.ctx, func() { thread.Cancel("interrupted") })()
 	defer s.thread.Store(s.thread.Swap(thread))

@@ -11,16 +11,16 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-// A Topic is what the reference says of a name that is neither a builtin nor a type: a module, a statement, a file of the
-// standard library.
+// A Topic is what the reference says of a name that is neither a builtin nor a type: a module, a statement, a file of
+// the standard library.
 type Topic struct {
 	Name    string
 	Doc     string  // Markdown; the first sentence is its summary
 	Members []*Decl // the functions in it; they are declared to be read about, and cannot be called
 }
 
-// ParseTopic reads a topic from a Starlark text: its doc is the text's docstring, its members are the functions whose names
-// do not begin with _, each named behind the prefix.
+// ParseTopic reads a topic from a Starlark text: its doc is the text's docstring, its members are the functions whose
+// names do not begin with _, each named behind the prefix.
 func ParseTopic(name, prefix string, src []byte) (*Topic, error) {
 	f, err := script.ParseFile(name, src)
 	if err != nil {

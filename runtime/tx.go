@@ -35,7 +35,8 @@ func (v *View) Print(msg string) error { return v.s.print(msg) }
 func (v *View) Vocabulary() *Vocabulary { return v.s.voc }
 
 // Call calls a Starlark function.
-func (v *View) Call(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+func (v *View) Call(fn starlark.Callable, args starlark.Tuple,
+	kwargs []starlark.Tuple) (val starlark.Value, err error) {
 	defer script.Recovered(fn.Name(), &err)
 	return starlark.Call(v.thread, fn, args, kwargs)
 }
@@ -61,8 +62,8 @@ func (v *View) Named(name string) (kernel.NSRef, error) {
 	return kernel.NSRef{}, fmt.Errorf("this lab has no namespace %s (it has: %s)", name, strings.Join(names, " "))
 }
 
-// Reachable is an error when the run has deleted a namespace. What is in it lives on until the lab goes down, to be given
-// back, but to the script it is gone.
+// Reachable is an error when the run has deleted a namespace. What is in it lives on until the lab goes down, to be
+// given back, but to the script it is gone.
 func (v *View) Reachable(ref kernel.NSRef) error { return v.s.reachable(ref.Object()) }
 
 // OnExit has fn called at the end of the run, whatever its outcome, before anything is undone.
@@ -120,7 +121,8 @@ func Made[T change.Op](tx *Tx) (op T, ok bool) {
 // position is where in the script the innermost call stands that is the script's own.
 func (tx *Tx) position() string {
 	for i := range tx.thread.CallStackDepth() {
-		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 && !strings.HasPrefix(pos.Filename(), script.StdPrefix) {
+		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 &&
+			!strings.HasPrefix(pos.Filename(), script.StdPrefix) {
 			return pos.String()
 		}
 	}
@@ -129,7 +131,8 @@ func (tx *Tx) position() string {
 
 // Attempt calls fn in a transaction of its own: when it fails, its changes alone are undone. A run that is interrupted
 // or that could not be undone whole is no failure to catch: then stop is set and the error must be passed on.
-func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error, stop bool) {
+func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple,
+	kwargs []starlark.Tuple) (val starlark.Value, err error, stop bool) {
 	s := tx.s
 	begin := len(s.changes)
 	s.frames = append(s.frames, begin)
@@ -154,13 +157,14 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple, kwargs []starla
 		err, stop = errors.Join(err, u.Unwritten), true
 	}
 	if len(u.Left) > 0 {
-		err, stop = errors.Join(err, fmt.Errorf("%s of the attempt could not be undone", script.Count(len(u.Left), "change"))), true
+		err, stop = errors.Join(err,
+			fmt.Errorf("%s of the attempt could not be undone", script.Count(len(u.Left), "change"))), true
 	}
 	return nil, err, stop
 }
 
-// undoFrom undoes the changes from one on. Those that could not be undone stay among the changes: the transaction around
-// this one tries once more, before it undoes anything older.
+// undoFrom undoes the changes from one on. Those that could not be undone stay among the changes: the transaction
+// around this one tries once more, before it undoes anything older.
 func (s *Session) undoFrom(begin int) change.Undoing {
 	u, open := change.Undo(s.m, s.log, s.changes[begin:])
 	s.forget(begin)

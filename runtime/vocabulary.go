@@ -133,7 +133,8 @@ func (f *Func) Hash() (uint32, error) { return starlark.String(f.d.Name).Hash() 
 
 // CallInternal binds the arguments and runs the builtin. A Go panic in it becomes an error here, while the position is
 // still known and everything can be undone.
-func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple,
+	kwargs []starlark.Tuple) (val starlark.Value, err error) {
 	defer script.Recovered(f.d.Name, &err)
 	view := &View{s: f.s, thread: thread}
 	bound, err := f.d.bind(view, f.recv, args, kwargs)
@@ -162,7 +163,8 @@ type Outputter interface {
 	Output() (text, attr string)
 }
 
-// A Feature is something of the machine that a builtin needs and that not every machine has. It is found out by doing it.
+// A Feature is something of the machine that a builtin needs and that not every machine has. It is found out by doing
+// it.
 type Feature struct {
 	Name, Doc string
 	Remedy    string // how to get it
@@ -201,7 +203,8 @@ func (voc *Vocabulary) NeededBy(feature string) (names []string) {
 	return names
 }
 
-func (s *Session) printBuiltin(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+func (s *Session) printBuiltin(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple,
+	kwargs []starlark.Tuple) (starlark.Value, error) {
 	sep := " "
 	if err := starlark.UnpackArgs("print", nil, kwargs, "sep?", &sep); err != nil {
 		return nil, err

@@ -17,8 +17,9 @@ const (
 	grace = 2 * time.Second
 	// glance is how often the process's memory is looked at.
 	glance = 25 * time.Millisecond
-	// mostStack is four times what 100,000 calls of Starlark functions need, which is where the interpreter itself draws
-	// the line. More is a function of its own that follows a value down, until Go ends the process at twice as much.
+	// mostStack is four times what 100,000 calls of Starlark functions need, which is where the interpreter itself
+	// draws the line. More is a function of its own that follows a value down, until Go ends the process at twice as
+	// much.
 	mostStack = 1000 << 20
 )
 

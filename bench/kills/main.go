@@ -1,8 +1,8 @@
 // Command kills builds one lab in several ways, kills each at points spread over its work, and prints as a table what
 // every way leaves behind, per 100 kills. It needs root and iproute2; what is not installed is left out and said so.
 //
-// Every kill has a sandbox of its own, so that the machine is not touched: namespaces for mounts, network and processes,
-// with an empty /run and /tmp.
+// Every kill has a sandbox of its own, so that the machine is not touched: namespaces for mounts, network and
+// processes, with an empty /run and /tmp.
 package main
 
 import (
@@ -56,15 +56,16 @@ func ways(nsscript string) []way {
 	run := []string{program, "--rm", "scenario.star"}
 	return []way{
 		{Name: "sh and `ip`, with a trap", Needs: "ip", Argv: []string{"sh", "scenario.sh"}},
-		{Name: "Mininet", Needs: "mn", Argv: []string{python, "scenario.py"}, Fixed: "Mininet, then `mn -c`", Repair: []string{"mn", "-c"}},
+		{Name: "Mininet", Needs: "mn", Argv: []string{python, "scenario.py"}, Fixed: "Mininet, then `mn -c`",
+			Repair: []string{"mn", "-c"}},
 		{Name: "nsscript", Argv: run, Binary: nsscript},
 		{Name: "nsscript, its watcher killed too", Argv: run, Binary: nsscript, All: true,
 			Fixed: "the same, then `nsscript ls`", Repair: []string{program, "ls"}},
 	}
 }
 
-// A job is one run of a lab in a sandbox, and when it is killed: after a number of commands, when its journal has a number
-// of lines, or some time after it has begun. Without any of these it is not.
+// A job is one run of a lab in a sandbox, and when it is killed: after a number of commands, when its journal has a
+// number of lines, or some time after it has begun. Without any of these it is not.
 type job struct {
 	Way      way
 	Commands int
@@ -85,7 +86,8 @@ type report struct {
 // compare kills every way at so many points and prints the table, and to log what each kill has changed.
 func compare(out, log io.Writer, points int, ways []way) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	fmt.Fprintf(w, "| per 100 kills (of %d)\t| left something\t| %s\t| damage\t|\n", points, strings.Join(headings, "\t| "))
+	fmt.Fprintf(w, "| per 100 kills (of %d)\t| left something\t| %s\t| damage\t|\n", points,
+		strings.Join(headings, "\t| "))
 	fmt.Fprintln(w, strings.Repeat("|---\t", len(kinds)+3)+"|")
 	var without []string
 	for _, way := range ways {

@@ -54,8 +54,8 @@ func work(text string) {
 	}
 }
 
-// furnish makes the sandbox a machine of its own: what mn -c would remove in /tmp and what Mininet would set for the whole
-// kernel stays out of reach.
+// furnish makes the sandbox a machine of its own: what mn -c would remove in /tmp and what Mininet would set for the
+// whole kernel stays out of reach.
 func furnish(w way) error {
 	var binary []byte
 	var err error
@@ -75,7 +75,8 @@ func furnish(w way) error {
 		{"tmpfs", "/tmp", "tmpfs", 0},
 		{"/proc/sys", "/proc/sys", "", syscall.MS_BIND},
 		{"/proc/sys/net", "/proc/sys/net", "", syscall.MS_BIND},
-		{"", "/proc/sys", "", syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY | syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC},
+		{"", "/proc/sys", "", syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY | syscall.MS_NOSUID |
+			syscall.MS_NODEV | syscall.MS_NOEXEC},
 	} {
 		if err := syscall.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", m.target, err)
@@ -163,8 +164,8 @@ func (r *report) run(j job) error {
 	return nil
 }
 
-// kill waits for the job's moment and kills its process group, or everything in the sandbox. It returns how many lines the
-// journal had when it last looked.
+// kill waits for the job's moment and kills its process group, or everything in the sandbox. It returns how many lines
+// the journal had when it last looked.
 func kill(j job, group int, ended chan struct{}) (lines int) {
 	if j.Way.All {
 		group = 1 // in kill(2) -1 is all

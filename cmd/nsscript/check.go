@@ -56,7 +56,8 @@ The exit code is 2 when there is something to say, and 0 otherwise.`,
 			}
 			return nil
 		}}
-	cmd.Flags().StringVar(&root, "root", "", "folder that load() may not leave (default: that of the script which nobody loads)")
+	cmd.Flags().StringVar(&root, "root", "",
+		"folder that load() may not leave (default: that of the script which nobody loads)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one finding a line as JSON: file, line, col, message, hint, rule")
 	return cmd
 }
@@ -116,7 +117,9 @@ func findings(found []check.Finding, files []check.File) error {
 			}
 			sources[f.File] = string(src)
 		}
-		all.List = append(all.List, script.Finding{Pos: syntax.MakePosition(&f.File, int32(f.Line), int32(f.Col)), Msg: f.Message, Hint: f.Hint})
+		all.List = append(all.List,
+			script.Finding{Pos: syntax.MakePosition(&f.File, int32(f.Line), int32(f.Col)),
+				Msg: f.Message, Hint: f.Hint})
 	}
 	return all
 }

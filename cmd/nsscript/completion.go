@@ -14,8 +14,9 @@ import (
 // completionCommand prints what makes a shell complete nsscript's command lines. The shell asks nsscript itself then.
 func completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish"}
-	return &cobra.Command{Use: "completion " + strings.Join(shells, "|"), Short: "Print a shell's completion of nsscript, to be sourced or installed",
-		Args: exactly(1), ValidArgs: shells, RunE: func(cmd *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "completion " + strings.Join(shells, "|"),
+		Short: "Print a shell's completion of nsscript, to be sourced or installed",
+		Args:  exactly(1), ValidArgs: shells, RunE: func(cmd *cobra.Command, args []string) error {
 			switch root := cmd.Root(); args[0] {
 			case "bash":
 				return root.GenBashCompletionV2(os.Stdout, true)

@@ -23,8 +23,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-// A console is what a REPL reads from: a line editor where there can be one, else plain lines. It is the only place that
-// knows of package liner, whose state is the process's.
+// A console is what a REPL reads from: a line editor where there can be one, else plain lines. It is the only place
+// that knows of package liner, whose state is the process's.
 type console struct {
 	editor  *liner.State // nil for plain lines
 	plain   *bufio.Reader
@@ -52,7 +52,8 @@ type answer struct {
 }
 
 func openConsole(complete func(line string) (head string, candidates []string)) *console {
-	t := &console{asked: make(chan answer, 1), signals: make(chan os.Signal, 8), aborts: make(chan struct{}, 1), ended: make(chan struct{})}
+	t := &console{asked: make(chan answer, 1), signals: make(chan os.Signal, 8), aborts: make(chan struct{}, 1),
+		ended: make(chan struct{})}
 	signal.Notify(t.signals, endings...)
 	survive()
 	go t.listen()
@@ -263,7 +264,8 @@ func (t *console) Run(cmd *exec.Cmd) error {
 		return err
 	}
 	err := t.wait(cmd)
-	// Who is in the background is stopped when it sets the terminal, unless it ignores that. The command is not to inherit it.
+	// Who is in the background is stopped when it sets the terminal, unless it ignores that. The command is not to
+	// inherit it.
 	signal.Ignore(syscall.SIGTTOU)
 	defer signal.Reset(syscall.SIGTTOU)
 	foreground()

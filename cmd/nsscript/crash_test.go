@@ -25,7 +25,8 @@ import (
 )
 
 var (
-	shard  = flag.String("shard", "0/1", "I/N: take every Nth kill, from the Ith on, so that several processes share the work")
+	shard = flag.String("shard", "0/1",
+		"I/N: take every Nth kill, from the Ith on, so that several processes share the work")
 	random = flag.Int("random", 50, "how many kills at random times")
 )
 
@@ -333,7 +334,8 @@ func TestCrashAnyTime(t *testing.T) {
 		close(ended)
 		<-killed
 		recovering(t) // a watcher that lives holds the lab until it is done
-		// A process that was to become the watcher, or a killed one that has not ended yet, holds it like one that runs.
+		// A process that was to become the watcher, or a killed one that has not ended yet, holds it like one that
+		// runs.
 		for {
 			out, err := nsscript("ls").CombinedOutput()
 			if err != nil {

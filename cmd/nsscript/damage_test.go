@@ -71,7 +71,8 @@ eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
 // putBack makes a journal the dead run's again.
 func putBack(t *testing.T, text []byte) {
 	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(deadJournal), 0o700), os.WriteFile(deadJournal, text, 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(deadJournal), 0o700),
+		os.WriteFile(deadJournal, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,7 +92,8 @@ func refuses(t *testing.T, labs *lab.Labs, line int, how string) {
 }
 
 // TestDamagedJournal changes every byte of journals of killed runs, and cuts them at every byte. Of a byte that was
-// changed recovery says in which line it is, and does nothing at all; of a journal that was cut it sees the whole records.
+// changed recovery says in which line it is, and does nothing at all; of a journal that was cut it sees the whole
+// records.
 func TestDamagedJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
@@ -108,7 +110,10 @@ func TestDamagedJournal(t *testing.T) {
 		putBack(t, bad)
 		out, err := nsscript("recover").CombinedOutput()
 		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != exitLeftover || !strings.Contains(string(out), "lab dead cannot be recovered: journal "+deadJournal+" is damaged at byte ") || !strings.Contains(string(out), "`rm "+deadJournal+"` gives it up") {
+		if !errors.As(err, &exit) || exit.ExitCode() != exitLeftover ||
+			!strings.Contains(string(out),
+				"lab dead cannot be recovered: journal "+deadJournal+" is damaged at byte ") ||
+			!strings.Contains(string(out), "`rm "+deadJournal+"` gives it up") {
 			t.Errorf("%s: %v, want exit code %d: %s", name, err, exitLeftover, out)
 		}
 		putBack(t, text)
@@ -173,7 +178,8 @@ func cut(t *testing.T, labs *lab.Labs, name string, text []byte) (cuts int) {
 			continue
 		}
 		e, ok, err := dir.Find("dead")
-		if err != nil || !ok || e.Err != nil || !reflect.DeepEqual(e.Records, all.Records[:records:records]) && records > 0 {
+		if err != nil || !ok || e.Err != nil ||
+			!reflect.DeepEqual(e.Records, all.Records[:records:records]) && records > 0 {
 			t.Fatalf("%s: cut at byte %d: %d records, want %d: %v, %v", name, n, len(e.Records), records, e.Err, err)
 		}
 	}
@@ -207,7 +213,8 @@ func TestCutJournal(t *testing.T) {
 				t.Fatalf("%s: cut at byte %d: %d records, %v", name, cut, len(e.Records), err)
 			}
 			found, err := labs.Recover()
-			if err != nil || len(found) != 1 || found[0].Err != nil || found[0].Undone+changesLeft(found[0]) != len(journal.Open(e.Records)) {
+			if err != nil || len(found) != 1 || found[0].Err != nil ||
+				found[0].Undone+changesLeft(found[0]) != len(journal.Open(e.Records)) {
 				t.Errorf("%s: cut at byte %d: %+v, %v", name, cut, found, err)
 			}
 			if lost := missing(world, during, whole(t)); lost != "" {
@@ -218,7 +225,8 @@ func TestCutJournal(t *testing.T) {
 				t.Errorf("%s: cut at byte %d, and whole again: %+v, %v", name, cut, found, err)
 			}
 			if changesLeft(found[0]) > 0 {
-				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(journal.DefaultDir)); err != nil {
+				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)),
+					os.Remove(journal.DefaultDir)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -233,11 +241,12 @@ func TestCutJournal(t *testing.T) {
 	t.Logf("%d recoveries", recoveries)
 }
 
-// changesLeft counts the changes that a recovery left, and said so, because their names are others' by now: of the run's
-// own later changes, which the journal has lost, or of what has got its name back already.
+// changesLeft counts the changes that a recovery left, and said so, because their names are others' by now: of the
+// run's own later changes, which the journal has lost, or of what has got its name back already.
 func changesLeft(r lab.Recovery) (n int) {
 	for _, l := range r.Left {
-		for _, why := range []string{"changed by somebody else meanwhile", "is another namespace's still", "its deletion is not undone", "(EEXIST)"} {
+		for _, why := range []string{"changed by somebody else meanwhile", "is another namespace's still",
+			"its deletion is not undone", "(EEXIST)"} {
 			if l.Seq > 0 && strings.Contains(l.Reason, why) {
 				n++
 				break

@@ -29,33 +29,35 @@ type finding struct {
 
 func doctorCommand() *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "doctor", Short: "Say what this machine can do, by doing it, and how to get what it lacks", Args: exactly(0), RunE: func(*cobra.Command, []string) error {
-		all, needed := examine()
-		if asJSON {
-			if err := printJSON(all); err != nil {
-				return err
-			}
-		} else {
-			w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-			for _, f := range all {
-				word, says := "ok", f.Says
-				if !f.OK {
-					word, says = "missing", f.Says+"; "+f.Remedy
+	cmd := &cobra.Command{Use: "doctor",
+		Short: "Say what this machine can do, by doing it, and how to get what it lacks", Args: exactly(0),
+		RunE: func(*cobra.Command, []string) error {
+			all, needed := examine()
+			if asJSON {
+				if err := printJSON(all); err != nil {
+					return err
 				}
-				if len(f.Needed) > 0 {
-					says += " (for " + strings.Join(f.Needed, ", ") + ")"
+			} else {
+				w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+				for _, f := range all {
+					word, says := "ok", f.Says
+					if !f.OK {
+						word, says = "missing", f.Says+"; "+f.Remedy
+					}
+					if len(f.Needed) > 0 {
+						says += " (for " + strings.Join(f.Needed, ", ") + ")"
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\n", word, f.Name, says)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\n", word, f.Name, says)
+				if err := w.Flush(); err != nil {
+					return err
+				}
 			}
-			if err := w.Flush(); err != nil {
-				return err
+			if needed {
+				return exitError(exitMachine)
 			}
-		}
-		if needed {
-			return exitError(exitMachine)
-		}
-		return nil
-	}}
+			return nil
+		}}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
 }
@@ -69,12 +71,16 @@ func examine() (all []finding, needed bool) {
 		}
 		all = append(all, f)
 	}
-	add("root", root(), "labs on the machine itself", "labs are in sandboxes; for one on the machine itself run it as root")
-	add("cgroup2", proc.Cgroups(), "what run() leaves running in a kept lab lives until the lab goes down", "what run() starts is held together by PID namespaces instead; mount cgroup2 writable to have it")
+	add("root", root(), "labs on the machine itself",
+		"labs are in sandboxes; for one on the machine itself run it as root")
+	add("cgroup2", proc.Cgroups(), "what run() leaves running in a kept lab lives until the lab goes down",
+		"what run() starts is held together by PID namespaces instead; mount cgroup2 writable to have it")
 	inside, err := examineInside()
 	add("sandbox", err, "labs and tests without privileges", runtime.Hint(err))
 	if root() != nil {
-		add("subordinate ids", sandbox.Subordinate(), "daemons in a sandbox can drop their privileges", "install newuidmap (uidmap) and give the user a range in /etc/subuid and /etc/subgid (usermod --add-subuids)")
+		add("subordinate ids", sandbox.Subordinate(), "daemons in a sandbox can drop their privileges",
+			"install newuidmap (uidmap) and give the user a range in /etc/subuid and /etc/subgid (usermod "+
+				"--add-subuids)")
 	}
 	for _, l := range sandbox.Limits() {
 		add(l.Name, l.Err, l.Says, l.Remedy)
@@ -93,7 +99,8 @@ func examine() (all []finding, needed bool) {
 func neighbours(m *kernel.Machine) (all []finding, err error) {
 	tables, err := m.Host().NeighbourTables()
 	for _, t := range tables {
-		f := finding{Name: t.Family + " neighbours", OK: t.Entries <= t.Limit*9/10, Says: fmt.Sprintf("%d entries of %d, for all namespaces together", t.Entries, t.Limit)}
+		f := finding{Name: t.Family + " neighbours", OK: t.Entries <= t.Limit*9/10,
+			Says: fmt.Sprintf("%d entries of %d, for all namespaces together", t.Entries, t.Limit)}
 		if !f.OK {
 			f.Remedy = fmt.Sprintf("sysctl -w net.%s.neigh.default.gc_thresh3=%d", t.Family, 8*t.Limit)
 		}

@@ -14,23 +14,24 @@ import (
 func downCommand() *cobra.Command {
 	var o options
 	var all bool
-	cmd := &cobra.Command{Use: "down LAB... | --all", Short: "Take labs down: undo all that they changed", ValidArgsFunction: completeLabs, RunE: func(cmd *cobra.Command, args []string) error {
-		if all == (len(args) > 0) {
-			return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
-		}
-		e := &events{o: o}
-		if all {
-			return downAll(e)
-		}
-		return each(args, func(name string) error { return takeDown(e, name) })
-	}}
+	cmd := &cobra.Command{Use: "down LAB... | --all", Short: "Take labs down: undo all that they changed",
+		ValidArgsFunction: completeLabs, RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return usageError{fmt.Errorf("usage: %s", cmd.UseLine())}
+			}
+			e := &events{o: o}
+			if all {
+				return downAll(e)
+			}
+			return each(args, func(name string) error { return takeDown(e, name) })
+		}}
 	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	cmd.Flags().BoolVar(&all, "all", false, "all labs that `nsscript ls` lists")
 	return cmd
 }
 
-// each does something about each of several labs, and says at once what went wrong with one of them. The exit code is that of the
-// first that it went wrong with.
+// each does something about each of several labs, and says at once what went wrong with one of them. The exit code is
+// that of the first that it went wrong with.
 func each(names []string, do func(name string) error) error {
 	if len(names) == 1 {
 		return do(names[0])

@@ -20,8 +20,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// faultsOf lists what can be made to fail in a run whose acts a log has, and how: a netlink request, another system call
-// that changes something, a write of the journal.
+// faultsOf lists what can be made to fail in a run whose acts a log has, and how: a netlink request, another system
+// call that changes something, a write of the journal.
 func faultsOf(t *testing.T, log string) (faults []string) {
 	t.Helper()
 	text, err := os.ReadFile(log)
@@ -29,7 +29,8 @@ func faultsOf(t *testing.T, log string) (faults []string) {
 		t.Fatal(err)
 	}
 	var calls []string
-	for _, errno := range []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBUSY, syscall.EEXIST, syscall.ENODEV, syscall.EPERM} {
+	for _, errno := range []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.ENOBUFS, syscall.ENOMEM, syscall.EBUSY,
+		syscall.EEXIST, syscall.ENODEV, syscall.EPERM} {
 		calls = append(calls, strconv.Itoa(int(errno)))
 	}
 	ways := map[string][]string{failpoint.ACall: calls, failpoint.ARequest: append(calls, "before", "after"),
@@ -105,8 +106,9 @@ func TestFaults(t *testing.T) {
 	t.Logf("%d faults, %d of them left something", total, left)
 }
 
-// TestKeptFaults lets the writes of the journal fail that TestFaults does not have: the decision to keep a lab, after which
-// all is undone, the decision to take it down, after which it is still up, and what the undoing writes, which goes on.
+// TestKeptFaults lets the writes of the journal fail that TestFaults does not have: the decision to keep a lab, after
+// which all is undone, the decision to take it down, after which it is still up, and what the undoing writes, which
+// goes on.
 func TestKeptFaults(t *testing.T) {
 	before := makeWorld(t)
 	const file, lab = "testdata/crash/09_addresses.star", "09_addresses"
@@ -155,8 +157,8 @@ func TestKeptFaults(t *testing.T) {
 	}
 }
 
-// TestUndoneTwice lets the newest change of every scenario fail to be undone once: all the older ones are then undone, and once
-// more after it, by this process or, when that dies in between, by the next.
+// TestUndoneTwice lets the newest change of every scenario fail to be undone once: all the older ones are then undone,
+// and once more after it, by this process or, when that dies in between, by the next.
 func TestUndoneTwice(t *testing.T) {
 	for _, file := range scenarios(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -196,7 +198,8 @@ func TestUndoneTwice(t *testing.T) {
 			begin := strings.LastIndex(string(log), "change: after it was made")
 			until := begin + max(0, strings.Index(string(log[begin:]), removal)) + len(removal)
 			acts := strings.Count(string(log[:until]), failpoint.AnAct)
-			twice := crash{args: whole.args, fault: fmt.Sprintf("%d once %d", acts+1, syscall.EBUSY), log: whole.log + "2"}
+			twice := crash{args: whole.args, fault: fmt.Sprintf("%d once %d", acts+1, syscall.EBUSY),
+				log: whole.log + "2"}
 			out, code := twice.end(t)
 			if code != base {
 				t.Errorf("exit code %d, want %d: %s", code, base, out)
@@ -211,7 +214,8 @@ func TestUndoneTwice(t *testing.T) {
 				t.Errorf("%d files were removed or tried to be, want %d: %s", got, want, out)
 			}
 			dies := twice
-			dies.at, dies.all, dies.log = passed(string(again[:strings.LastIndex(string(again), removal)]))+1, true, whole.log+"3"
+			dies.at, dies.all, dies.log = passed(string(again[:strings.LastIndex(string(again), removal)]))+1,
+				true, whole.log+"3"
 			if out, killed := dies.run(t); !killed {
 				t.Errorf("failpoint %d was not reached: %s", dies.at, out)
 			}
@@ -298,8 +302,8 @@ func (o ending) sound(base int) error {
 	return nil
 }
 
-// exact says how what is left differs from what the run says is: each change that it names must have been made and show,
-// and what has nothing to do with those must not show.
+// exact says how what is left differs from what the run says is: each change that it names must have been made and
+// show, and what has nothing to do with those must not show.
 func (o ending) exact(before, after string) error {
 	if before == after {
 		return fmt.Errorf("nothing is left")
@@ -359,7 +363,8 @@ func (o ending) exact(before, after string) error {
 }
 
 // vocabularyOfIP are the words of a command that name nothing.
-const vocabularyOfIP = " ip link add del set type veth peer name netns bridge addr route via dev up down master nomaster address mtu" +
+const vocabularyOfIP = " ip link add del set type veth peer name netns bridge addr route via dev up down master " +
+	"nomaster address mtu" +
 	" txqlen alias another group metric table blackhole sysctl mkdir exec nodad default lo host brd + "
 
 // words are those of a command that name something, in the way that the dump names it. A gateway is another's.

@@ -50,7 +50,8 @@ its mistakes are printed, and the exit code is 2. With --check the exit code is 
 			return nil
 		}}
 	cmd.Flags().BoolVarP(&o.diff, "diff", "d", false, "print what would change, and change nothing")
-	cmd.Flags().BoolVar(&o.list, "check", false, "list the files that are laid out otherwise, change nothing, and exit with 1 if there are any")
+	cmd.Flags().BoolVar(&o.list, "check", false,
+		"list the files that are laid out otherwise, change nothing, and exit with 1 if there are any")
 	return cmd
 }
 
@@ -121,8 +122,8 @@ func (o layout) file(name string) (differs bool, err error) {
 	return true, replace(name, out)
 }
 
-// replace gives a file a new text, and leaves it its owner, its mode and its links. Where that can be done in one step, whoever
-// reads it has the old one or the new one. Until it is done, there is a whole copy beside it.
+// replace gives a file a new text, and leaves it its owner, its mode and its links. Where that can be done in one step,
+// whoever reads it has the old one or the new one. Until it is done, there is a whole copy beside it.
 func replace(name string, text []byte) (err error) {
 	if name, err = filepath.EvalSymlinks(name); err != nil {
 		return err
@@ -155,8 +156,8 @@ func replace(name string, text []byte) (err error) {
 	return err
 }
 
-// alike makes a new file one that can take the place of another, and reports whether it can: that one has no other name, and the
-// new one has its owner and mode.
+// alike makes a new file one that can take the place of another, and reports whether it can: that one has no other
+// name, and the new one has its owner and mode.
 func alike(f *os.File, st os.FileInfo) bool {
 	sys := st.Sys().(*syscall.Stat_t)
 	return sys.Nlink == 1 && f.Chown(int(sys.Uid), int(sys.Gid)) == nil && f.Chmod(st.Mode()) == nil

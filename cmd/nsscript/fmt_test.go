@@ -37,7 +37,8 @@ func TestFmtPipe(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(out) != c.out || !strings.Contains(errs.String(), c.errs) || code != c.code {
-			t.Errorf("fmt %v of %q: %q, %q, exit code %d; want %q, %q, %d", c.args, c.in, out, errs.String(), code, c.out, c.errs, c.code)
+			t.Errorf("fmt %v of %q: %q, %q, exit code %d; want %q, %q, %d", c.args, c.in, out, errs.String(), code,
+				c.out, c.errs, c.code)
 		}
 	}
 	if _, code := outcome(t, nsscript("check", "testdata/suite/wrong.star")); code != exitUsage {
@@ -45,11 +46,13 @@ func TestFmtPipe(t *testing.T) {
 	}
 }
 
-// TestFmtReplaces lays out a file by a link: the link stays one, the file keeps its mode, and nothing is left beside it.
+// TestFmtReplaces lays out a file by a link: the link stays one, the file keeps its mode, and nothing is left beside
+// it.
 func TestFmtReplaces(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "real.star"), filepath.Join(dir, "link.star")
-	if err := errors.Join(os.WriteFile(file, []byte("x=1\n"), 0o600), os.Chmod(file, 0o751), os.Symlink("real.star", link)); err != nil {
+	if err := errors.Join(os.WriteFile(file, []byte("x=1\n"), 0o600), os.Chmod(file, 0o751),
+		os.Symlink("real.star", link)); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.Open(file) // who has it open goes on reading the old text
@@ -78,8 +81,8 @@ func TestFmtReplaces(t *testing.T) {
 	}
 }
 
-// TestFmtKeeps lays out files that have another owner, another mode or another name, and one behind a symbolic link: they keep
-// those.
+// TestFmtKeeps lays out files that have another owner, another mode or another name, and one behind a symbolic link:
+// they keep those.
 func TestFmtKeeps(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a.star")
@@ -114,7 +117,8 @@ func TestFmtKeeps(t *testing.T) {
 			t.Fatal(err)
 		}
 		was, is := before.Sys().(*syscall.Stat_t), after.Sys().(*syscall.Stat_t)
-		if string(text) != "x = 1\n" || was.Uid != is.Uid || was.Gid != is.Gid || was.Mode != is.Mode || was.Nlink != is.Nlink {
+		if string(text) != "x = 1\n" || was.Uid != is.Uid || was.Gid != is.Gid || was.Mode != is.Mode ||
+			was.Nlink != is.Nlink {
 			t.Errorf("%s: %q, %+v, was %+v", c.name, text, is, was)
 		}
 		if link, err := os.Lstat(c.by); err != nil || c.by != file && link.Mode()&os.ModeSymlink == 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestOtherVersion finds the journal of a later nsscript: it is not called damaged, is in nobody's way who does not change what it
-// may have changed, and who is refused is told what to do.
+// TestOtherVersion finds the journal of a later nsscript: it is not called damaged, is in nobody's way who does not
+// change what it may have changed, and who is refused is told what to do.
 func TestOtherVersion(t *testing.T) {
 	before := nstest.Dump(t)
 	header := `{"version":9,"name":"later","more":1}`
@@ -23,13 +23,16 @@ func TestOtherVersion(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(dir+"/journal", []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	const says = "journal /run/nsscript/later/journal has version 9, written by another nsscript: this one reads version "
+	const says = "journal /run/nsscript/later/journal has version 9, written by another nsscript: " +
+		"this one reads version "
 	const hint = "hint: the nsscript that made it can undo it; `nsscript recover --forget later` gives it up"
 	expect(t, 0, "later  other version ", "ls")
-	if out, code := outcome(t, nsscript("--rm", "-c", `veth(netns("a"), netns("b"))`)); code != 0 || strings.Contains(out, "later") {
+	if out, code := outcome(t, nsscript("--rm", "-c", `veth(netns("a"), netns("b"))`)); code != 0 ||
+		strings.Contains(out, "later") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	expect(t, exitMachine, "look whether lab later holds link lo in host: "+says, "--rm", "-c", `host.link("lo").set(mtu = 1400)`)
+	expect(t, exitMachine, "look whether lab later holds link lo in host: "+says, "--rm", "-c",
+		`host.link("lo").set(mtu = 1400)`)
 	expect(t, exitMachine, hint, "--rm", "-c", `host.link("lo").set(mtu = 1400)`)
 	expect(t, exitMachine, says, "--lab", "later", "-c", "print(1)")
 	expect(t, exitMachine, hint, "down", "later")
@@ -40,7 +43,8 @@ func TestOtherVersion(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestForeignRun finds a folder of journals that is another user's, and one that is open to others: root is not told to be root.
+// TestForeignRun finds a folder of journals that is another user's, and one that is open to others: root is not told to
+// be root.
 func TestForeignRun(t *testing.T) {
 	nobody(t, nsscript(), 65534) // skips the test where there are no other users
 	before := nstest.Dump(t)
@@ -53,7 +57,8 @@ func TestForeignRun(t *testing.T) {
 	if err := errors.Join(os.Chown(journal.DefaultDir, 0, 0), os.Chmod(journal.DefaultDir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, exitMachine, "open the labs: /run/nsscript is open to others (mode 755)\n  hint: chmod 700 /run/nsscript", "ls")
+	expect(t, exitMachine,
+		"open the labs: /run/nsscript is open to others (mode 755)\n  hint: chmod 700 /run/nsscript", "ls")
 	if err := os.Remove(journal.DefaultDir); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,8 @@ attempt(act)`, file))
 			t.Fatal(err)
 		}
 		_ = cmd.Wait() // it fails
-		if said := fmt.Sprint(cmd.Stderr); cmd.ProcessState.ExitCode() != exitLeftover || !strings.Contains(said, "namespace held, held by process") {
+		if said := fmt.Sprint(cmd.Stderr); cmd.ProcessState.ExitCode() != exitLeftover ||
+			!strings.Contains(said, "namespace held, held by process") {
 			t.Errorf("exit code %d: %s", cmd.ProcessState.ExitCode(), said)
 		}
 		let()

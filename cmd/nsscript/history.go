@@ -14,16 +14,16 @@ import (
 // historySize is how many entries are remembered.
 const historySize = 1000
 
-// A history is what was typed in earlier sessions: a JSON string a line, so that an entry can have several lines itself.
-// What cannot be read or written is said once and no hindrance.
+// A history is what was typed in earlier sessions: a JSON string a line, so that an entry can have several lines
+// itself. What cannot be read or written is said once and no hindrance.
 type history struct {
 	file    string
 	entries []string
 	silent  bool
 }
 
-// historyFile is where the XDG base directory specification wants it. With sudo the home may be another user's, who would get files
-// that are not theirs there, or has put something else in their place.
+// historyFile is where the XDG base directory specification wants it. With sudo the home may be another user's, who
+// would get files that are not theirs there, or has put something else in their place.
 func historyFile() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
 	home := dir

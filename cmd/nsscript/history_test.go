@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestHistoryFile wants the history in a file of the user's own: what a symbolic link leads to is neither read nor written, nor is
-// what is in another user's home.
+// TestHistoryFile wants the history in a file of the user's own: what a symbolic link leads to is neither read nor
+// written, nor is what is in another user's home.
 func TestHistoryFile(t *testing.T) {
 	state := t.TempDir()
 	t.Setenv("XDG_STATE_HOME", state)
@@ -26,7 +26,8 @@ func TestHistoryFile(t *testing.T) {
 	}
 	h = openHistory()
 	h.add("second")
-	if text, err := os.ReadFile(other); err != nil || len(h.entries) != 1 || string(text) != "\"first\"\n" || !h.silent {
+	if text, err := os.ReadFile(other); err != nil || len(h.entries) != 1 ||
+		string(text) != "\"first\"\n" || !h.silent {
 		t.Errorf("%q, %v; %q", h.entries, err, text)
 	}
 	if err := os.Remove(file); err != nil {

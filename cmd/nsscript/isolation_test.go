@@ -15,7 +15,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// An attempt is what root of a machine can do to it, and root of a sandbox cannot: it is to fail with one of these words.
+// An attempt is what root of a machine can do to it, and root of a sandbox cannot: it is to fail with one of these
+// words.
 type attempt struct{ command, want string }
 
 var attempts = []attempt{
@@ -30,13 +31,15 @@ var attempts = []attempt{
 	{"mknod /tmp/nsscript-test b 7 0", "not permitted"},
 	{"mknod /tmp/nsscript-test c 1 1", "not permitted"}, // /dev/mem
 	{"mknod /dev/nsscript-test c 1 3", "not permitted|Read-only|denied"},
-	{"unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt && mkdir /mnt/nsscript-test'", "denied|not permitted|Read-only"},
+	{"unshare --cgroup --mount sh -c 'mount -t cgroup2 cgroup2 /mnt && mkdir /mnt/nsscript-test'",
+		"denied|not permitted|Read-only"},
 	{"mount -t devtmpfs devtmpfs /mnt", "denied|not permitted"},
 	{"mount -t debugfs debugfs /mnt", "denied|not permitted|unknown"},
 	{"hostname nsscript-test && date -s now", "not permitted"}, // a name of its own, but no clock
 }
 
-// unmounting would show root's sandbox the machine's folders, or let it write there. An ordinary user's sees what the user does.
+// unmounting would show root's sandbox the machine's folders, or let it write there. An ordinary user's sees what the
+// user does.
 var unmounting = []attempt{
 	{"mount -o remount,bind,rw /", "denied|not permitted|already mounted"},
 	{"mount -o remount,rw /", "denied|not permitted|already mounted"},
@@ -50,7 +53,8 @@ func TestIsolation(t *testing.T) {
 	machineRoot(t)
 	all := attempts
 	for _, dev := range machineDevices(t) {
-		all = append(all, attempt{"head -c 1 " + dev, "denied"}, attempt{"mount " + dev + " /mnt", "denied|not permitted|does not exist"})
+		all = append(all, attempt{"head -c 1 " + dev, "denied"},
+			attempt{"mount " + dev + " /mnt", "denied|not permitted|does not exist"})
 	}
 	before, machine := nstest.Dump(t), untouched(t)
 	for _, id := range []uint32{0, 65534} {
@@ -99,8 +103,8 @@ func TestIsolation(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// machineRoot skips a test where root is one of a user namespace, as when an ordinary user runs the tests: what that may do
-// to the machine is up to whoever made the namespace.
+// machineRoot skips a test where root is one of a user namespace, as when an ordinary user runs the tests: what that
+// may do to the machine is up to whoever made the namespace.
 func machineRoot(t *testing.T) {
 	t.Helper()
 	if ids, err := os.ReadFile("/proc/self/uid_map"); err != nil || !strings.Contains(string(ids), "4294967295") {
@@ -140,19 +144,21 @@ func machineDevices(t *testing.T) (found []string) {
 func untouched(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	for _, file := range []string{"/etc/passwd", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/panic", "/proc/sys/kernel/hostname", "/proc/sys/vm/swappiness", "/proc/swaps"} {
+	for _, file := range []string{"/etc/passwd", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/panic",
+		"/proc/sys/kernel/hostname", "/proc/sys/vm/swappiness", "/proc/swaps"} {
 		text, err := os.ReadFile(file)
 		fmt.Fprintf(&b, "%s: %q %v\n", file, text, err)
 	}
-	for _, pattern := range []string{"/etc/nsscript-*", "/usr/nsscript-*", "/tmp/nsscript-test*", "/dev/nsscript-*", "/dev/shm/nsscript-*", "/mnt/*"} {
+	for _, pattern := range []string{"/etc/nsscript-*", "/usr/nsscript-*", "/tmp/nsscript-test*", "/dev/nsscript-*",
+		"/dev/shm/nsscript-*", "/mnt/*"} {
 		files, err := filepath.Glob(pattern)
 		fmt.Fprintf(&b, "%s: %q %v\n", pattern, files, err)
 	}
 	return b.String()
 }
 
-// TestSandboxFiles has scripts in folders that a sandbox hides, or that only their owner may enter: they are found, with
-// what they load and read. Root's can write where nothing of it stays, and an ordinary user's where the user can.
+// TestSandboxFiles has scripts in folders that a sandbox hides, or that only their owner may enter: they are found,
+// with what they load and read. Root's can write where nothing of it stays, and an ordinary user's where the user can.
 func TestSandboxFiles(t *testing.T) {
 	machineRoot(t)
 	const text = `
@@ -180,7 +186,8 @@ print("wrote it: " + str(run(host, ["touch", "new"], check = False).code == 0))
 					mode = 0o700
 				}
 				err = os.MkdirAll(dir, mode)
-				for file, content := range map[string]string{"it.star": text, "lib.star": `name = "n1"`, "data": "data\n"} {
+				for file, content := range map[string]string{"it.star": text, "lib.star": `name = "n1"`,
+					"data": "data\n"} {
 					if err == nil {
 						err = os.WriteFile(filepath.Join(dir, file), []byte(content), mode&0o666)
 					}
@@ -210,7 +217,8 @@ func canMoveOwners(t *testing.T, dir string) bool {
 }
 
 func sandboxFiles(t *testing.T, dir string, id uint32) {
-	for _, args := range [][]string{{"--sandbox", "--rm", filepath.Join(dir, "it.star")}, {"--sandbox", "--rm", "it.star"}, {"test", "-v", dir}, {"test", "-v", "it.star"}} {
+	for _, args := range [][]string{{"--sandbox", "--rm", filepath.Join(dir, "it.star")},
+		{"--sandbox", "--rm", "it.star"}, {"test", "-v", dir}, {"test", "-v", "it.star"}} {
 		cmd := nsscript(args...)
 		want := "wrote it: False"
 		if id != 0 {
@@ -232,7 +240,8 @@ func sandboxFiles(t *testing.T, dir string, id uint32) {
 
 // TestSandboxFolder starts sandboxes in folders that are others there: a run is in that of the same path, or in /.
 func TestSandboxFolder(t *testing.T) {
-	for dir, want := range map[string]string{"/proc/self": "/\n", "/proc/sys": "/proc/sys\n", "/run": "/run\n", "/tmp": "/tmp\n", "/": "/\n"} {
+	for dir, want := range map[string]string{"/proc/self": "/\n", "/proc/sys": "/proc/sys\n", "/run": "/run\n",
+		"/tmp": "/tmp\n", "/": "/\n"} {
 		cmd := nsscript("--sandbox", "--rm", "-q", "-c", `print(run(host, ["pwd"]).stdout)`)
 		cmd.Dir = dir
 		if out, code := outcome(t, cmd); code != 0 || !strings.HasPrefix(out, want) {

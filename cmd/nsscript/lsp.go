@@ -25,7 +25,8 @@ no script and needs no privileges.`,
 			}
 			return err
 		}}
-	cmd.Flags().StringVar(&o.Root, "root", "", "folder that load() may not leave (default: that of the script which nobody loads)")
+	cmd.Flags().StringVar(&o.Root, "root", "",
+		"folder that load() may not leave (default: that of the script which nobody loads)")
 	cmd.Flags().Bool("stdio", true, "what editors say; there is no other way")
 	return cmd
 }

@@ -15,7 +15,8 @@ func TestLSP(t *testing.T) {
 		code int
 		want string
 	}{
-		{begin + frame(`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`) + frame(`{"jsonrpc":"2.0","method":"exit"}`), 0, `"name":"nsscript"`},
+		{begin + frame(`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`) + frame(`{"jsonrpc":"2.0","method":"exit"}`), 0,
+			`"name":"nsscript"`},
 		{begin, exitFailed, `"capabilities"`}, // the editor died
 	} {
 		cmd := nsscript("lsp", "--stdio")

@@ -57,7 +57,8 @@ func TestUnprivileged(t *testing.T) {
 		} else if !strings.Contains(string(ids), "4294967295") {
 			// The tests' own user is all that there is in here; a user namespace has no say over what is outside of it.
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER,
-				UidMappings: []syscall.SysProcIDMap{{ContainerID: 65534, HostID: 0, Size: 1}}, GidMappings: []syscall.SysProcIDMap{{ContainerID: 65534, HostID: 0, Size: 1}}}
+				UidMappings: []syscall.SysProcIDMap{{ContainerID: 65534, HostID: 0, Size: 1}},
+				GidMappings: []syscall.SysProcIDMap{{ContainerID: 65534, HostID: 0, Size: 1}}}
 		}
 		return cmd
 	}
@@ -74,7 +75,8 @@ func TestUnprivileged(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	before := nstest.Dump(t)
 	remount(t, syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, "")
-	refused(t, nsscript("-c", `netns("n1")`), "/run/nsscript: read-only file system (EROFS)", "hint: the journals' file system cannot be written to")
+	refused(t, nsscript("-c", `netns("n1")`), "/run/nsscript: read-only file system (EROFS)",
+		"hint: the journals' file system cannot be written to")
 	remount(t, syscall.MS_NOSUID|syscall.MS_NODEV, "size=128k")
 	// It fills the disk and goes on: what was done until then is undone, though the journal cannot be told.
 	refused(t, nsscript("-c", `

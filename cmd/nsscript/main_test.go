@@ -24,8 +24,8 @@ import (
 // asCommand makes the test binary be nsscript itself, so that the race detector and the tests' build see all of it.
 const asCommand = "NSSCRIPT_TEST_COMMAND"
 
-// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes several
-// times as long. CI runs it by itself.
+// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes
+// several times as long. CI runs it by itself.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -175,7 +175,8 @@ func TestSignals(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	before := nstest.Dump(t)
 	began := time.Now()
-	out, err := nsscript("--timeout", "300ms", "-c", "netns('n1')\nfor i in range(1 << 62):\n    pass\n").CombinedOutput()
+	out, err := nsscript("--timeout", "300ms", "-c",
+		"netns('n1')\nfor i in range(1 << 62):\n    pass\n").CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "longer than 300ms") {
 		t.Errorf("%v: %s", err, out)
@@ -219,7 +220,8 @@ func TestWatcher(t *testing.T) {
 
 // TestWatcherEnds checks that a run that ends well takes its watcher with it.
 func TestWatcherEnds(t *testing.T) {
-	for _, args := range [][]string{{"--rm", "-c", "netns('n1')"}, {"-c", "print(1)"}, {"-c", "fail('x')"}, {"-c", "netns('n1')"}, {"down", "command"}} {
+	for _, args := range [][]string{{"--rm", "-c", "netns('n1')"}, {"-c", "print(1)"}, {"-c", "fail('x')"},
+		{"-c", "netns('n1')"}, {"down", "command"}} {
 		_ = nsscript(args...).Run() // one of them is to fail
 		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
 			t.Errorf("%v left process %d: %v", args, pid, err)
@@ -296,22 +298,27 @@ func expect(t *testing.T, code int, want string, args ...string) {
 	}
 }
 
-// TestDiverged has somebody else change during a run what the run has changed: that stays, is said once with an exit code
-// of its own, and is in nobody's way afterwards. What only waits for a name is tried again.
+// TestDiverged has somebody else change during a run what the run has changed: that stays, is said once with an exit
+// code of its own, and is in nobody's way afterwards. What only waits for a name is tried again.
 func TestDiverged(t *testing.T) {
 	before := nstest.Dump(t)
 	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
-	expect(t, exitLeftover, "it is 1300, was 1500, was set to 1400: changed by somebody else meanwhile, left as it is", "-c",
-		`host.link("pre0").set(mtu = 1400); addr(host.link("pre0"), "10.1.0.1/24"); run(host, ["ip", "link", "set", "pre0", "mtu", "1300"]); fail("x")`)
+	expect(t, exitLeftover,
+		"it is 1300, was 1500, was set to 1400: changed by somebody else meanwhile, left as it is", "-c",
+		`host.link("pre0").set(mtu = 1400); addr(host.link("pre0"), "10.1.0.1/24"); run(host, ["ip", "link", "set", `+
+			`"pre0", "mtu", "1300"]); fail("x")`)
 	expect(t, 0, "", "recover")
-	expect(t, 0, "(1300, [])", "-c", `print((host.link("pre0").mtu, [a for a in host.link("pre0").addrs if a.startswith("10.")]))`)
+	expect(t, 0, "(1300, [])", "-c",
+		`print((host.link("pre0").mtu, [a for a in host.link("pre0").addrs if a.startswith("10.")]))`)
 	nstest.IP(t, "link", "del", "pre0")
 
 	nstest.IP(t, "netns", "add", "pre")
-	cmd := started(t, "-c", `netns_at(name = "pre").delete(); print("ready"); eventually(lambda: netns_at(name = "pre"), timeout = "60s"); fail("x")`)
+	cmd := started(t, "-c", `netns_at(name = "pre").delete(); print("ready"); eventually(lambda: `+
+		`netns_at(name = "pre"), timeout = "60s"); fail("x")`)
 	nstest.IP(t, "netns", "add", "pre")
 	_ = cmd.Wait() // it fails
-	if said := cmd.Stderr.(*bytes.Buffer).String(); cmd.ProcessState.ExitCode() != exitLeftover || !strings.Contains(said, "its name is another one's") {
+	if said := cmd.Stderr.(*bytes.Buffer).String(); cmd.ProcessState.ExitCode() != exitLeftover ||
+		!strings.Contains(said, "its name is another one's") {
 		t.Errorf("exit code %d: %s", cmd.ProcessState.ExitCode(), said)
 	}
 	expect(t, exitLeftover, "hint: `nsscript recover` tries again", "recover")
@@ -339,7 +346,8 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("ifb0").delete(irreversible = True)`)
 		}},
 		{"failed", func() {
-			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c", `host.link("ifb0").delete(irreversible = True); fail("x")`)
+			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c",
+				`host.link("ifb0").delete(irreversible = True); fail("x")`)
 		}},
 		{"taken down", func() {
 			expect(0, "is up", "-c", `host.link("ifb0").delete(irreversible = True)`)
@@ -347,7 +355,8 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "down", "command")
 		}},
 		{"killed", func() {
-			cmd := started(t, "-c", `host.link("ifb0").delete(irreversible = True); print("ready"); eventually(lambda: fail("no"), timeout = "60s")`)
+			cmd := started(t, "-c", `host.link("ifb0").delete(irreversible = True); print("ready"); `+
+				`eventually(lambda: fail("no"), timeout = "60s")`)
 			if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -369,7 +378,8 @@ func TestIrreversible(t *testing.T) {
 // it has gone.
 func TestHeld(t *testing.T) {
 	before := nstest.Dump(t)
-	if out, err := nsscript("-q", "--lab", "held", "-c", `veth(host, netns("n1"), name = "held0")`).CombinedOutput(); err != nil {
+	if out, err := nsscript("-q", "--lab", "held", "-c",
+		`veth(host, netns("n1"), name = "held0")`).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cat := exec.Command("ip", "netns", "exec", "n1", "cat")

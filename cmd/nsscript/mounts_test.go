@@ -19,7 +19,8 @@ func TestMounts(t *testing.T) {
 	const path = "/run/netns/n1"
 	up := func() { // two namespaces, which lose their names together
 		t.Helper()
-		if out, code := outcome(t, nsscript("--lab", "m", "-c", "netns('n0')\nveth(host, netns('n1'), name = 'm0')")); code != 0 {
+		if out, code := outcome(t,
+			nsscript("--lab", "m", "-c", "netns('n0')\nveth(host, netns('n1'), name = 'm0')")); code != 0 {
 			t.Fatal(out)
 		}
 	}
@@ -82,7 +83,9 @@ func TestMounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		with := nstest.Dump(t)
-		if out, code := outcome(t, nsscript("--lab", "m", "-c", "veth(host, netns('n0'), name = 'm0')\nnetns('n1')")); code != exitMachine || !strings.Contains(out, path+" is there already") {
+		if out, code := outcome(t,
+			nsscript("--lab", "m", "-c", "veth(host, netns('n0'), name = 'm0')\nnetns('n1')")); code != exitMachine ||
+			!strings.Contains(out, path+" is there already") {
 			t.Errorf("exit code %d: %s", code, out)
 		}
 		if text, err := os.ReadFile(path); string(text) != "mine" || err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestFreeNames has many runs at once take the next free names, of namespaces and of links in the host's namespace: each gets
-// one that nobody else has.
+// TestFreeNames has many runs at once take the next free names, of namespaces and of links in the host's namespace:
+// each gets one that nobody else has.
 func TestFreeNames(t *testing.T) {
 	const runs = 12
 	before := nstest.Dump(t)
@@ -25,7 +25,8 @@ func TestFreeNames(t *testing.T) {
 		all.Wait()
 	}
 	each(func(i int) []string {
-		return []string{"-q", "--lab", fmt.Sprint("free", i), "-c", "netns(); bridge(host); veth(host); veth(host, netns())"}
+		return []string{"-q", "--lab", fmt.Sprint("free", i), "-c",
+			"netns(); bridge(host); veth(host); veth(host, netns())"}
 	})
 	each(func(i int) []string { return []string{"-q", "down", fmt.Sprint("free", i)} })
 	nstest.Same(t, before)

@@ -28,7 +28,8 @@ func TestChildSignals(t *testing.T) {
 		}()
 		<-done
 		var blocked, ignored uint64
-		if n, err := fmt.Sscanf(out, "SigBlk:\t%x\nSigIgn:\t%x\n", &blocked, &ignored); n != 2 || err != nil || blocked != 0 || ignored&(1<<(unix.SIGPIPE-1)) != 0 {
+		if n, err := fmt.Sscanf(out, "SigBlk:\t%x\nSigIgn:\t%x\n", &blocked, &ignored); n != 2 || err != nil ||
+			blocked != 0 || ignored&(1<<(unix.SIGPIPE-1)) != 0 {
 			t.Errorf("%s: %v:\n%s", where, err, out)
 		}
 	}

@@ -20,10 +20,12 @@ func TestReadme(t *testing.T) {
 	if err := os.WriteFile(lab, example(t, string(text)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	meant := strings.NewReplacer("FILE.star", lab, "FILE|DIR...", lab, "[ARGS]", "one two", "'CODE'", "print(args)", "LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab, "SHELL", "bash")
+	meant := strings.NewReplacer("FILE.star", lab, "FILE|DIR...", lab, "[ARGS]", "one two", "'CODE'", "print(args)",
+		"LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab, "SHELL", "bash")
 	before := nstest.Dump(t)
 	ran := 0
-	for _, line := range regexp.MustCompile(`(?m)^    nsscript (.*?)(?:  .*)?$`).FindAllStringSubmatch(string(text), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^    nsscript (.*?)(?:  .*)?$`).FindAllStringSubmatch(string(text),
+		-1) {
 		for _, command := range strings.Split(line[1], " | ") {
 			args := strings.Fields(meant.Replace(command))
 			switch args[0] {
@@ -71,7 +73,8 @@ func TestCIPage(t *testing.T) {
 	if err := os.WriteFile(file, example(t, string(text)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := outcome(t, nsscript("test", "--strict", filepath.Dir(file))); code != 0 || !strings.Contains(out, "2 passed") {
+	if out, code := outcome(t, nsscript("test", "--strict", filepath.Dir(file))); code != 0 ||
+		!strings.Contains(out, "2 passed") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	for _, flag := range regexp.MustCompile("`--?([a-z-]+)").FindAllStringSubmatch(string(text), -1) {

@@ -25,7 +25,8 @@ func interactive(o options, args []string) bool {
 	return o.interactive || o.code == "" && len(args) == 0 && term.IsTerminal(0)
 }
 
-// enters reports whether a REPL is to enter a lab that is up. In a new sandbox there is none: --lab is what it was given.
+// enters reports whether a REPL is to enter a lab that is up. In a new sandbox there is none: --lab is what it was
+// given.
 func enters(o options, args []string) bool {
 	return o.in == nil && o.interactive && o.lab != "" && o.code == "" && len(args) == 0
 }
@@ -98,8 +99,9 @@ func startREPL(o options, target string, chosen bool, file string, src []byte, a
 	if file != "" && o.root == "" {
 		o.root = filepath.Dir(file)
 	}
-	s, err := begin(o, target, chosen, enters(o, args) && file == "", runtime.Options{Vocabulary: voc, Script: absolute(either(file, "<repl>")), Args: args,
-		Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
+	s, err := begin(o, target, chosen, enters(o, args) && file == "",
+		runtime.Options{Vocabulary: voc, Script: absolute(either(file, "<repl>")), Args: args,
+			Root: o.root, Observe: r.Observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory()})
 	if err != nil {
 		return err
 	}
@@ -146,7 +148,8 @@ func left(o options, s *runtime.Session) error {
 	return undoneAfter(o, &events{o: o}, s, 0)
 }
 
-// begin makes the session: of a lab that is up, or of a new one; without a name that was asked for it has the next free one.
+// begin makes the session: of a lab that is up, or of a new one; without a name that was asked for it has the next free
+// one.
 func begin(o options, target string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
 	if ro.Lab = target; enter {
 		if _, err := lab.Open(ro.Vocabulary.Ops, "").Find(target); err != nil {
@@ -175,8 +178,10 @@ func shellIn(t *console, target, ns string) error {
 	return t.Run(exec.Command(argv[0], argv[1:]...))
 }
 
-// foreground makes this process's group the terminal's foreground one again: a shell that was killed cannot give it back.
+// foreground makes this process's group the terminal's foreground one again: a shell that was killed cannot give it
+// back.
 func foreground() {
 	group := int32(syscall.Getpgrp())
-	_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group))) // it may have no terminal
+	// it may have no terminal
+	_, _, _ = syscall.Syscall(syscall.SYS_IOCTL, 0, syscall.TIOCSPGRP, uintptr(unsafe.Pointer(&group)))
 }

@@ -178,7 +178,8 @@ func TestREPLHistory(t *testing.T) {
 		t.Fatalf("history: %v, %v", st, err)
 	}
 	text, err := os.ReadFile(file)
-	if want := `"for i in [1, 2]:\n    print('n', i * 7)"` + "\n\"'last' + 'one'\"\n"; err != nil || string(text) != want {
+	if want := `"for i in [1, 2]:\n    print('n', i * 7)"` + "\n\"'last' + 'one'\"\n"; err != nil ||
+		string(text) != want {
 		t.Errorf("the history is %s, want %s", text, want)
 	}
 	if err := os.WriteFile(file, append([]byte("{\"foreign\": 1}\ntorn\n"), text...), 0o600); err != nil {
@@ -207,12 +208,14 @@ func TestHistoryPieces(t *testing.T) {
 	for _, c := range []struct {
 		entry    string
 		replaced bool
-	}{{"x", false}, {"xy", false}, {"def f():\n    a", false}, {"def f():\n    a\n\n    b", true}, {"def f():\n    a\n\n    b\n\n    c", true}, {"f()", false}} {
+	}{{"x", false}, {"xy", false}, {"def f():\n    a", false}, {"def f():\n    a\n\n    b", true},
+		{"def f():\n    a\n\n    b\n\n    c", true}, {"f()", false}} {
 		if replaced := h.add(c.entry); replaced != c.replaced {
 			t.Errorf("%q took the place of the last one: %v", c.entry, replaced)
 		}
 	}
-	if want := []string{"x", "xy", "def f():\n    a\n\n    b\n\n    c", "f()"}; !slices.Equal(h.entries, want) || !slices.Equal(openHistory().entries, want) {
+	if want := []string{"x", "xy", "def f():\n    a\n\n    b\n\n    c", "f()"}; !slices.Equal(h.entries, want) ||
+		!slices.Equal(openHistory().entries, want) {
 		t.Errorf("%q, and read again %q", h.entries, openHistory().entries)
 	}
 }
@@ -228,7 +231,8 @@ func TestREPLEnds(t *testing.T) {
 			y.enter(`a, b = veth(netns("n1"), netns("n2"))`)
 			y.enter(`addr(a, "10.0.0.1/24")`)
 			if busy {
-				y.keys(`sysctl(host, "net.ipv4.ip_forward", 1); print("rea" + "dy"); eventually(lambda: fail("no"), timeout = "60s")` + "\r")
+				y.keys(`sysctl(host, "net.ipv4.ip_forward", 1); print("rea" + "dy"); eventually(lambda: fail("no"), ` +
+					`timeout = "60s")` + "\r")
 				y.expect("ready\r\n")
 			}
 			if err := cmd.Process.Signal(sig); err != nil {
@@ -239,7 +243,8 @@ func TestREPLEnds(t *testing.T) {
 			if want := 128 + int(sig); sig != syscall.SIGKILL && code != want {
 				t.Errorf("after %s: exit code %d, want %d: %s", sig, code, want, text)
 			}
-			if modes := y.modes(); sig != syscall.SIGKILL && (!strings.Contains(modes, " icanon") || !strings.Contains(modes, " echo ")) {
+			if modes := y.modes(); sig != syscall.SIGKILL &&
+				(!strings.Contains(modes, " icanon") || !strings.Contains(modes, " echo ")) {
 				t.Errorf("after %s the terminal is %s", sig, modes)
 			}
 			nstest.Same(t, before)
@@ -384,18 +389,21 @@ func TestREPLKept(t *testing.T) {
 func TestREPLScript(t *testing.T) {
 	before := nstest.Dump(t)
 	dir := t.TempDir()
-	for name, text := range map[string]string{"lab.star": `load("lib.star", "pair")` + "\na, b = pair(args[0])\n", "lib.star": "def pair(n):\n    return veth(netns(n), netns('n2'))\n"} {
+	for name, text := range map[string]string{"lab.star": `load("lib.star", "pair")` + "\na, b = pair(args[0])\n",
+		"lib.star": "def pair(n):\n    return veth(netns(n), netns('n2'))\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	cmd := nsscript("-i", dir+"/lab.star", "n1")
-	cmd.Stdin = strings.NewReader("load('lib.star', again = 'pair')\na.ns\nfor l in [a, b]:\n    l.set(mtu = 1400)\n\na.mtu\n:save " + dir + "/saved.star\nfail('x')\n2 + 2")
+	cmd.Stdin = strings.NewReader("load('lib.star', again = 'pair')\na.ns\nfor l in [a, " +
+		"b]:\n    l.set(mtu = 1400)\n\na.mtu\n:save " + dir + "/saved.star\nfail('x')\n2 + 2")
 	out, code := outcome(t, cmd)
 	if code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	contains(t, out, "namespace n1\n", "1400\n", "saved 5 inputs", "\n4\n", "rolled back 6 changes; nothing left behind")
+	contains(t, out, "namespace n1\n", "1400\n", "saved 5 inputs", "\n4\n",
+		"rolled back 6 changes; nothing left behind")
 	if strings.Contains(out, ">>>") {
 		t.Errorf("nobody sees a prompt: %s", out)
 	}
@@ -405,7 +413,8 @@ func TestREPLScript(t *testing.T) {
 		t.Errorf("the saved script: exit code %d: %s", code, out)
 	}
 	nstest.Same(t, before)
-	if out, code := outcome(t, nsscript("-i", "--lab", "none")); code != exitFailed || !strings.Contains(out, "there is no lab none") {
+	if out, code := outcome(t, nsscript("-i", "--lab", "none")); code != exitFailed ||
+		!strings.Contains(out, "there is no lab none") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 }
@@ -414,7 +423,8 @@ func TestREPLScript(t *testing.T) {
 func TestREPLPiped(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, c := range []struct{ in, out string }{
-		{"ok = True\nif ok:\n    print('yes')\n\nelse:\n    netns('danger')\n\nwhile False:\n    netns('worse')\n\n    netns('worst')\nprint('end')", "yes\nend\n"},
+		{"ok = True\nif ok:\n    print('yes')\n\nelse:\n    netns('danger')\n\nwhile False:\n    netns('worse')\n\n  " +
+			"  netns('worst')\nprint('end')", "yes\nend\n"},
 		{"def f(x):\n    # comment\n\n    if x:\n        return 1\n\n    return 2\n\nprint(f(0), f(1))\n", "2 1\n"},
 		{"for i in range(2):\n    print(i)\n\n    print(-i)", "0\n0\n1\n-1\n"},
 		{"print(1)\nx = [", "1\n"},

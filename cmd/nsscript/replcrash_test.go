@@ -11,8 +11,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestCrashREPL kills REPLs at every failpoint: one whose lab is kept under another name, and one in a lab that is up. Of the
-// first nothing is left, or the lab is up; the second leaves the lab as it was, or with what was kept in it.
+// TestCrashREPL kills REPLs at every failpoint: one whose lab is kept under another name, and one in a lab that is up.
+// Of the first nothing is left, or the lab is up; the second leaves the lab as it was, or with what was kept in it.
 func TestCrashREPL(t *testing.T) {
 	bare(t)
 	before := nstest.Dump(t)
@@ -34,7 +34,8 @@ sysctl(host, "net.ipv4.ip_forward", 1)
 			if !enter {
 				return
 			}
-			if out, err := nsscript("--lab", "first", "-c", `x, y = veth(netns("n1"), netns("n2"))`).CombinedOutput(); err != nil {
+			if out, err := nsscript("--lab", "first", "-c",
+				`x, y = veth(netns("n1"), netns("n2"))`).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 		}
@@ -79,7 +80,8 @@ sysctl(host, "net.ipv4.ip_forward", 1)
 			recovering(t)
 			orphans(t)
 			if now := changes(); now != was && now != then {
-				t.Errorf("killed at %d of %d (all: %v) the lab is %s, it was %s and was to be %s: %s", c.at, points, c.all, now, was, then, out)
+				t.Errorf("killed at %d of %d (all: %v) the lab is %s, it was %s and was to be %s: %s", c.at, points,
+					c.all, now, was, then, out)
 			}
 			down(t)
 			cleaned(t, before, c, out)

@@ -87,7 +87,8 @@ func codeOf(err error) int {
 		return 128 + int(sig.Signal)
 	case errors.As(err, &syntax):
 		return exitUsage
-	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &claimed), errors.As(err, &refused), errors.As(err, &other), errors.As(err, &k) && k.Machine:
+	case errors.As(err, &taken), errors.Is(err, journal.ErrLive), errors.As(err, &claimed), errors.As(err, &refused),
+		errors.As(err, &other), errors.As(err, &k) && k.Machine:
 		return exitMachine
 	case errors.As(err, &damage):
 		return exitLeftover
@@ -150,8 +151,10 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.DurationVar(&o.timeout, "timeout", 0, "end the script after this time and undo it; 0 is no limit")
 	f.BoolVar(&o.trace, "trace", false, "print each change as the iproute2 command that would do the same")
 	f.BoolVar(&o.json, "json", false, "print events as JSON lines")
-	f.BoolVar(&o.sandbox, "sandbox", false, "run in private namespaces that need no privileges and leave nothing (always, when not root)")
-	f.BoolVarP(&o.interactive, "interactive", "i", false, "the REPL after the script; without one, in the lab of --lab, which is up")
+	f.BoolVar(&o.sandbox, "sandbox", false,
+		"run in private namespaces that need no privileges and leave nothing (always, when not root)")
+	f.BoolVarP(&o.interactive, "interactive", "i", false,
+		"the REPL after the script; without one, in the lab of --lab, which is up")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -159,7 +162,9 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	completes(root, "lab", completeLabs)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(), recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(), completionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(),
+		recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(),
+		completionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 

@@ -125,7 +125,8 @@ func TestStuck(t *testing.T) {
 			}
 			nstest.Same(t, before)
 			orphans(t)
-			for _, want := range []string{"interrupted, and this does not stop: " + c.want, "the run of lab stuck had died: rolled back 3 changes; nothing left behind"} {
+			for _, want := range []string{"interrupted, and this does not stop: " + c.want,
+				"the run of lab stuck had died: rolled back 3 changes; nothing left behind"} {
 				if !strings.Contains(said.String(), want) {
 					t.Errorf("want %q:\n%s", want, &said)
 				}
@@ -146,7 +147,9 @@ func TestDeep(t *testing.T) {
 	before := nstest.Dump(t)
 	out, err := nsscript("-c", "netns('n1')\nx = ()\nfor _ in range(4000000):\n    x = (x,)\n'%s' % x").CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.HasPrefix(string(out), "<command>:5:6: interrupted") || !strings.Contains(string(out), "nested too deep") {
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed ||
+		!strings.HasPrefix(string(out), "<command>:5:6: interrupted") ||
+		!strings.Contains(string(out), "nested too deep") {
 		t.Errorf("%v: %.1000s", err, out)
 	}
 	orphans(t)

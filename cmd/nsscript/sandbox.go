@@ -35,8 +35,10 @@ func folders(o options, args []string) (all []string) {
 	return all
 }
 
-// startSandboxed does that with the given standard descriptors, where the given folders are seen. A name that nobody has asked for may become another one.
-func startSandboxed(o options, target string, chosen bool, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+// startSandboxed does that with the given standard descriptors, where the given folders are seen. A name that nobody
+// has asked for may become another one.
+func startSandboxed(o options, target string, chosen bool, folders []string, stdio [3]*os.File,
+	signals <-chan os.Signal) error {
 	if !chosen {
 		return startNamed(target, folders, stdio, signals)
 	}
@@ -73,9 +75,11 @@ func startNamed(target string, folders []string, stdio [3]*os.File, signals <-ch
 	return startAt(name, l, append([]string{"--lab", name}, os.Args[1:]...), folders, stdio, signals)
 }
 
-func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [3]*os.File, signals <-chan os.Signal) error {
+func startAt(target string, l *sandbox.Listener, args, folders []string, stdio [3]*os.File,
+	signals <-chan os.Signal) error {
 	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe", "inside"}, args...),
-		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l, Folders: folders})
+		Stdin: stdio[0], Stdout: stdio[1], Stderr: stdio[2], Terminal: stdio[0] != os.Stdin, Listener: l,
+		Folders: folders})
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}
@@ -144,23 +148,25 @@ var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, sysca
 
 // taken says that a lab's name is taken.
 func taken(target string, err error) error {
-	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; --lab NAME gives this one another name\n", err, target)
+	fmt.Fprintf(os.Stderr, "nsscript: %v\n  hint: --replace takes it down first; `nsscript down %s` takes it down; "+
+		"--lab NAME gives this one another name\n", err, target)
 	return exitError(exitMachine)
 }
 
 // insideCommand is what the first process of a sandbox runs. It is not for people.
 func insideCommand() *cobra.Command {
-	return &cobra.Command{Use: "inside", Hidden: true, DisableFlagParsing: true, RunE: func(_ *cobra.Command, args []string) error {
-		in, err := sandbox.Enter()
-		if err != nil {
-			return err
-		}
-		return command(in).execute(args)
-	}}
+	return &cobra.Command{Use: "inside", Hidden: true, DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			in, err := sandbox.Enter()
+			if err != nil {
+				return err
+			}
+			return command(in).execute(args)
+		}}
 }
 
-// serve answers who reaches the lab from outside the sandbox, as long as it is there. What it returns gives the lab another
-// name.
+// serve answers who reaches the lab from outside the sandbox, as long as it is there. What it returns gives the lab
+// another name.
 func serve(in *sandbox.Inside, target string) (rename func(name string) error) {
 	voc := vocabulary()
 	var name atomic.Value

@@ -91,7 +91,8 @@ func TestOrdinaryUser(t *testing.T) {
 	expect(0, "/\n", "exec", "two_ns", "ns2", "--", "pwd")
 	expect(exitMachine, "--replace takes it down first", two)
 	expect(0, "lab two_ns is up", "--replace", two)
-	if out, code := outcome(t, nobody(t, nsscript("down", "two_ns"), 65533)); code != exitFailed || strings.Contains(out, "nothing left") {
+	if out, code := outcome(t, nobody(t, nsscript("down", "two_ns"), 65533)); code != exitFailed ||
+		strings.Contains(out, "nothing left") {
 		t.Errorf("another user took it down: %d, %s", code, out)
 	}
 	if out, code := outcome(t, nobody(t, nsscript("ls"), 65533)); code != 0 || strings.Contains(out, "two_ns") {
@@ -154,7 +155,8 @@ eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
 // TestSandboxSignals ends runs in sandboxes: whoever is killed, and however, all processes end and nothing is left.
 func TestSandboxSignals(t *testing.T) {
 	before := nstest.Dump(t)
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGKILL} {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT,
+		syscall.SIGKILL} {
 		cmd := sandboxed(t)
 		if err := cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
@@ -174,7 +176,9 @@ func TestSandboxSignals(t *testing.T) {
 // TestSandboxKilled kills the first process of the sandbox itself: the lab has ended, and its name is free.
 func TestSandboxKilled(t *testing.T) {
 	before := nstest.Dump(t)
-	if out, code := outcome(t, nsscript("--sandbox", "--lab", "a", "-c", `run(netns("n1"), ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"])`)); code != 0 {
+	if out, code := outcome(t,
+		nsscript("--sandbox", "--lab", "a", "-c",
+			`run(netns("n1"), ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"])`)); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
 	for deadline := time.Now().Add(10 * time.Second); nstest.Running("sleep") != 1; {

@@ -18,7 +18,9 @@ func TestREPLScreen(t *testing.T) {
 	// A line that is longer than the screen is wide is moved along in it; none is shown twice.
 	long := `a, b = veth(netns("left"), netns("right"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))`
 	y.keys(long)
-	lines := y.shows("the end of the line", func(l []string) bool { return strings.HasSuffix(l[len(l)-1], long[len(long)-60:]) })
+	lines := y.shows("the end of the line", func(l []string) bool {
+		return strings.HasSuffix(l[len(l)-1], long[len(long)-60:])
+	})
 	if len(lines) != 2 {
 		t.Errorf("it is shown as\n%s", strings.Join(lines, "\n"))
 	}
@@ -34,10 +36,12 @@ func TestREPLScreen(t *testing.T) {
 		t.Errorf("the caret is at the wrong place:\n%s", strings.Join(lines, "\n"))
 	}
 
-	// A table fits on the screen: its columns stand below each other, its titles stay to be seen, and the rest has a name.
+	// A table fits on the screen: its columns stand below each other, its titles stay to be seen, and the rest has a
+	// name.
 	y.enter(`[netns("h%d" % i) for i in range(40)]`)
 	lines = y.prompt()
-	if len(lines) != 24 || lines[1] != "name  links" || lines[2] != "h0    lo" || lines[21] != "h19   lo" || !strings.HasPrefix(lines[22], "(20 more: _[20:] are those") {
+	if len(lines) != 24 || lines[1] != "name  links" || lines[2] != "h0    lo" || lines[21] != "h19   lo" ||
+		!strings.HasPrefix(lines[22], "(20 more: _[20:] are those") {
 		t.Errorf("the table is\n%s", strings.Join(lines, "\n"))
 	}
 	y.enter(`a.ns.links`)

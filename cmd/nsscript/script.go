@@ -65,8 +65,9 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	if o.in != nil {
 		serve(o.in, lab)
 	}
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name), Args: args, Root: o.root,
-		Stdout: events.stdout(), Observe: events.observe, Helper: helper, Sandboxed: o.in != nil, MaxMemory: boundMemory(),
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: lab, Script: absolute(name),
+		Args: args, Root: o.root, Stdout: events.stdout(), Observe: events.observe, Helper: helper,
+		Sandboxed: o.in != nil, MaxMemory: boundMemory(),
 		Abandon: func(s *runtime.Session, err *runtime.Interrupted) {
 			events.error(s, err)
 			if o.in != nil {
@@ -112,7 +113,9 @@ func keepLab(o options, s *runtime.Session) error {
 		return nil
 	}
 	if !o.quiet {
-		events.say(change.Event{Event: "kept", Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(), script.Count(s.Changes(), "change"), s.Lab())})
+		events.say(change.Event{Event: "kept",
+			Text: fmt.Sprintf("lab %s is up, with %s; `nsscript down %s` takes it down", s.Lab(),
+				script.Count(s.Changes(), "change"), s.Lab())})
 	}
 	if o.in != nil {
 		return hold(o.in)
@@ -146,7 +149,8 @@ func undoneAfter(o options, events *events, s *runtime.Session, code int) error 
 // reportUndoing says what a rollback did; what it could not undo is an exit code of its own.
 func reportUndoing(events *events, prefix string, u change.Undoing, err error) error {
 	if u.Unwritten != nil {
-		events.say(change.Event{Event: "warning", Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
+		events.say(change.Event{Event: "warning",
+			Text: fmt.Sprintf("%s%v; the changes are undone without it", prefix, u.Unwritten)})
 	}
 	undone := "rolled back " + script.Count(u.Undone, "change")
 	if err != nil || len(u.Left) > 0 {
@@ -159,7 +163,8 @@ func reportUndoing(events *events, prefix string, u change.Undoing, err error) e
 		}
 		events.say(change.Event{Event: "leftover", Text: prefix + summary})
 		for _, l := range u.Left {
-			events.say(change.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos, Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
+			events.say(change.Event{Event: "leftover", Seq: l.Seq, Command: l.Command, Pos: l.Pos,
+				Text: fmt.Sprintf("  %s %s: %s", l.Pos, l.Command, l.Reason)})
 		}
 		if err != nil {
 			events.say(change.Event{Event: "leftover", Text: "  " + err.Error()})
@@ -167,7 +172,8 @@ func reportUndoing(events *events, prefix string, u change.Undoing, err error) e
 		if err != nil || !u.Over() {
 			hint := "  hint: `nsscript recover` tries again"
 			if u.Unwritten != nil { // that it is to be undone, for one
-				hint = "  hint: when its journal can be written, `nsscript down` undoes the rest of a lab that was up, and `nsscript recover` that of any other run"
+				hint = "  hint: when its journal can be written, `nsscript down` undoes the rest of a lab that was " +
+					"up, and `nsscript recover` that of any other run"
 			}
 			events.say(change.Event{Event: "leftover", Text: hint})
 		}
@@ -206,8 +212,8 @@ func recovered(voc *runtime.Vocabulary, e *events) (*lab.Labs, error) {
 	return labs, err
 }
 
-// undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still. What another nsscript
-// made is its own to undo: that is said only to who has asked.
+// undoDead undoes, and says, what dead runs left; the error is an exitError when something is left still. What another
+// nsscript made is its own to undo: that is said only to who has asked.
 func undoDead(labs *lab.Labs, e *events, asked bool) error {
 	found, err := labs.Recover()
 	for _, r := range found {
@@ -223,13 +229,16 @@ func reportRecovery(e *events, r lab.Recovery) error {
 	if r.Err != nil && len(r.Left) == 0 {
 		fmt.Fprintf(os.Stderr, "nsscript: lab %s cannot be recovered: %v\n", r.Name, r.Err)
 		if damage := new(journal.DamageError); errors.As(r.Err, &damage) {
-			fmt.Fprintf(os.Stderr, "  hint: nothing of it was undone; when what it made is removed by hand, `rm %s` gives it up\n", damage.File)
+			fmt.Fprintf(os.Stderr,
+				"  hint: nothing of it was undone; when what it made is removed by hand, `rm %s` gives it up\n",
+				damage.File)
 		} else if hint := runtime.Hint(r.Err); hint != "" {
 			fmt.Fprintf(os.Stderr, "  hint: %s\n", hint)
 		}
 		return exitError(exitLeftover)
 	}
-	return reportUndoing(e, fmt.Sprintf("the run of lab %s %s: ", r.Name, cmp.Or(r.Killed, "had died")), r.Undoing, r.Err)
+	return reportUndoing(e, fmt.Sprintf("the run of lab %s %s: ", r.Name, cmp.Or(r.Killed, "had died")),
+		r.Undoing, r.Err)
 }
 
 // interruptible is a context that ends at a signal or at the timeout. A second signal does not stop the undoing.
@@ -248,14 +257,15 @@ func interruptible(o options) (context.Context, func()) {
 	}()
 	stop := func() { signal.Stop(signals) }
 	if o.timeout > 0 {
-		timed, release := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("the script ran longer than %s", o.timeout))
+		timed, release := context.WithTimeoutCause(ctx, o.timeout,
+			fmt.Errorf("the script ran longer than %s", o.timeout))
 		return timed, func() { release(); stop() }
 	}
 	return ctx, stop
 }
 
-// survive lets this process go on after a write to a reader that went away, which is an error and not an end without undoing.
-// The signal is caught and not ignored, since what this process starts would ignore it, too.
+// survive lets this process go on after a write to a reader that went away, which is an error and not an end without
+// undoing. The signal is caught and not ignored, since what this process starts would ignore it, too.
 func survive() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // events writes what happens: as text for people on stderr, or as JSON lines on stdout.

@@ -48,7 +48,8 @@ func TestShared(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "port0"}, {"link", "del", "prebr"}, {"netns", "del", "shared"}} {
+		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "port0"},
+			{"link", "del", "prebr"}, {"netns", "del", "shared"}} {
 			nstest.TryIP(t, args...)
 		}
 	})
@@ -83,9 +84,11 @@ func TestShared(t *testing.T) {
 				switch {
 				case time.Since(start) > patience:
 					t.Errorf("%v took %v", args, time.Since(start))
-				case code == exitMachine && strings.Contains(string(out), " holds ") && strings.Contains(string(out), "lab w"):
+				case code == exitMachine && strings.Contains(string(out), " holds ") &&
+					strings.Contains(string(out), "lab w"):
 					refused.Add(1)
-				case code == 0 && how != "fail", code == exitFailed && how == "fail" && strings.Contains(string(out), "on purpose"):
+				case code == 0 && how != "fail",
+					code == exitFailed && how == "fail" && strings.Contains(string(out), "on purpose"):
 					succeeded.Add(1)
 				default:
 					t.Errorf("%v: exit code %d: %s", args, code, out)
@@ -107,8 +110,8 @@ func TestShared(t *testing.T) {
 	}
 }
 
-// TestForget keeps a lab from being undone whole: that is said by every command, and what is left is held, until it can be
-// undone or is given up.
+// TestForget keeps a lab from being undone whole: that is said by every command, and what is left is held, until it can
+// be undone or is given up.
 func TestForget(t *testing.T) {
 	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
 	defer nstest.IP(t, "link", "del", "pre0")
@@ -146,7 +149,8 @@ func TestForget(t *testing.T) {
 	cover()
 	expect(exitLeftover, "its name is another one's", "recover")
 	expect(0, "its name is another one's", "-c", "print(1)")
-	expect(exitMachine, "lab left, which is dead, holds link pre0 in host: ip link set pre0 mtu 1400", "--lab", "other", "-c", change)
+	expect(exitMachine, "lab left, which is dead, holds link pre0 in host: ip link set pre0 mtu 1400", "--lab",
+		"other", "-c", change)
 	expect(exitMachine, "recover --forget left", "--lab", "left", "-c", "print(1)")
 	uncover()
 	expect(0, "nothing left behind", "recover")

@@ -17,27 +17,28 @@ import (
 )
 
 func shellCommand() *cobra.Command {
-	return &cobra.Command{Use: "shell LAB NS", Short: "Start a shell in a namespace of a lab", Args: exactly(2), ValidArgsFunction: completeNS, RunE: func(_ *cobra.Command, args []string) error {
-		shell := os.Getenv("SHELL")
-		if shell == "" {
-			shell = "/bin/sh"
-		}
-		sandboxed, err := lab.Reach(args[0])
-		if err == nil {
-			return runInside(sandboxed, []string{"exec", args[0], args[1], "--", shell})
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		labs, err := recovered(vocabulary(), &events{})
-		if err != nil {
-			return err
-		}
-		lab, err := labs.Find(args[0])
-		if err != nil {
-			return err
-		}
-		return labs.Exec(lab, args[1], []string{shell})
-	}}
+	return &cobra.Command{Use: "shell LAB NS", Short: "Start a shell in a namespace of a lab", Args: exactly(2),
+		ValidArgsFunction: completeNS, RunE: func(_ *cobra.Command, args []string) error {
+			shell := os.Getenv("SHELL")
+			if shell == "" {
+				shell = "/bin/sh"
+			}
+			sandboxed, err := lab.Reach(args[0])
+			if err == nil {
+				return runInside(sandboxed, []string{"exec", args[0], args[1], "--", shell})
+			} else if !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			labs, err := recovered(vocabulary(), &events{})
+			if err != nil {
+				return err
+			}
+			lab, err := labs.Find(args[0])
+			if err != nil {
+				return err
+			}
+			return labs.Exec(lab, args[1], []string{shell})
+		}}
 }
 
 // lastOutput is how long the output of a command in a sandbox is waited for that has ended itself.
@@ -50,8 +51,9 @@ func runInside(sandboxed *lab.Sandboxed, args []string) error {
 	})
 }
 
-// onTerminal calls run with the standard descriptors and the signals for something in another session. What is a terminal
-// here is a new one there, and what is typed and shown goes from one to the other: this one has a session of its own already.
+// onTerminal calls run with the standard descriptors and the signals for something in another session. What is a
+// terminal here is a new one there, and what is typed and shown goes from one to the other: this one has a session of
+// its own already.
 func onTerminal(run func(stdio [3]*os.File, signals <-chan os.Signal) error) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, endings...)

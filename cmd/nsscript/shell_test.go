@@ -59,11 +59,12 @@ func terminal(t *testing.T, steps []step, args ...string) (shown string, code in
 	return string(text), cmd.ProcessState.ExitCode()
 }
 
-// TestShell has a shell in namespaces of labs on the machine and in a sandbox: with a terminal of its own there, of the same
-// size, whose Ctrl-C is for what runs in it.
+// TestShell has a shell in namespaces of labs on the machine and in a sandbox: with a terminal of its own there, of the
+// same size, whose Ctrl-C is for what runs in it.
 func TestShell(t *testing.T) {
 	before := nstest.Dump(t)
-	for _, args := range [][]string{{"--lab", "here", "-c", `veth(netns("n1"), netns("n2"))`}, {"--sandbox", "--lab", "boxed", "-c", `veth(netns("n1"), netns("n2"))`}} {
+	for _, args := range [][]string{{"--lab", "here", "-c", `veth(netns("n1"), netns("n2"))`},
+		{"--sandbox", "--lab", "boxed", "-c", `veth(netns("n1"), netns("n2"))`}} {
 		if out, code := outcome(t, nsscript(args...)); code != 0 {
 			t.Fatalf("%v: %d, %s", args, code, out)
 		}
@@ -71,7 +72,9 @@ func TestShell(t *testing.T) {
 	for _, lab := range []string{"here", "boxed"} {
 		// The interrupt ends cat, and the shell goes on.
 		// tr has shown something: so it is what the interrupt is for.
-		shown, code := terminal(t, []step{{"", "stty size; ip -br link; tr a-z A-Z\nready\n"}, {"READY\r\n", "\x03"}, {"^C", ""}, {"$ ", "exit 7\n"}}, "shell", lab, "n1")
+		shown, code := terminal(t,
+			[]step{{"", "stty size; ip -br link; tr a-z A-Z\nready\n"}, {"READY\r\n", "\x03"}, {"^C", ""},
+				{"$ ", "exit 7\n"}}, "shell", lab, "n1")
 		for _, want := range []string{"24 80", "eth0@"} {
 			if !strings.Contains(shown, want) {
 				t.Errorf("%s: %q is not in\n%s", lab, want, shown)
@@ -106,7 +109,8 @@ func TestSubordinateIds(t *testing.T) {
 		}
 		defer syscall.Unmount("/etc/"+file, 0)
 	}
-	out, code := asNobody(t, "--rm", "-c", `print(run(host, ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "id", "-u"]).stdout)`)
+	out, code := asNobody(t, "--rm", "-c",
+		`print(run(host, ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "id", "-u"]).stdout)`)
 	if code != 0 || !strings.HasPrefix(out, "1000\n") {
 		t.Errorf("exit code %d: %s", code, out)
 	}

@@ -58,8 +58,8 @@ func stop(t *testing.T, pid int) {
 	}
 }
 
-// TestSilentLab has one lab not answer: the others are listed and worked with, and what is asked of that one ends with an error
-// which names its process.
+// TestSilentLab has one lab not answer: the others are listed and worked with, and what is asked of that one ends with
+// an error which names its process.
 func TestSilentLab(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, lab := range []string{"one", "two"} {
@@ -67,7 +67,8 @@ func TestSilentLab(t *testing.T) {
 	}
 	pid := holderOf(t, "one")
 	stop(t, pid)
-	says := fmt.Sprintf("reach lab one: process %d, which has it, is stopped: it does not answer\n  hint: `kill -CONT %d` lets it go on", pid, pid)
+	says := fmt.Sprintf("reach lab one: process %d, which has it, is stopped: it does not answer\n  hint: "+
+		"`kill -CONT %d` lets it go on", pid, pid)
 	expect(t, 0, "one  no answer  0           0        sandbox", "ls")
 	expect(t, 0, "two  up         1           1        sandbox", "ls")
 	expect(t, exitMachine, says, "show", "one")
@@ -84,8 +85,8 @@ func TestSilentLab(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestSquatter is an ordinary user who has the addresses of root's labs, answers nobody and lets no connection through: root is
-// not kept from anything, and sees nothing of it.
+// TestSquatter is an ordinary user who has the addresses of root's labs, answers nobody and lets no connection through:
+// root is not kept from anything, and sees nothing of it.
 func TestSquatter(t *testing.T) {
 	nobody(t, nsscript(), 65534) // skips the test where there are no other users
 	before := nstest.Dump(t)
@@ -97,7 +98,8 @@ func TestSquatter(t *testing.T) {
 		f := os.NewFile(uintptr(fd), "squatter")
 		defer f.Close()
 		at := "@nsscript/0/" + lab
-		if err := errors.Join(syscall.Fchown(fd, 65534, 65534), syscall.Bind(fd, &syscall.SockaddrUnix{Name: at}), syscall.Listen(fd, 0)); err != nil {
+		if err := errors.Join(syscall.Fchown(fd, 65534, 65534), syscall.Bind(fd, &syscall.SockaddrUnix{Name: at}),
+			syscall.Listen(fd, 0)); err != nil {
 			t.Fatal(err)
 		}
 		c, err := net.Dial("unix", at)
@@ -155,7 +157,8 @@ func TestStoppedCommand(t *testing.T) {
 	expect(t, 0, "is up", "--sandbox", "--lab", "y", "-c", `netns("a")`)
 	pid, letGo := locked(t, journal.DefaultDir)
 	stop(t, pid)
-	says := fmt.Sprintf("open the labs: %s is locked by process %d, which is stopped\n  hint: `kill -CONT %d` lets it go on", journal.DefaultDir, pid, pid)
+	says := fmt.Sprintf("open the labs: %s is locked by process %d, which is stopped\n  hint: "+
+		"`kill -CONT %d` lets it go on", journal.DefaultDir, pid, pid)
 	expect(t, exitMachine, says, "ls")
 	expect(t, exitMachine, "y    up     1           1        sandbox", "ls")
 	expect(t, exitMachine, says, "down", "x")
@@ -166,7 +169,8 @@ func TestStoppedCommand(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestStoppedUndoing has a command be stopped while it undoes a lab: the others are listed, and that one is said to wait for it.
+// TestStoppedUndoing has a command be stopped while it undoes a lab: the others are listed, and that one is said to
+// wait for it.
 func TestStoppedUndoing(t *testing.T) {
 	before := nstest.Dump(t)
 	expect(t, 0, "is up", "--lab", "x", "-c", `netns("a")`)
@@ -180,7 +184,8 @@ func TestStoppedUndoing(t *testing.T) {
 	}
 	pid, letGo := locked(t, journal.DefaultDir+"/x/journal")
 	stop(t, pid)
-	says := fmt.Sprintf("lab x cannot be recovered: open the labs: /run/nsscript/x/journal is locked by process %d, which is stopped\n  hint: `kill -CONT %d`", pid, pid)
+	says := fmt.Sprintf("lab x cannot be recovered: open the labs: /run/nsscript/x/journal is locked by process %d, "+
+		"which is stopped\n  hint: `kill -CONT %d`", pid, pid)
 	expect(t, 0, says, "ls")
 	expect(t, 0, "y    up ", "ls")
 	expect(t, exitLeftover, says, "recover")
@@ -189,8 +194,8 @@ func TestStoppedUndoing(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestLockedNetns has another user hold the lock of /run/netns, which any user can take: namespaces are made all the same, also
-// the first.
+// TestLockedNetns has another user hold the lock of /run/netns, which any user can take: namespaces are made all the
+// same, also the first.
 func TestLockedNetns(t *testing.T) {
 	if err := os.Mkdir("/run/netns", 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		t.Fatal(err)
@@ -201,7 +206,8 @@ func TestLockedNetns(t *testing.T) {
 	expect(t, 0, "nothing left behind", "--rm", "-c", `netns("a")`)
 	expect(t, 0, "nothing left behind", "--rm", "-c", `netns("a")`)
 	letGo()
-	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Count(string(mounts), " /run/netns ") != 1 {
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err != nil ||
+		strings.Count(string(mounts), " /run/netns ") != 1 {
 		t.Errorf("%v: %s", err, mounts)
 	}
 }
@@ -212,7 +218,8 @@ func TestDownRunning(t *testing.T) {
 	expect(t, 0, "is up", "--lab", "up", "-c", `netns("a")`)
 	run, boxed := start(t), started(t, "--sandbox", "--lab", "boxed", "-c", busy)
 	out, code := outcome(t, nsscript("down", "--all"))
-	for _, want := range []string{"take down lab busy: its process is running\n", "take down lab boxed: its process is running\n", "lab up: rolled back 1 change; nothing left behind\n"} {
+	for _, want := range []string{"take down lab busy: its process is running\n",
+		"take down lab boxed: its process is running\n", "lab up: rolled back 1 change; nothing left behind\n"} {
 		if code != exitMachine || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, want %d and %q: %s", code, exitMachine, want, out)
 		}

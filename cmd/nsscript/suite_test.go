@@ -29,36 +29,56 @@ func TestSuite(t *testing.T) {
 		code int
 		want []string // regular expressions
 	}{
-		{[]string{"-list", dir}, 0, []string{`(?s)^testdata/suite/expected.star\n.*testdata/suite/functions.star:test_passes\n`}},
-		{[]string{dir + "file.star", dir + "expected.star"}, 0, []string{`ok   testdata/suite/file.star \d`, `2 passed, 0 failed, 0 skipped`}},
+		{[]string{"-list", dir}, 0,
+			[]string{`(?s)^testdata/suite/expected.star\n.*testdata/suite/functions.star:test_passes\n`}},
+		{[]string{dir + "file.star", dir + "expected.star"}, 0,
+			[]string{`ok   testdata/suite/file.star \d`, `2 passed, 0 failed, 0 skipped`}},
 		{[]string{dir + "functions.star"}, exitFailed, []string{
-			`ok   testdata/suite/functions.star:test_passes`, `skip testdata/suite/functions.star:test_skips .*: not today`,
-			`(?s)FAIL testdata/suite/functions.star:test_fails .*functions.star:20:9: on purpose\n.*it printed:\n      setup test_fails\n      teardown\n.*its changes:\n.*ip link add left0.*the lab when it failed:\n.*\n *host\n.*left0.*h2\n`,
+			`ok   testdata/suite/functions.star:test_passes`,
+			`skip testdata/suite/functions.star:test_skips .*: not today`,
+			`(?s)FAIL testdata/suite/functions.star:test_fails .*functions.star:20:9: on purpose\n.*it printed:\n    ` +
+				`  setup test_fails\n      teardown\n.*its changes:\n.*ip link add left0.*the lab when it ` +
+				`failed:\n.*\n *host\n.*left0.*h2\n`,
 			`there is no feature "brigde", did you mean "bridge"`, `2 passed, 2 failed, 1 skipped`}},
 		{[]string{"-run", "passes|skips", dir + "functions.star"}, 0, []string{`1 passed, 0 failed, 1 skipped`}},
-		{[]string{"-strict", "-run", "passes|skips", dir + "functions.star"}, exitFailed, []string{`1 passed, 0 failed, 1 skipped`}},
-		{[]string{"-v", "-run", "passes", dir + "functions.star"}, 0, []string{`setup test_passes\n    a\+b\n    teardown`}},
-		{[]string{"-run", "nothing", dir + "file.star"}, exitUsage, []string{`no tests in testdata/suite/file.star match the selection`}},
-		{[]string{"-run", "nothing", dir}, exitFailed, []string{`(?s)FAIL testdata/suite/wrong.star.*wrong.star:1:16.*0 passed, 1 failed`}},
+		{[]string{"-strict", "-run", "passes|skips", dir + "functions.star"}, exitFailed,
+			[]string{`1 passed, 0 failed, 1 skipped`}},
+		{[]string{"-v", "-run", "passes", dir + "functions.star"}, 0,
+			[]string{`setup test_passes\n    a\+b\n    teardown`}},
+		{[]string{"-run", "nothing", dir + "file.star"}, exitUsage,
+			[]string{`no tests in testdata/suite/file.star match the selection`}},
+		{[]string{"-run", "nothing", dir}, exitFailed,
+			[]string{`(?s)FAIL testdata/suite/wrong.star.*wrong.star:1:16.*0 passed, 1 failed`}},
 		{[]string{dir + "functions.star:test_passes"}, 0, []string{`1 passed, 0 failed, 0 skipped`}},
-		{[]string{dir + "functions.star:test_passes", dir + "functions.star:test_skips"}, 0, []string{`1 passed, 0 failed, 1 skipped`}},
-		{[]string{dir + "functions.star:test_passes", dir + "functions.star"}, exitFailed, []string{`not today`, `on purpose`}},
+		{[]string{dir + "functions.star:test_passes", dir + "functions.star:test_skips"}, 0,
+			[]string{`1 passed, 0 failed, 1 skipped`}},
+		{[]string{dir + "functions.star:test_passes", dir + "functions.star"}, exitFailed,
+			[]string{`not today`, `on purpose`}},
 		{[]string{dir + "functions.star:test_nothing"}, exitUsage, []string{`functions.star has no test test_nothing`}},
 		{[]string{"-shard", "1/1000", dir + "file.star"}, 0, []string{`^0 passed, 0 failed, 0 skipped`}},
 		{[]string{"-tap", "-shard", "1/1000", dir + "file.star"}, 0, []string{`^TAP version 14\n1\.\.0\n$`}},
-		{[]string{dir + "long.star"}, exitFailed, []string{`(?s)it printed:\n      \.\.\. 35 lines more: -v shows them\n      line 35\n.*its changes:\n      \.\.\. \d+ lines more.*the lab when it failed:\n      \.\.\. \d+ lines more.*\n(FAIL testdata/suite/long.star:test_\w+\n){2}0 passed, 2 failed`,
-			`ip -n undone link add a0 .*# undone\n`, `a name�\[31m`}},
+		{[]string{dir + "long.star"}, exitFailed,
+			[]string{`(?s)it printed:\n      \.\.\. 35 lines more: -v shows them\n      line 35\n.*its changes:\n    ` +
+				`  \.\.\. \d+ lines more.*the lab when it failed:\n      \.\.\. ` +
+				`\d+ lines more.*\n(FAIL testdata/suite/long.star:test_\w+\n){2}0 passed, 2 failed`,
+				`ip -n undone link add a0 .*# undone\n`, `a name�\[31m`}},
 		{[]string{"-v", dir + "long.star:test_long"}, exitFailed, []string{`line 0\n(.*\n)+.*line 39`}},
 		{[]string{"-tap", dir + "long.star"}, exitFailed, []string{`a name�\[31m`}},
 		{[]string{"-run", "(", dir}, exitUsage, []string{`error parsing regexp`}},
 		{[]string{"-shard", "3/2", dir}, exitUsage, []string{`want I/N`}},
 		{[]string{"nowhere"}, exitUsage, []string{`nowhere: no such file`}},
 		{[]string{dir + "wrong.star"}, exitFailed, []string{`FAIL testdata/suite/wrong.star`, `wrong.star:1:16`}},
-		{[]string{"-j", "1", "-failfast", dir + "wrong.star", dir + "file.star"}, exitFailed, []string{`0 passed, 1 failed, 0 skipped`}},
-		{[]string{"-tap", dir + "functions.star"}, exitFailed, []string{`(?s)^TAP version 14\n`, `not ok \d - testdata/suite/functions.star:test_fails\n  ---\n`, `ok \d - .*:test_skips # SKIP not today`, `1\.\.5\n$`}},
+		{[]string{"-j", "1", "-failfast", dir + "wrong.star", dir + "file.star"}, exitFailed,
+			[]string{`0 passed, 1 failed, 0 skipped`}},
+		{[]string{"-tap", dir + "functions.star"}, exitFailed,
+			[]string{`(?s)^TAP version 14\n`, `not ok \d - testdata/suite/functions.star:test_fails\n  ---\n`,
+				`ok \d - .*:test_skips # SKIP not today`, `1\.\.5\n$`}},
 		{[]string{"-timeout", "700ms", dir + "hangs.star"}, exitFailed, []string{`0 passed, 5 failed`,
-			`(?s)test_loop .*interrupted: the test ran longer than 700ms`, `(?s)test_child_that_ignores_sigterm .*ran longer than 700ms`, `(?s)test_blocked_read .*ran longer than 700ms`}},
-		{[]string{"-memory", "256", "-run", "memory", dir + "hangs.star"}, exitFailed, []string{`the test took more memory than its limit of 256 MiB`}},
+			`(?s)test_loop .*interrupted: the test ran longer than 700ms`,
+			`(?s)test_child_that_ignores_sigterm .*ran longer than 700ms`,
+			`(?s)test_blocked_read .*ran longer than 700ms`}},
+		{[]string{"-memory", "256", "-run", "memory", dir + "hangs.star"}, exitFailed,
+			[]string{`the test took more memory than its limit of 256 MiB`}},
 	} {
 		if raced && c.args[0] == "-memory" {
 			continue
@@ -80,20 +100,22 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// TestSuiteNamesakes leaves the labs of tests of one name up, by two runs: each is there, and can be taken down. One without
-// changes is no lab.
+// TestSuiteNamesakes leaves the labs of tests of one name up, by two runs: each is there, and can be taken down. One
+// without changes is no lab.
 func TestSuiteNamesakes(t *testing.T) {
 	before := nstest.Dump(t)
 	dir := t.TempDir()
 	for _, folder := range []string{"one", "two"} {
 		path := filepath.Join(dir, folder)
-		if err := errors.Join(os.Mkdir(path, 0o755), os.WriteFile(filepath.Join(path, "same.star"), []byte("netns(\"n\")\nfail(\"x\")\n"), 0o644),
+		if err := errors.Join(os.Mkdir(path, 0o755),
+			os.WriteFile(filepath.Join(path, "same.star"), []byte("netns(\"n\")\nfail(\"x\")\n"), 0o644),
 			os.WriteFile(filepath.Join(path, "none.star"), []byte("fail(\"x\")\n"), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
-		if out, code := outcome(t, nsscript("test", "--keep-failed", dir)); code != exitFailed || !strings.Contains(out, "0 passed, 4 failed") || strings.Contains(out, "taken") {
+		if out, code := outcome(t, nsscript("test", "--keep-failed", dir)); code != exitFailed ||
+			!strings.Contains(out, "0 passed, 4 failed") || strings.Contains(out, "taken") {
 			t.Errorf("exit code %d:\n%s", code, out)
 		}
 	}
@@ -118,7 +140,8 @@ func TestSuiteShards(t *testing.T) {
 		if code == 0 {
 			parts = append(parts, strings.Split(strings.TrimSpace(part), "\n")...)
 		}
-		few, _ := outcome(t, nsscript("test", "-list", "-shard", fmt.Sprintf("%d/3", i+1), "testdata/suite/functions.star"))
+		few, _ := outcome(t,
+			nsscript("test", "-list", "-shard", fmt.Sprintf("%d/3", i+1), "testdata/suite/functions.star"))
 		for _, name := range strings.Split(strings.TrimSpace(few), "\n") {
 			if strings.HasPrefix(name, "testdata") && !strings.Contains(part, name+"\n") {
 				t.Errorf("%s is in another part when there are more cases", name)
@@ -133,7 +156,8 @@ func TestSuiteShards(t *testing.T) {
 // TestSuiteFormats has other people's parser read the JUnit report, and reads the JSON lines.
 func TestSuiteFormats(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "junit.xml")
-	out, code := outcome(t, nsscript("test", "--json", "--junit", file, "testdata/suite/functions.star", "testdata/suite/file.star"))
+	out, code := outcome(t,
+		nsscript("test", "--json", "--junit", file, "testdata/suite/functions.star", "testdata/suite/file.star"))
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
@@ -143,7 +167,8 @@ func TestSuiteFormats(t *testing.T) {
 	}
 	var total junit.Totals
 	for _, s := range suites {
-		total.Tests, total.Passed, total.Failed, total.Skipped = total.Tests+s.Totals.Tests, total.Passed+s.Totals.Passed, total.Failed+s.Totals.Failed, total.Skipped+s.Totals.Skipped
+		total.Tests, total.Passed, total.Failed, total.Skipped = total.Tests+s.Totals.Tests,
+			total.Passed+s.Totals.Passed, total.Failed+s.Totals.Failed, total.Skipped+s.Totals.Skipped
 	}
 	if total.Tests != 6 || total.Passed != 3 || total.Failed != 2 || total.Skipped != 1 {
 		t.Errorf("JUnit: %+v", total)
@@ -156,7 +181,8 @@ func TestSuiteFormats(t *testing.T) {
 		}
 		events[e.Event]++
 	}
-	if events["start"] != 6 || events["passed"] != 3 || events["failed"] != 2 || events["skipped"] != 1 || events["end"] != 1 {
+	if events["start"] != 6 || events["passed"] != 3 || events["failed"] != 2 || events["skipped"] != 1 ||
+		events["end"] != 1 {
 		t.Errorf("events: %v", events)
 	}
 }
@@ -164,7 +190,8 @@ func TestSuiteFormats(t *testing.T) {
 // TestSuiteMany runs many copies of a case, all with the same names, at once.
 func TestSuiteMany(t *testing.T) {
 	before := nstest.Dump(t)
-	if out, code := outcome(t, nsscript("test", "-j", "8", "-count", "100", "testdata/suite/file.star")); code != 0 || !strings.Contains(out, "100 passed, 0 failed, 0 skipped") {
+	if out, code := outcome(t, nsscript("test", "-j", "8", "-count", "100", "testdata/suite/file.star")); code != 0 ||
+		!strings.Contains(out, "100 passed, 0 failed, 0 skipped") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	nstest.Same(t, before)
@@ -229,7 +256,8 @@ func TestSuiteInterrupted(t *testing.T) {
 	}
 	_ = cmd.Wait() // it was asked to end
 	said, err := os.ReadFile(out.Name())
-	if code := cmd.ProcessState.ExitCode(); err != nil || code != 128+int(syscall.SIGINT) || !strings.Contains(string(said), "interrupted") {
+	if code := cmd.ProcessState.ExitCode(); err != nil || code != 128+int(syscall.SIGINT) ||
+		!strings.Contains(string(said), "interrupted") {
 		t.Errorf("exit code %d, %v: %s", code, err, said)
 	}
 	orphans(t)

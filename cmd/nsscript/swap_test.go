@@ -15,8 +15,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestFailpointsSwap has somebody else put another object in the place of one that recovery has looked at and is about to
-// take away: it is left, and said to be.
+// TestFailpointsSwap has somebody else put another object in the place of one that recovery has looked at and is about
+// to take away: it is left, and said to be.
 func TestFailpointsSwap(t *testing.T) {
 	netns := [][]string{{"netns", "del", "swap"}, {"netns", "add", "swap"}}
 	links := [][]string{{"link", "del", "swap0"}, {"link", "add", "swap0", "type", "veth", "peer", "name", "swap1"}}
@@ -26,15 +26,21 @@ func TestFailpointsSwap(t *testing.T) {
 		want          string // of what is left
 		undo          []string
 	}{
-		{"namespace", `netns("swap")`, "namespace: before a mount is taken away", netns, "changed by somebody else meanwhile", []string{"netns", "del", "swap"}},
+		{"namespace", `netns("swap")`, "namespace: before a mount is taken away", netns,
+			"changed by somebody else meanwhile", []string{"netns", "del", "swap"}},
 		{"namespace that is gone", `netns("swap")`, "namespace: before a mount is taken away", netns[:1], "", nil},
-		{"name", `netns("swap")`, "namespace: before the file is removed", netns, "changed by somebody else meanwhile", []string{"netns", "del", "swap"}},
-		{"link", `veth(host, name = "swap0", peer = "swap1")`, "netlink: before a request", links, "changed by somebody else meanwhile", []string{"link", "del", "swap0"}},
-		{"bridge", `bridge(host, name = "swap0")`, "netlink: before a request", links, "changed by somebody else meanwhile", []string{"link", "del", "swap0"}},
+		{"name", `netns("swap")`, "namespace: before the file is removed", netns, "changed by somebody else meanwhile",
+			[]string{"netns", "del", "swap"}},
+		{"link", `veth(host, name = "swap0", peer = "swap1")`, "netlink: before a request", links,
+			"changed by somebody else meanwhile", []string{"link", "del", "swap0"}},
+		{"bridge", `bridge(host, name = "swap0")`, "netlink: before a request", links,
+			"changed by somebody else meanwhile", []string{"link", "del", "swap0"}},
 		{"link of an address", `addr(host.link("swap0"), "10.71.0.1/24")`, "netlink: before a request",
-			append(links[:2:2], []string{"addr", "add", "10.71.0.1/24", "dev", "swap0"}), "", []string{"link", "del", "swap0"}},
+			append(links[:2:2], []string{"addr", "add", "10.71.0.1/24", "dev", "swap0"}), "",
+			[]string{"link", "del", "swap0"}},
 		{"route", `route(host, "10.72.0.0/16", type = "blackhole")`, "netlink: before a request",
-			[][]string{{"route", "del", "blackhole", "10.72.0.0/16"}, {"route", "add", "blackhole", "10.72.0.0/16"}}, "changed by somebody else meanwhile", []string{"route", "del", "blackhole", "10.72.0.0/16"}},
+			[][]string{{"route", "del", "blackhole", "10.72.0.0/16"}, {"route", "add", "blackhole", "10.72.0.0/16"}},
+			"changed by somebody else meanwhile", []string{"route", "del", "blackhole", "10.72.0.0/16"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.Contains(c.src, "host.link") {
@@ -71,7 +77,8 @@ func TestFailpointsSwap(t *testing.T) {
 				t.Error(nstest.Diff(swapped, after))
 			}
 			if _, err := os.Stat(deadJournal); err == nil {
-				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)), os.Remove(journal.DefaultDir)); err != nil {
+				if err := errors.Join(os.RemoveAll(filepath.Dir(deadJournal)),
+					os.Remove(journal.DefaultDir)); err != nil {
 					t.Fatal(err)
 				}
 			}

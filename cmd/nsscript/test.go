@@ -29,7 +29,8 @@ type testOptions struct {
 
 func testCommand() *cobra.Command {
 	var o testOptions
-	cmd := &cobra.Command{Use: "test PATH...", Short: "Run scenarios as tests, each in a sandbox of its own, several at once",
+	cmd := &cobra.Command{Use: "test PATH...",
+		Short: "Run scenarios as tests, each in a sandbox of its own, several at once",
 		Long: `test runs the scenarios in files, and in all *.star files below folders but those in a folder named lib.
 
 A file with functions whose names begin with test_ is a case for each of them: the file's top level runs first, then
@@ -43,7 +44,8 @@ same time, and nothing is ever left.`,
 	f.DurationVar(&o.Timeout, "timeout", time.Minute, "end each case after this time")
 	f.IntVar(&o.count, "count", 1, "run each case this many times")
 	f.BoolVar(&o.FailFast, "failfast", false, "start no more cases after the first that failed")
-	f.StringVar(&o.shard, "shard", "", "only part `I/N` of the cases, from 1/N to N/N; a case's part depends on its name alone")
+	f.StringVar(&o.shard, "shard", "",
+		"only part `I/N` of the cases, from 1/N to N/N; a case's part depends on its name alone")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show also what passing cases print")
 	f.BoolVar(&o.list, "list", false, "list the cases, and run none")
 	f.BoolVar(&o.strict, "strict", false, "a skipped case is a failure")
@@ -69,7 +71,8 @@ func (o *testOptions) selection() (sel suite.Selection, err error) {
 		}
 	}
 	if o.shard != "" {
-		if n, err := fmt.Sscanf(o.shard, "%d/%d", &sel.Shard, &sel.Shards); n != 2 || err != nil || sel.Shard < 1 || sel.Shard > sel.Shards || fmt.Sprintf("%d/%d", sel.Shard, sel.Shards) != o.shard {
+		if n, err := fmt.Sscanf(o.shard, "%d/%d", &sel.Shard, &sel.Shards); n != 2 || err != nil || sel.Shard < 1 ||
+			sel.Shard > sel.Shards || fmt.Sprintf("%d/%d", sel.Shard, sel.Shards) != o.shard {
 			return sel, fmt.Errorf("--shard %s: want I/N, from 1/N to N/N", o.shard)
 		}
 	}
@@ -151,22 +154,23 @@ func (o *testOptions) reporters() (all []suite.Reporter, finish func() error, er
 
 // caseCommand is what a test's sandbox runs. It is not for people.
 func caseCommand(in *sandbox.Inside) *cobra.Command {
-	return &cobra.Command{Use: "case JOB", Hidden: true, Args: exactly(1), RunE: func(_ *cobra.Command, args []string) error {
-		var j suite.Job
-		if err := json.Unmarshal([]byte(args[0]), &j); err != nil || in == nil {
-			return usageError{errors.New("this is for `nsscript test` only")}
-		}
-		if in.Reached() != nil {
-			serve(in, j.Lab)
-		}
-		kept, err := suite.RunInside(in, vocabulary(), helper, j)
-		if err != nil {
-			runtime.Report(os.Stderr, err, nil)
-			return exitError(codeOf(err))
-		}
-		if kept {
-			select {} // until it is taken down
-		}
-		return nil
-	}}
+	return &cobra.Command{Use: "case JOB", Hidden: true, Args: exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var j suite.Job
+			if err := json.Unmarshal([]byte(args[0]), &j); err != nil || in == nil {
+				return usageError{errors.New("this is for `nsscript test` only")}
+			}
+			if in.Reached() != nil {
+				serve(in, j.Lab)
+			}
+			kept, err := suite.RunInside(in, vocabulary(), helper, j)
+			if err != nil {
+				runtime.Report(os.Stderr, err, nil)
+				return exitError(codeOf(err))
+			}
+			if kept {
+				select {} // until it is taken down
+			}
+			return nil
+		}}
 }

@@ -56,8 +56,8 @@ func makeWorld(t *testing.T) (before string) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "up9"}, {"link", "del", "prebr"},
-			{"netns", "del", "decoy-old"}, {"netns", "del", "ns11"}, {"netns", "del", "t"}} {
+		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "up9"},
+			{"link", "del", "prebr"}, {"netns", "del", "decoy-old"}, {"netns", "del", "ns11"}, {"netns", "del", "t"}} {
 			nstest.TryIP(t, args...)
 		}
 	})

@@ -26,11 +26,12 @@ type Scope struct {
 
 // New is what a script can say anywhere.
 func New(voc *runtime.Vocabulary) *Scope {
-	return &Scope{Vocabulary: voc, Names: voc.Unbound(), Types: map[string]string{"args": "list of string", "host": "namespace"}}
+	return &Scope{Vocabulary: voc, Names: voc.Unbound(),
+		Types: map[string]string{"args": "list of string", "host": "namespace"}}
 }
 
-// Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names mean
-// and at declarations, and calls nothing.
+// Complete finds what the word may become that a text ends with; from is where that word begins. It looks at what names
+// mean and at declarations, and calls nothing.
 func (sc *Scope) Complete(text string) (from int, candidates []string) {
 	toks, open := script.Lex(text)
 	word := script.Token{Kind: script.TokName, Pos: len(text)}
@@ -56,7 +57,8 @@ func (sc *Scope) Complete(text string) (from int, candidates []string) {
 	case len(toks) > 0 && toks[len(toks)-1].Text == ".":
 		candidates = sc.Meaning(toks[:len(toks)-1]).attrs(sc.Vocabulary)
 	default:
-		first := len(toks) == 0 || toks[len(toks)-1].Kind == script.TokEnd || toks[len(toks)-1].Text == ":" && len(open) == 0
+		first := len(toks) == 0 || toks[len(toks)-1].Kind == script.TokEnd ||
+			toks[len(toks)-1].Text == ":" && len(open) == 0
 		candidates = sc.operands(at, word.Text, first)
 	}
 	return word.Pos, script.Beginning(candidates, word.Text)
@@ -169,7 +171,8 @@ func (sc *Scope) argument(toks []script.Token, open []int) (at argument) {
 		switch {
 		case named:
 			given[toks[first].Text] = true
-			if k := slices.IndexFunc(params, func(p runtime.Param) bool { return p.Name == toks[first].Text }); last && k >= 0 {
+			if k := slices.IndexFunc(params,
+				func(p runtime.Param) bool { return p.Name == toks[first].Text }); last && k >= 0 {
 				at.param = &params[k]
 			}
 		case !last:

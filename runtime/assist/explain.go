@@ -39,7 +39,8 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 	if n > 0 && toks[n-1].Text == "." {
 		return sc.explainAttr(toks, name)
 	}
-	if rest = strings.TrimLeft(rest, " \t"); len(open) > 0 && strings.HasPrefix(rest, "=") && !strings.HasPrefix(rest, "==") {
+	if rest = strings.TrimLeft(rest, " \t"); len(open) > 0 && strings.HasPrefix(rest, "=") &&
+		!strings.HasPrefix(rest, "==") {
 		for _, p := range sc.argument(toks[:n], open).params {
 			if p.Name == name {
 				return Explanation{"parameter", p.Name + ": " + p.How(), p.Doc}, true
@@ -59,7 +60,9 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 		}
 		return Explanation{"module", name, doc}, true
 	case *starlark.Builtin:
-		return Explanation{"builtin", name + "(...)", "A function of [Starlark](https://github.com/bazelbuild/starlark/blob/master/spec.md#" + name + ") itself."}, true
+		return Explanation{"builtin", name + "(...)",
+			"A function of [Starlark](https://github.com/bazelbuild/starlark/blob/master/spec.md#" + name +
+				") itself."}, true
 	}
 	if _, known := sc.Types[name]; known && m.Decl == nil && m.Val == nil && m.typ == "" {
 		return Explanation{"variable", name, ""}, true
@@ -74,8 +77,8 @@ func (sc *Scope) Explain(text, rest string) (e Explanation, ok bool) {
 	return e, ok
 }
 
-// reference is what the reference says of a name that is no builtin, as Markdown: of a module, a statement, a file of the
-// standard library.
+// reference is what the reference says of a name that is no builtin, as Markdown: of a module, a statement, a file of
+// the standard library.
 func (sc *Scope) reference(name string) (doc string, ok bool) {
 	var members []*runtime.Decl
 	if t := sc.Vocabulary.Topic(name); t != nil {

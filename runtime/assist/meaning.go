@@ -179,7 +179,8 @@ func (m Meaning) attrs(voc *runtime.Vocabulary) (names []string) {
 		return v.AttrNames()
 	}
 	kind, _, _ := strings.Cut(typ, " ")
-	if v, ok := map[string]starlark.HasAttrs{"string": starlark.String(""), "list": new(starlark.List), "dict": new(starlark.Dict), "set": new(starlark.Set)}[kind]; ok {
+	if v, ok := map[string]starlark.HasAttrs{"string": starlark.String(""), "list": new(starlark.List),
+		"dict": new(starlark.Dict), "set": new(starlark.Set)}[kind]; ok {
 		return v.AttrNames()
 	}
 	return nil

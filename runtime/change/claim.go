@@ -49,8 +49,8 @@ func Foreign(op Op, made func(kernel.Object) bool) []Claim {
 	})
 }
 
-// A ClaimedError says that another run has changed the thing and can still undo that: two that change one thing by turns
-// could not both be undone exactly.
+// A ClaimedError says that another run has changed the thing and can still undo that: two that change one thing by
+// turns could not both be undone exactly.
 type ClaimedError struct {
 	What  string // the thing
 	Lab   string // whose change it is
@@ -65,13 +65,14 @@ func (e *ClaimedError) Error() string {
 // Unwrap makes it an EBUSY for those who look.
 func (e *ClaimedError) Unwrap() error { return syscall.EBUSY }
 
-// Claimed finds who of the other runs holds one of the claims. What a run has changed is held until that is undone, whether
-// its process lives or not: the open intents in its journal are the locks.
+// Claimed finds who of the other runs holds one of the claims. What a run has changed is held until that is undone,
+// whether its process lives or not: the open intents in its journal are the locks.
 func Claimed(kinds []Op, others []journal.Entry, claims []Claim) error {
 	for _, e := range others {
 		changes, err := Read(kinds, journal.Open(e.Records))
 		if err = errors.Join(e.Err, err); err != nil {
-			return &kernel.Error{Op: "look whether lab", Object: e.Name + " holds " + what(claims), Err: err, Machine: true}
+			return &kernel.Error{Op: "look whether lab", Object: e.Name + " holds " + what(claims),
+				Err: err, Machine: true}
 		}
 		theirs := MadeBy(changes)
 		for _, c := range changes {

@@ -54,8 +54,8 @@ func TestDecodeSeeds(t *testing.T) {
 	}
 }
 
-// FuzzDecodeOps looks for an op that is read and then panics, names nothing that can be told from others, or is not what
-// it was when it was written again.
+// FuzzDecodeOps looks for an op that is read and then panics, names nothing that can be told from others, or is not
+// what it was when it was written again.
 func FuzzDecodeOps(f *testing.F) {
 	voc := builtins.All()
 	for _, s := range seeds(f) {

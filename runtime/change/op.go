@@ -16,13 +16,13 @@ type Op interface {
 	// Touches lists the links and namespaces that the change is made in. When all of them were made by the transaction
 	// that is being undone, undoing them undoes the change, and Undo is not called.
 	Touches() []kernel.Object
-	// Claims lists what it changes that may have been there before the run; nil for one that only makes things. Check may
-	// add to them, but not to none. While one run can undo a change to such a thing, no other run may change it.
+	// Claims lists what it changes that may have been there before the run; nil for one that only makes things. Check
+	// may add to them, but not to none. While one run can undo a change to such a thing, no other run may change it.
 	Claims() []Claim
 	// Check looks and changes nothing that others can see: it resolves what Do needs and saves what Do will overwrite.
-	// fresh says that all it touches was made in the same transaction, so that there is nothing to save. What undoing would
-	// not bring back is an error of kernel.Losses alone, once all else is checked and saved: then the change is made only
-	// when the script says irreversible=True.
+	// fresh says that all it touches was made in the same transaction, so that there is nothing to save. What undoing
+	// would not bring back is an error of kernel.Losses alone, once all else is checked and saved: then the change is
+	// made only when the script says irreversible=True.
 	Check(m *kernel.Machine, fresh bool) error
 	// Do makes one request of the kernel: it happens wholly or not at all.
 	Do(m *kernel.Machine) error
@@ -37,8 +37,8 @@ type Maker interface{ Makes() []kernel.Object }
 // A Mover is an op after which a link has another identity.
 type Mover interface {
 	Moves() (from, to kernel.LinkRef)
-	// SetWhole is called before Undo. whole says that something which was done to the link since could not be undone for
-	// itself, so that the link is to be made what it was, and not only what moving it changed.
+	// SetWhole is called before Undo. whole says that something which was done to the link since could not be undone
+	// for itself, so that the link is to be made what it was, and not only what moving it changed.
 	SetWhole(whole bool)
 }
 
@@ -53,12 +53,13 @@ type Unnamer interface {
 	Last() bool
 }
 
-// A Checkable is an op, or a part of one, that can tell what in it is not as nsscript writes it. It is asked before the op
-// is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held to that.
+// A Checkable is an op, or a part of one, that can tell what in it is not as nsscript writes it. It is asked before the
+// op is written to a journal, and when it was read from one: nothing of a journal is acted on before all of it was held
+// to that.
 type Checkable interface{ Valid() error }
 
-// An Unmaker is an op that takes away what an older op made; undoing it makes that again, but for nothing when the older
-// one is to be undone as well.
+// An Unmaker is an op that takes away what an older op made; undoing it makes that again, but for nothing when the
+// older one is to be undone as well.
 type Unmaker interface{ Unmakes(older Op) bool }
 
 // An op that Supersedes sets what an older op may have set as well. Before it is undone it is shown the older
@@ -98,7 +99,9 @@ func Named(changes []Made) (all []kernel.NSRef) {
 		}
 		if u, ok := c.Op.(Unnamer); ok {
 			ref := u.Unnames()
-			all = slices.DeleteFunc(all, func(r kernel.NSRef) bool { return r.Cookie == ref.Cookie && r.Path == ref.Path })
+			all = slices.DeleteFunc(all, func(r kernel.NSRef) bool {
+				return r.Cookie == ref.Cookie && r.Path == ref.Path
+			})
 		}
 	}
 	return all
@@ -122,8 +125,8 @@ func MadeBy(changes []Made) map[kernel.Object]bool {
 	return all
 }
 
-// MovedIn lists the links that changes moved and did not make, by the identity that they had at each time. What is done to
-// one in a namespace that the changes made does not go with that: the link is brought back.
+// MovedIn lists the links that changes moved and did not make, by the identity that they had at each time. What is done
+// to one in a namespace that the changes made does not go with that: the link is brought back.
 func MovedIn(changes []Made, made map[kernel.Object]bool) map[kernel.Object]bool {
 	all := map[kernel.Object]bool{}
 	for _, c := range changes {
@@ -142,8 +145,8 @@ type Leftover struct {
 	Command string `json:"command,omitempty"`
 	Pos     string `json:"pos,omitempty"`
 	Reason  string `json:"reason"`
-	// Final says that all was undone but for what cannot be brought back, or what somebody else has changed since: there is
-	// nothing more to do about it.
+	// Final says that all was undone but for what cannot be brought back, or what somebody else has changed since:
+	// there is nothing more to do about it.
 	Final bool `json:"final,omitempty"`
 }
 

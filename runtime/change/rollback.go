@@ -11,8 +11,8 @@ import (
 ) // patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
 const patience = 5 * time.Second
 
-// Undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since what
-// blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
+// Undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since
+// what blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
 func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open []Made) {
 	for i, c := range changes {
 		if mover, ok := c.Op.(Mover); ok {
@@ -40,7 +40,8 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 	r.again(changes)
 	held := r.tornDown()
 	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond) // there is an event for a namespace that has gone, and none for the other ends of its links
+		// there is an event for a namespace that has gone, and none for the other ends of its links
+		time.Sleep(time.Millisecond)
 		r.again(changes)
 		held = r.tornDown()
 	}
@@ -60,7 +61,9 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 		if p, ok := c.Op.(Namer); ok {
 			if who = held[p.Names().Cookie]; who != "" {
 				u.Undone--
-				u.Left = append(u.Left, Leftover{Seq: c.Seq, Command: c.Op.Command(), Pos: c.Pos, Reason: "namespace " + p.Names().Name + ", held by " + who})
+				u.Left = append(u.Left,
+					Leftover{Seq: c.Seq, Command: c.Op.Command(), Pos: c.Pos,
+						Reason: "namespace " + p.Names().Name + ", held by " + who})
 			}
 		}
 		if c.Held = r.logged[c.Seq]; !c.Held || who != "" {
@@ -98,7 +101,8 @@ func (r *rollback) covered(op Op) bool {
 	return len(op.Touches()) > 0
 }
 
-// inTheWay reports whether an op made a link where another one may come back that was moved there: it may have its name.
+// inTheWay reports whether an op made a link where another one may come back that was moved there: it may have its
+// name.
 func (r *rollback) inTheWay(op Op) bool {
 	maker, ok := op.(Maker)
 	return ok && slices.ContainsFunc(maker.Makes(), func(o kernel.Object) bool {
@@ -111,8 +115,8 @@ func (r *rollback) inTheWay(op Op) bool {
 	})
 }
 
-// again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were when
-// they had been made.
+// again undoes what could not be undone once more, and the older ones after it: what it puts back is how things were
+// when they had been made.
 func (r *rollback) again(changes []Made) {
 	if len(r.failed) > 0 {
 		newest := slices.IndexFunc(changes, func(c Made) bool { return c.Seq == r.failed[0].Seq })
@@ -138,7 +142,10 @@ var errBelow = errors.New("a newer change of it is not undone")
 // below reports whether it is no wonder that a change did not find what it had made.
 func (r *rollback) below(f failure) bool {
 	return f.final() && errors.Is(f.err, kernel.ErrDiverged) && slices.ContainsFunc(r.failed, func(newer failure) bool {
-		return newer.Seq > f.Seq && !newer.final() && slices.ContainsFunc(newer.Op.Claims(), func(c Claim) bool { return slices.ContainsFunc(f.Op.Claims(), c.meets) })
+		return newer.Seq > f.Seq && !newer.final() &&
+			slices.ContainsFunc(newer.Op.Claims(), func(c Claim) bool {
+				return slices.ContainsFunc(f.Op.Claims(), c.meets)
+			})
 	})
 }
 
@@ -192,8 +199,8 @@ func (r *rollback) pass(todo []Made) {
 	r.note()
 }
 
-// unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and returns
-// how many changes are older than these.
+// unname takes the mounts off the names of namespaces whose undoing comes next, with nothing to do between them, and
+// returns how many changes are older than these.
 func (r *rollback) unname(todo []Made) int {
 	var refs []kernel.NSRef
 	for len(todo) > 0 {
@@ -211,8 +218,8 @@ func (r *rollback) unname(todo []Made) int {
 	return len(todo)
 }
 
-// note writes to the journal what is undone. Nothing was done about those that their makers cover, and that stays so until
-// what they are inside of is undone, which is older: so they need no write of their own.
+// note writes to the journal what is undone. Nothing was done about those that their makers cover, and that stays so
+// until what they are inside of is undone, which is older: so they need no write of their own.
 func (r *rollback) note() {
 	if len(r.tell) > 0 {
 		if err := r.log.Undone(r.tell...); r.write == nil {
@@ -222,8 +229,8 @@ func (r *rollback) note() {
 	}
 }
 
-// undo undoes a change, or finds it covered by its maker. Who does not know whether a request was done looks at what there
-// is to do still, and does that.
+// undo undoes a change, or finds it covered by its maker. Who does not know whether a request was done looks at what
+// there is to do still, and does that.
 func (r *rollback) undo(c Made, older []Made) (covered bool, err error) {
 	for range lostTries {
 		if covered, err = r.undoOnce(c, older); !errors.Is(err, kernel.ErrLost) {
@@ -277,14 +284,15 @@ func (r *rollback) undoOnce(c Made, older []Made) (covered bool, err error) {
 	}
 	failpoint.Hit("change: before it is undone")
 	err = c.Op.Undo(r.m)
-	if p, ok := c.Op.(Namer); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) && r.givenBack(p.Names().Path, older) {
+	if p, ok := c.Op.(Namer); ok && errors.Is(err, kernel.ErrDiverged) && !errors.Is(err, kernel.ErrInTheWay) &&
+		r.givenBack(p.Names().Path, older) {
 		return false, nil
 	}
 	return false, err
 }
 
-// givenBack reports whether a namespace that older changes took a name from has it again. What was done since they did was
-// undone before that, in an earlier pass or by an earlier process, which could not undo something newer.
+// givenBack reports whether a namespace that older changes took a name from has it again. What was done since they did
+// was undone before that, in an earlier pass or by an earlier process, which could not undo something newer.
 func (r *rollback) givenBack(path string, older []Made) bool {
 	return slices.ContainsFunc(older, func(c Made) bool {
 		u, ok := c.Op.(Unnamer)

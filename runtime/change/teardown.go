@@ -36,13 +36,15 @@ func (r *rollback) tornDown() map[uint64]string {
 	return r.watch.Wait(context.Background(), patience, stay)
 }
 
-// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace away
-// a moment after that has gone, and with them their other ends.
+// going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace
+// away a moment after that has gone, and with them their other ends.
 func (r *rollback) going(held map[uint64]string) bool {
 	return r.watch != nil && slices.ContainsFunc(r.failed, func(f failure) bool {
 		return !f.final() && slices.ContainsFunc(f.Op.Touches(), func(o kernel.Object) bool {
 			_, is := held[o.Cookie]
-			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool { return ref.Cookie == o.Cookie && !r.left(ref) })
+			return !is && slices.ContainsFunc(r.names, func(ref kernel.NSRef) bool {
+				return ref.Cookie == o.Cookie && !r.left(ref)
+			})
 		})
 	})
 }

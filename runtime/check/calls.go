@@ -57,7 +57,8 @@ func (a *analysis) attribute(e *syntax.DotExpr) {
 			what = val.Type()
 		}
 		if parts := elements(typ); parts != nil {
-			a.u.report(e.Name.NamePos, "attribute", "tuple has no attribute "+name, fmt.Sprintf("it is %d values %s: take it apart, x, y = ..., or index it, [0]", len(parts), typ))
+			a.u.report(e.Name.NamePos, "attribute", "tuple has no attribute "+name,
+				fmt.Sprintf("it is %d values %s: take it apart, x, y = ..., or index it, [0]", len(parts), typ))
 			return
 		}
 	}
@@ -101,9 +102,11 @@ func (a *analysis) unpacks(s *syntax.AssignStmt) {
 	}
 	typ := a.typeOf(s.RHS)
 	if all := elements(typ); all != nil && len(all) != left {
-		a.u.report(syntax.Start(s.LHS), "type", fmt.Sprintf("%d names for %d values", left, len(all)), "the right side is "+typ)
+		a.u.report(syntax.Start(s.LHS), "type", fmt.Sprintf("%d names for %d values", left, len(all)),
+			"the right side is "+typ)
 	} else if val := sample(typ); val != nil && starlark.Len(val) < 0 || typ == "string" {
-		a.u.report(syntax.Start(s.LHS), "type", fmt.Sprintf("%d names for one value: %s cannot be taken apart", left, typ), "")
+		a.u.report(syntax.Start(s.LHS), "type",
+			fmt.Sprintf("%d names for one value: %s cannot be taken apart", left, typ), "")
 	}
 }
 
@@ -146,7 +149,8 @@ func (a *analysis) call(d *runtime.Decl, method bool, call *syntax.CallExpr) {
 			a.value(d, *rest, arg, 1)
 		case !many:
 			many = true
-			a.u.report(syntax.Start(arg), "call", fmt.Sprintf("%s takes at most %d positional arguments", d.Name, len(positional)), usage)
+			a.u.report(syntax.Start(arg), "call",
+				fmt.Sprintf("%s takes at most %d positional arguments", d.Name, len(positional)), usage)
 		}
 		n++
 	}
@@ -162,7 +166,8 @@ func (a *analysis) call(d *runtime.Decl, method bool, call *syntax.CallExpr) {
 }
 
 // keyword checks an argument that is given by name.
-func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny bool, given map[string]bool, arg *syntax.BinaryExpr) {
+func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny bool, given map[string]bool,
+	arg *syntax.BinaryExpr) {
 	id, ok := arg.X.(*syntax.Ident)
 	if !ok {
 		return
@@ -177,7 +182,8 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 			continue
 		}
 		if given[p.Name] {
-			a.u.report(id.NamePos, "call", fmt.Sprintf("%s gets two values for its parameter %s", d.Name, p.Name), "usage: "+d.Signature())
+			a.u.report(id.NamePos, "call", fmt.Sprintf("%s gets two values for its parameter %s", d.Name, p.Name),
+				"usage: "+d.Signature())
 			return
 		}
 		given[p.Name] = true
@@ -194,8 +200,8 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 	a.u.report(id.NamePos, "call", fmt.Sprintf("%s has no parameter %s", d.Name, id.Name), hint)
 }
 
-// value checks an argument, as far as it is known, by what unpacks it in a run, and reports whether nothing is wrong. With
-// a depth it is an element of an argument, as in Vocabulary.Try.
+// value checks an argument, as far as it is known, by what unpacks it in a run, and reports whether nothing is wrong.
+// With a depth it is an element of an argument, as in Vocabulary.Try.
 func (a *analysis) value(d *runtime.Decl, p runtime.Param, e syntax.Expr, depth int) bool {
 	e = unparen(e)
 	if c, ok := e.(*syntax.CondExpr); ok {

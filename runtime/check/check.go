@@ -31,8 +31,8 @@ type Finding struct {
 	Rule    string `json:"rule"` // one of Rules
 }
 
-// Rules are the kinds of findings. With one of the first three a script does not run at all; the others are about what would
-// happen when the run comes there.
+// Rules are the kinds of findings. With one of the first three a script does not run at all; the others are about what
+// would happen when the run comes there.
 var Rules = []string{"syntax", "name", "load", "call", "value", "attribute", "type", "unset", "unused", "unreachable"}
 
 // A File is a script's text; Name is a path, as load() understands it.
@@ -41,9 +41,9 @@ type File struct {
 	Source []byte
 }
 
-// Files checks scripts, and what they load, and returns what is wrong with them, by file and position. root is the folder
-// that load() may not leave; empty, it is the folder of the script that nobody loads. Files that are loaded and not given
-// are read from the disk.
+// Files checks scripts, and what they load, and returns what is wrong with them, by file and position. root is the
+// folder that load() may not leave; empty, it is the folder of the script that nobody loads. Files that are loaded and
+// not given are read from the disk.
 func Files(voc *runtime.Vocabulary, root string, files ...File) []Finding {
 	return NewIndex(voc, root, files...).Findings()
 }
@@ -55,7 +55,8 @@ func (x *Index) Findings() (found []Finding) {
 		found = append(found, u.meant()...)
 	}
 	slices.SortFunc(found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
+			cmp.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(found)
 }
@@ -115,7 +116,9 @@ func rootOf(root string, u *unit) string {
 }
 
 func (u *unit) report(pos syntax.Position, rule, message, hint string) {
-	u.found = append(u.found, Finding{File: u.name, Line: max(int(pos.Line), 1), Col: max(int(pos.Col), 1), Message: message, Hint: hint, Rule: rule})
+	u.found = append(u.found,
+		Finding{File: u.name, Line: max(int(pos.Line), 1), Col: max(int(pos.Col), 1), Message: message,
+			Hint: hint, Rule: rule})
 }
 
 // meant drops what a script is there to show, which says so with a line "# fails: REGEXP".
@@ -130,8 +133,8 @@ func (u *unit) meant() []Finding {
 // word is anything that could be a name; who checks nothing needs none.
 var word = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[\pL_][\pL\pN_]*`) })
 
-// parse parses the text. A top-level statement that is no Starlark is left out when it alone is wrong, so that the others
-// can be checked.
+// parse parses the text. A top-level statement that is no Starlark is left out when it alone is wrong, so that the
+// others can be checked.
 func (u *unit) parse(voc *runtime.Vocabulary) {
 	u.gaps = map[string]bool{}
 	text := u.source

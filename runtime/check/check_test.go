@@ -82,7 +82,8 @@ func TestMistakes(t *testing.T) {
 
 // TestNoFalseAlarms checks all scripts that are to run, each alone and all together.
 func TestNoFalseAlarms(t *testing.T) {
-	files := below(t, "../../scripts", "../script/std", "../../builtins/testdata", "../../cmd/nsscript/testdata", "../../bench")
+	files := below(t, "../../scripts", "../script/std", "../../builtins/testdata",
+		"../../cmd/nsscript/testdata", "../../bench")
 	meant := map[string]string{ // scripts of the tests that are wrong on purpose
 		"wrong.star":     "got ':'",
 		"functions.star": "did you mean \"bridge\"",
@@ -106,8 +107,9 @@ func TestNoFalseAlarms(t *testing.T) {
 // TestTry gives every parameter of every builtin a value of every type, without a run: none may need one.
 func TestTry(t *testing.T) {
 	voc := builtins.All()
-	values := []starlark.Value{starlark.None, starlark.False, starlark.MakeInt(1), starlark.Float(1), starlark.String(""), starlark.String("x"),
-		starlark.Tuple{starlark.String("x")}, starlark.NewList([]starlark.Value{starlark.String("x"), starlark.None}), &starlark.Dict{}}
+	values := []starlark.Value{starlark.None, starlark.False, starlark.MakeInt(1), starlark.Float(1),
+		starlark.String(""), starlark.String("x"), starlark.Tuple{starlark.String("x")},
+		starlark.NewList([]starlark.Value{starlark.String("x"), starlark.None}), &starlark.Dict{}}
 	for _, d := range voc.Decls {
 		for _, p := range d.Params {
 			for _, val := range values {
@@ -127,7 +129,8 @@ func TestTry(t *testing.T) {
 	}
 }
 
-// TestRoot checks a script whose root is given, by a name of the other kind, and a library that is beyond its own folder's.
+// TestRoot checks a script whose root is given, by a name of the other kind, and a library that is beyond its own
+// folder's.
 func TestRoot(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -183,7 +186,8 @@ func FuzzFiles(f *testing.F) {
 			f.Add(string(src))
 		}
 	}
-	for _, s := range []string{"x = ", "a.b.c = a", "[x for x in x]", "def f(*, a): f = f", "x, (y, z) = veth(host)", "load(\"a.star\", \"b\")", "x = (x, x)\nx.y", "[x for x in\rx]"} {
+	for _, s := range []string{"x = ", "a.b.c = a", "[x for x in x]", "def f(*, a): f = f", "x, (y, z) = veth(host)",
+		"load(\"a.star\", \"b\")", "x = (x, x)\nx.y", "[x for x in\rx]"} {
 		f.Add(s)
 	}
 	voc := builtins.All()

@@ -66,9 +66,11 @@ func (a *analysis) unused() {
 		if local && a.valueless(v) {
 			hint := ""
 			if globals[name] {
-				hint = "a function cannot assign to the global " + name + ": return the value, or change a list or dict in place"
+				hint = "a function cannot assign to the global " + name +
+					": return the value, or change a list or dict in place"
 			}
-			a.u.report(v.bindings[0].id.NamePos, "unset", name+" is a variable of this function and has no value yet", hint)
+			a.u.report(v.bindings[0].id.NamePos, "unset",
+				name+" is a variable of this function and has no value yet", hint)
 			continue
 		}
 		if v.uses > 0 || strings.HasPrefix(name, "_") || a.u.gaps[name] {

@@ -92,7 +92,8 @@ func (x *Index) Symbols(file string) (all []Symbol) {
 	return all
 }
 
-// function is the def statement that a variable has its only value from; nil when it is no function, or not always the same.
+// function is the def statement that a variable has its only value from; nil when it is no function, or not always the
+// same.
 func (v *variable) function() *syntax.DefStmt {
 	if len(v.bindings) != 1 {
 		return nil
@@ -137,8 +138,8 @@ func (u *unit) offset(pos syntax.Position) int {
 	return len(u.source)
 }
 
-// Definition finds where the name at an offset of a file gets its meaning, or the file that a load statement names. A file
-// of the standard library is named as it is loaded.
+// Definition finds where the name at an offset of a file gets its meaning, or the file that a load statement names. A
+// file of the standard library is named as it is loaded.
 func (x *Index) Definition(file string, at int) (p Place, ok bool) {
 	a := x.analyse(x.units[filepath.Clean(file)])
 	if a == nil {

@@ -120,7 +120,8 @@ func (a *analysis) named() (namespaces, links []string) {
 		for i, arg := range call.Args {
 			var p runtime.Param
 			if named, ok := arg.(*syntax.BinaryExpr); ok && named.Op == syntax.EQ {
-				if k := slices.IndexFunc(params, func(p runtime.Param) bool { return p.Name == nameOf(named.X) }); k >= 0 {
+				if k := slices.IndexFunc(params,
+					func(p runtime.Param) bool { return p.Name == nameOf(named.X) }); k >= 0 {
 					p = params[k]
 				}
 				arg = named.Y
@@ -146,8 +147,8 @@ func (a *analysis) named() (namespaces, links []string) {
 	return slices.Compact(namespaces), slices.Compact(links)
 }
 
-// without has a statement that does nothing in place of the line that is being written at an offset, and tells where that is.
-// A line goes on while brackets are open.
+// without has a statement that does nothing in place of the line that is being written at an offset, and tells where
+// that is. A line goes on while brackets are open.
 func without(text string, at int) (trial string, there int) {
 	begin, end := script.LineAt(text, at)
 	indent := begin + len(text[begin:end]) - len(strings.TrimLeft(text[begin:end], " \t"))

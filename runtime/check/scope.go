@@ -115,7 +115,8 @@ func (a *analysis) collect() {
 			for _, p := range n.Params {
 				a.param(p)
 			}
-			if name := n.Name.Name; len(n.Params) == 1 && (name == "setup" || name == "teardown" || strings.HasPrefix(name, "test_")) {
+			if name := n.Name.Name; len(n.Params) == 1 &&
+				(name == "setup" || name == "teardown" || strings.HasPrefix(name, "test_")) {
 				if id, ok := n.Params[0].(*syntax.Ident); ok {
 					a.tests[id] = true
 				}

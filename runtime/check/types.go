@@ -17,8 +17,8 @@ const (
 	moduleType = "module"
 )
 
-// typeOf is the type of an expression's value; "" when it cannot be known without running it. It is remembered, since that
-// of each part of a chain is asked for.
+// typeOf is the type of an expression's value; "" when it cannot be known without running it. It is remembered, since
+// that of each part of a chain is asked for.
 func (a *analysis) typeOf(e syntax.Expr) string {
 	typ, ok := a.types[e]
 	if !ok {
@@ -174,8 +174,8 @@ func (a *analysis) callType(e *syntax.CallExpr) string {
 	return ""
 }
 
-// resultType is the type that a call of a builtin returns. One whose result is "link or list of link" takes several, and
-// returns a list when it gets them.
+// resultType is the type that a call of a builtin returns. One whose result is "link or list of link" takes several,
+// and returns a list when it gets them.
 func resultType(d *runtime.Decl, method bool, call *syntax.CallExpr) string {
 	one, list, ok := strings.Cut(d.Result, " or "+listOf)
 	if !ok || one != list {

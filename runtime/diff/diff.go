@@ -80,8 +80,8 @@ func lines(text string) []string {
 	return all
 }
 
-// same finds runs of lines that both texts have, in order: {where in x, where in y, how many}. The last one ends both and
-// may be empty. It goes by the lines that each text has once (a patience diff), which takes O(n log n).
+// same finds runs of lines that both texts have, in order: {where in x, where in y, how many}. The last one ends both
+// and may be empty. It goes by the lines that each text has once (a patience diff), which takes O(n log n).
 func same(x, y []string) [][3]int {
 	count := map[string]int{} // 1 for a line of x, 16 for one of y
 	where := map[string]int{} // in y

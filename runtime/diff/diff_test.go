@@ -27,7 +27,8 @@ func TestUnified(t *testing.T) {
 		{"x\n" + long + "y\n", "z\n" + long + "w\n"},
 		{"a\nb\nc\nd\n", "a\nx\nc\nd\ne\n"},
 		{n, strings.Replace(n, "\nxxxxx\n", "\n", 1)},
-		{n, strings.Replace(strings.Replace(n, "\nxxx\n", "\nyyy\n", 1), "\nxxxxxxxxxxxxxxxxxxxx\n", "\nnew\nxxxxxxxxxxxxxxxxxxxx\n", 1)},
+		{n, strings.Replace(strings.Replace(n, "\nxxx\n", "\nyyy\n", 1), "\nxxxxxxxxxxxxxxxxxxxx\n",
+			"\nnew\nxxxxxxxxxxxxxxxxxxxx\n", 1)},
 		{n + n, n}, {n, n + n}, {n, long}, {"a\nb\n" + n, n + "b\na\n"},
 	} {
 		text := diff.Unified("a", c[0], "b", c[1])
@@ -49,7 +50,8 @@ func TestUnified(t *testing.T) {
 	if d := diff.Unified("a", n, "b", n); d != "" {
 		t.Error(d)
 	}
-	if d := diff.Unified("a", long+"x\n"+long, "b", long+"y\n"+long); !strings.Contains(d, "@@ -8,7 +8,7 @@\n same\n same\n same\n-x\n+y\n same\n") {
+	if d := diff.Unified("a", long+"x\n"+long, "b", long+"y\n"+long); !strings.Contains(d,
+		"@@ -8,7 +8,7 @@\n same\n same\n same\n-x\n+y\n same\n") {
 		t.Error(d)
 	}
 }

@@ -15,9 +15,9 @@ const (
 	KillAt  = "NSSCRIPT_FAILPOINT_KILL"
 	KillAll = "NSSCRIPT_FAILPOINT_ALL"
 	LogFile = "NSSCRIPT_FAILPOINT_LOG"
-	// Fault is "N once|ever ERRNO" or "N once|ever before|after": the Nth act that can fail, or it and all that follow, fail
-	// with a number, or their answer is lost before the kernel got them or after it did them. A write is followed by
-	// writes only, and the others by the others.
+	// Fault is "N once|ever ERRNO" or "N once|ever before|after": the Nth act that can fail, or it and all that follow,
+	// fail with a number, or their answer is lost before the kernel got them or after it did them. A write is followed
+	// by writes only, and the others by the others.
 	Fault = "NSSCRIPT_FAILPOINT_FAULT"
 )
 

@@ -1,4 +1,5 @@
-// Package format lays scripts out in the one way that all are laid out in: that of buildifier, which Bazel's users know.
+// Package format lays scripts out in the one way that all are laid out in: that of buildifier, which Bazel's users
+// know.
 //
 // It knows the language alone. What a script says is never changed, only how it looks.
 package format
@@ -28,7 +29,8 @@ func Source(name string, src []byte) ([]byte, error) {
 	out := build.FormatWithoutRewriting(f)
 	after, err := script.ParseFile(name, out)
 	if err != nil || meaning(before) != meaning(after) {
-		return nil, fmt.Errorf("lay out %s: the layout would change what it says; this is a fault of nsscript, please report it with the script", name)
+		return nil, fmt.Errorf("lay out %s: the layout would change what it says; this is a fault of nsscript, "+
+			"please report it with the script", name)
 	}
 	return out, nil
 }
@@ -38,7 +40,8 @@ func unlike(f *syntax.File, src []byte, err error) error {
 	finding := script.Finding{Pos: syntax.MakePosition(&f.Path, 1, 1), Msg: "cannot be laid out: " + err.Error()}
 	syntax.Walk(f, func(n syntax.Node) bool {
 		if lit, ok := n.(*syntax.Literal); ok && lit.Token == syntax.BYTES && finding.Hint == "" {
-			finding = script.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out", Hint: `write bytes("...")`}
+			finding = script.Finding{Pos: lit.TokenPos, Msg: "a literal of bytes cannot be laid out",
+				Hint: `write bytes("...")`}
 		}
 		return true
 	})

@@ -36,7 +36,8 @@ func TestTree(t *testing.T) {
 		}
 		n++
 		if string(out) != string(src) {
-			t.Errorf("%s is not laid out: nsscript fmt %s\n%s", name, name, diff.Unified(name, string(src), name, string(out)))
+			t.Errorf("%s is not laid out: nsscript fmt %s\n%s", name, name,
+				diff.Unified(name, string(src), name, string(out)))
 		}
 		return nil
 	})

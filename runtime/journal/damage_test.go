@@ -28,7 +28,8 @@ func TestTorn(t *testing.T) {
 			continue
 		}
 		whole := bytes.LastIndexByte(text[:n], '\n') + 1
-		if err != nil || end.Size != whole || len(records) != bytes.Count(text[:n], []byte("\n"))-1 || !reflect.DeepEqual(records, all[:len(records)]) && len(records) > 0 {
+		if err != nil || end.Size != whole || len(records) != bytes.Count(text[:n], []byte("\n"))-1 ||
+			!reflect.DeepEqual(records, all[:len(records)]) && len(records) > 0 {
 			t.Fatalf("cut at byte %d: %d records, %d bytes, %v", n, len(records), end.Size, err)
 		}
 	}
@@ -85,21 +86,23 @@ func TestHostile(t *testing.T) {
 		{"cannot unmarshal", []string{header, strings.Replace(intent, "1", "1.5", 1)}},
 		{"change 1 is undone but was not open", []string{header, `{"state":"undone","seq":1}`}},
 		{"change 2 is failed but was not open", []string{header, intent, `{"state":"failed","seq":2}`}},
-		{"change 1 is failed but was not open", []string{header, intent, `{"state":"undone","seq":1}`, `{"state":"failed","seq":1}`}},
+		{"change 1 is failed but was not open",
+			[]string{header, intent, `{"state":"undone","seq":1}`, `{"state":"failed","seq":1}`}},
 	} {
 		var text string
 		for _, l := range c.lines {
 			text += "00000000 " + l + "\n"
 		}
 		_, records, _, err := Decode(rechecked(text))
-		if c.want == "" && err != nil || c.want != "" && (records != nil || err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil ||
+			c.want != "" && (records != nil || err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%q: %d records, %v, want %q", c.lines, len(records), err, c.want)
 		}
 	}
 }
 
-// TestOtherVersion reads a header that a later version may write, with a field that this one does not know: it is said to be
-// of that version, not damaged, and nothing of it is acted on. Its owner can give it up.
+// TestOtherVersion reads a header that a later version may write, with a field that this one does not know: it is said
+// to be of that version, not damaged, and nothing of it is acted on. Its owner can give it up.
 func TestOtherVersion(t *testing.T) {
 	text := rechecked(`00000000 {"version":9,"name":"lab","more":1}` + "\n" + `00000000 {"state":"later"}` + "\n")
 	d := folder(t, map[string]string{file: string(text)})
@@ -126,11 +129,13 @@ func TestNoJournal(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"empty":     {func(path string) error { return os.WriteFile(path, nil, 0o600) }, "damaged at byte 0: it has no whole header"},
-		"other lab": {func(path string) error { return os.WriteFile(path, rechecked(other), 0o600) }, `damaged at byte 0: it is of lab "lob"`},
-		"FIFO":      {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "no regular file"},
-		"folder":    {func(path string) error { return os.Mkdir(path, 0o700) }, "no regular file"},
-		"symlink":   {func(path string) error { return os.Symlink("/dev/null", path) }, "too many levels"},
+		"empty": {func(path string) error { return os.WriteFile(path, nil, 0o600) },
+			"damaged at byte 0: it has no whole header"},
+		"other lab": {func(path string) error { return os.WriteFile(path, rechecked(other), 0o600) },
+			`damaged at byte 0: it is of lab "lob"`},
+		"FIFO":    {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "no regular file"},
+		"folder":  {func(path string) error { return os.Mkdir(path, 0o700) }, "no regular file"},
+		"symlink": {func(path string) error { return os.Symlink("/dev/null", path) }, "too many levels"},
 	} {
 		d := folder(t, nil)
 		path := d.file("lab", file)
@@ -138,7 +143,8 @@ func TestNoJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 		all, err := d.List()
-		if err != nil || len(all) != 1 || all[0].Err == nil || !strings.Contains(all[0].Err.Error(), c.want) || !strings.Contains(all[0].Err.Error(), path) {
+		if err != nil || len(all) != 1 || all[0].Err == nil || !strings.Contains(all[0].Err.Error(), c.want) ||
+			!strings.Contains(all[0].Err.Error(), path) {
 			t.Errorf("%s: listed %+v, %v, want %q", name, all, err, c.want)
 		}
 		if _, e, err := d.Claim("lab"); err == nil || e.Records != nil && name != "other lab" {

@@ -37,7 +37,8 @@ func (e *TakenError) Error() string {
 	if !e.Kept {
 		return fmt.Sprintf("lab %s, made by %s, could not be undone whole", e.Name, e.Header.Script)
 	}
-	return fmt.Sprintf("lab %s is up: made by %s at %s", e.Name, e.Header.Script, e.Header.Start.Local().Format("15:04:05"))
+	return fmt.Sprintf("lab %s is up: made by %s at %s", e.Name, e.Header.Script,
+		e.Header.Start.Local().Format("15:04:05"))
 }
 
 // An Entry is a run as found in the folder.
@@ -69,8 +70,8 @@ func (e Entry) State() string {
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
 const DefaultDir = "/run/nsscript"
 
-// OpenDir names the folder, DefaultDir when path is empty. It is made when the first run is created, for its owner alone, and
-// goes with the last one.
+// OpenDir names the folder, DefaultDir when path is empty. It is made when the first run is created, for its owner
+// alone, and goes with the last one.
 func OpenDir(path string) *Dir { return &Dir{cmp.Or(path, DefaultDir)} }
 
 // lock makes the caller the only one who works on the folder. Without make, a folder that is not there is
@@ -321,8 +322,8 @@ func (d *Dir) Claim(name string) (*Log, Entry, error) {
 	return l, e, nil
 }
 
-// Forget removes the journal of a dead run, whatever is in it and open still. ErrLive: its process is not dead, or it is
-// being undone; ErrKept: it is up.
+// Forget removes the journal of a dead run, whatever is in it and open still. ErrLive: its process is not dead, or it
+// is being undone; ErrKept: it is up.
 func (d *Dir) Forget(name string) error {
 	if err := ValidName(name); err != nil {
 		return err
@@ -348,7 +349,8 @@ func (d *Dir) Forget(name string) error {
 // Await returns when no process works on a run: its own has ended, or who undid it has.
 func (d *Dir) Await(name string) error { return d.await(name, lock.Wait) }
 
-// AwaitAtWork is Await that gives up, with a *lock.HeldError, when who works on the run is stopped or does not come to an end.
+// AwaitAtWork is Await that gives up, with a *lock.HeldError, when who works on the run is stopped or does not come to
+// an end.
 func (d *Dir) AwaitAtWork(name string) error {
 	return d.await(name, func(f *os.File, how int) error { return lock.File(f, how, lock.Patience) })
 }
@@ -388,8 +390,8 @@ func (d *Dir) leave() {
 	_ = os.Remove(d.path)
 }
 
-// Rename gives the run another name: the old one is free. The error is a *TakenError when there is a run of that name. A
-// death in the middle leaves it under one of the two.
+// Rename gives the run another name: the old one is free. The error is a *TakenError when there is a run of that name.
+// A death in the middle leaves it under one of the two.
 func (l *Log) Rename(name string) error {
 	if err := ValidName(name); err != nil {
 		return err

@@ -154,7 +154,8 @@ func folder(t *testing.T, files map[string]string) *Dir {
 }
 
 func TestValidName(t *testing.T) {
-	for name, ok := range map[string]bool{"two_ns": true, "a.b-c": true, "": false, "..": false, "-x": false, "a/b": false, "a\x1b": false, "a b": false} {
+	for name, ok := range map[string]bool{"two_ns": true, "a.b-c": true, "": false, "..": false, "-x": false,
+		"a/b": false, "a\x1b": false, "a b": false} {
 		if err := ValidName(name); (err == nil) != ok {
 			t.Errorf("%q: %v", name, err)
 		}
@@ -194,8 +195,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestRename gives runs other names: the old one is free, the new one taken, and what was written is there under it, also when
-// the process dies before the folder has its new name.
+// TestRename gives runs other names: the old one is free, the new one taken, and what was written is there under it,
+// also when the process dies before the folder has its new name.
 func TestRename(t *testing.T) {
 	d := OpenDir(filepath.Join(t.TempDir(), "runs"))
 	l, err := d.Create(Header{Name: "lab"})

@@ -37,8 +37,8 @@ func (l *Log) Intent(kind string, data any, pos string, lost ...string) (seq int
 	return l.seq, nil
 }
 
-// Failed writes that a change was refused and did not happen. A record of an end that cannot be written goes ahead of the
-// next record; until then the change is one that may or may not have been made.
+// Failed writes that a change was refused and did not happen. A record of an end that cannot be written goes ahead of
+// the next record; until then the change is one that may or may not have been made.
 func (l *Log) Failed(seq int) error { return l.end(Record{State: Failed, Seq: seq}) }
 
 // Undone writes that changes are undone, in this order and with one write(2): a death in the middle of it leaves the
@@ -108,9 +108,9 @@ func (l *Log) end(records ...any) error {
 	return err
 }
 
-// write appends a line for each value to those that are owed, and writes them. A line that does not get through whole is no
-// line: the next one goes over it, and who reads it before that drops it. before, if not nil, is called with the size of
-// all.
+// write appends a line for each value to those that are owed, and writes them. A line that does not get through whole
+// is no line: the next one goes over it, and who reads it before that drops it. before, if not nil, is called with the
+// size of all.
 func (l *Log) write(before func(size int) error, values ...any) (err error) {
 	if l.unwritable != nil {
 		return fmt.Errorf("write journal: %w", l.unwritable)

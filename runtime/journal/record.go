@@ -37,7 +37,8 @@ type Header struct {
 type State string
 
 // An intent is open until it has failed or is undone; there is no record of its having been done. Kept is the decision
-// that a run succeeded; Dropped takes that back, before a kept run is undone. Named is another name that its folder may have.
+// that a run succeeded; Dropped takes that back, before a kept run is undone. Named is another name that its folder may
+// have.
 const (
 	Intent  State = "intent"
 	Failed  State = "failed"
@@ -79,14 +80,16 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("journal %s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)
 }
 
-// A VersionError says that a journal is whole and another nsscript's, which knows what to do with it. Nothing of it is acted on.
+// A VersionError says that a journal is whole and another nsscript's, which knows what to do with it. Nothing of it is
+// acted on.
 type VersionError struct {
 	File    string
 	Version int // of the format; this package reads one
 }
 
 func (e *VersionError) Error() string {
-	return fmt.Sprintf("journal %s has version %d, written by another nsscript: this one reads version %d", e.File, e.Version, version)
+	return fmt.Sprintf("journal %s has version %d, written by another nsscript: this one reads version %d", e.File,
+		e.Version, version)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -97,8 +100,8 @@ type End struct {
 	Sum  uint32 // checksum of the last of them, that of the next goes on from it
 }
 
-// encode appends v's line to buf, and moves end behind it. The checksum is that of all lines until then, so that none can
-// be lost or stand elsewhere.
+// encode appends v's line to buf, and moves end behind it. The checksum is that of all lines until then, so that none
+// can be lost or stand elsewhere.
 func encode(buf []byte, v any, end *End) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -141,13 +144,15 @@ func decode(line []byte, v any, end *End) error {
 }
 
 // Decode reads a journal's text. A last line without its newline is torn: its change had not begun, so it is dropped,
-// and end is where it begins. Any other damage is a *DamageError, and another version a *VersionError, without the file's
-// name. A journal gets its name with its header in it, so a header is never torn.
+// and end is where it begins. Any other damage is a *DamageError, and another version a *VersionError, without the
+// file's name. A journal gets its name with its header in it, so a header is never torn.
 func Decode(text []byte) (h Header, records []Record, end End, err error) {
 	state := checker{open: map[int]bool{}}
 	for rest := text; ; rest = text[end.Size:] {
 		first := end.Size == 0
-		damage := func(err error) error { return &DamageError{Offset: int64(len(text) - len(rest)), Reason: err.Error()} }
+		damage := func(err error) error {
+			return &DamageError{Offset: int64(len(text) - len(rest)), Reason: err.Error()}
+		}
 		line, _, whole := bytes.Cut(rest, []byte("\n"))
 		next := end
 		switch {
@@ -179,7 +184,8 @@ func Decode(text []byte) (h Header, records []Record, end End, err error) {
 	}
 }
 
-// otherVersion is the error of a header of another version, which may have what this one does not know; nil for any other line.
+// otherVersion is the error of a header of another version, which may have what this one does not know; nil for any
+// other line.
 func otherVersion(line []byte) error {
 	var text json.RawMessage
 	var h struct{ Version int }

@@ -41,8 +41,8 @@ func (a *Above) Close() {
 	}
 }
 
-// Images saves the links that stand on a link, directly or not: those that the kernel deletes when that happens to it, and
-// those that change with it, with their bridges.
+// Images saves the links that stand on a link, directly or not: those that the kernel deletes when that happens to it,
+// and those that change with it, with their bridges.
 func (a *Above) Images(l *Link, e Event) (gone, changed []*Image, err error) {
 	n, err := a.m.Namespace(l.NS)
 	if err != nil {
@@ -174,7 +174,8 @@ func (a *Above) look(under *Namespace, below LinkRef) error {
 	return a.unopened(under, below)
 }
 
-// unopened finds the links that stand on one in namespaces which the kernel knows by an id, and this process cannot open.
+// unopened finds the links that stand on one in namespaces which the kernel knows by an id, and this process cannot
+// open.
 func (a *Above) unopened(under *Namespace, below LinkRef) error {
 	ids, err := under.ids()
 	if err != nil {
@@ -200,8 +201,9 @@ func (a *Above) unopened(under *Namespace, below LinkRef) error {
 			if known, err := a.knows(under, id); err != nil {
 				return err
 			} else if !known {
-				a.lost = append(a.lost, &Loss{What: fmt.Sprintf("link %s, which stands on link %s in %s", u.name, below.Name, below.NS),
-					Why: "its namespace has neither a name nor a process, and cannot be opened"})
+				a.lost = append(a.lost,
+					&Loss{What: fmt.Sprintf("link %s, which stands on link %s in %s", u.name, below.Name, below.NS),
+						Why: "its namespace has neither a name nor a process, and cannot be opened"})
 			}
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// TestAbove finds what stands on a link in namespaces that have a name, that are mounted elsewhere, and that nothing but a
-// descriptor holds: the last cannot be opened, and is a loss.
+// TestAbove finds what stands on a link in namespaces that have a name, that are mounted elsewhere, and that nothing
+// but a descriptor holds: the last cannot be opened, and is a loss.
 func TestAbove(t *testing.T) {
 	nstest.IP(t, "link", "add", "m0", "type", "veth", "peer", "name", "m1")
 	defer nstest.TryIP(t, "link", "del", "m0")
@@ -77,7 +77,8 @@ func TestAbove(t *testing.T) {
 		if names(gone) != c.gone || names(changed) != c.changed {
 			t.Errorf("event %d: gone %q, changed %q", c.Event, names(gone), names(changed))
 		}
-		if err := a.Lost(); err == nil || !strings.HasPrefix(err.Error(), "link v2, which stands on link m0 in host is lost: ") {
+		if err := a.Lost(); err == nil ||
+			!strings.HasPrefix(err.Error(), "link v2, which stands on link m0 in host is lost: ") {
 			t.Errorf("event %d: lost %v", c.Event, err)
 		}
 		a.Close()

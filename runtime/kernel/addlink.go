@@ -12,8 +12,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index, Name and Kind must be given; the other end's
-// kind is that of the first.
+// A LinkSpec says what a new link, or one end of a pair, is to be. NS, Index, Name and Kind must be given; the other
+// end's kind is that of the first.
 type LinkSpec struct {
 	LinkRef
 	Kind  string    `json:"kind,omitempty"`
@@ -45,7 +45,8 @@ func (l LinkSpec) Valid() error {
 // OnLink reports whether the lower link is its IFLA_LINK, and not told in its Data.
 func (l LinkSpec) OnLink() bool { return l.Lower != nil && kindOf(l.Kind).Lower.data == nil }
 
-// AddLink makes a link of any kind with its own name and index, or a pair, each end in place in its namespace: in one request.
+// AddLink makes a link of any kind with its own name and index, or a pair, each end in place in its namespace: in one
+// request.
 func (m *Machine) AddLink(l LinkSpec) error {
 	op := "add " + l.Kind
 	n, err := m.Namespace(l.NS)
@@ -99,7 +100,8 @@ func (m *Machine) AddLink(l LinkSpec) error {
 	return fail(err, op, l.Name, n)
 }
 
-// parts are the header of a message about the link, whose index and flags are honoured in a peer too, and its attributes.
+// parts are the header of a message about the link, whose index and flags are honoured in a peer too, and its
+// attributes.
 func (l LinkSpec) parts() []nl.NetlinkRequestData {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(l.Index)

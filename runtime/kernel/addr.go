@@ -90,15 +90,16 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	return err
 }
 
-// TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place. In
-// namespaces that a run made, which this process may not know to be such, addresses have no mark.
+// TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place.
+// In namespaces that a run made, which this process may not know to be such, addresses have no mark.
 func (m *Machine) TakeBack(a Addr) error {
 	n, index, err := m.find(a.Link)
 	if err != nil {
 		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
 	}
 	msg, err := n.findAddr(index, a)
-	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() && !bytes.Equal(rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
+	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() &&
+		!bytes.Equal(rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
 		err = ErrDiverged
 	}
 	if err == nil && msg != nil && a.Prefix.Addr().Is6() && addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
@@ -110,9 +111,9 @@ func (m *Machine) TakeBack(a Addr) error {
 	return m.DelAddr(a)
 }
 
-// joined waits until a router's link has joined the anycast address of an address's subnet, which it does in the work that
-// Settle waits for. When the address goes, the kernel leaves that once, joined or not, and takes it from the link's other
-// addresses in the subnet (addrconf_leave_anycast in net/ipv6/addrconf.c).
+// joined waits until a router's link has joined the anycast address of an address's subnet, which it does in the work
+// that Settle waits for. When the address goes, the kernel leaves that once, joined or not, and takes it from the
+// link's other addresses in the subnet (addrconf_leave_anycast in net/ipv6/addrconf.c).
 func (m *Machine) joined(a Addr, n *Namespace) {
 	l, err := m.Read(a.Link)
 	if err != nil {
@@ -143,7 +144,9 @@ func (m *Machine) CheckAddr(a Addr, img *Image) error {
 		return fail(err, "restore address", a.String(), n)
 	}
 	now, err := n.findAddr(index, a)
-	was := slices.IndexFunc(img.addrs(), func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
+	was := slices.IndexFunc(img.addrs(), func(msg []byte) bool {
+		return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer}
+	})
 	if err == nil && now != nil && was >= 0 && !sameSettings(now, img.addrs()[was]) {
 		err = ErrDiverged
 	}

@@ -33,5 +33,6 @@ func (m *Machine) restoreAltnames(img *Image) error {
 	for _, name := range img.Altnames {
 		list.AddRtAttr(unix.IFLA_ALT_IFNAME, nl.ZeroTerminated(name))
 	}
-	return fail(n.do(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg, list), "restore altnames of link", img.Link.Name, n)
+	return fail(n.do(unix.RTM_NEWLINKPROP, unix.NLM_F_CREATE|unix.NLM_F_EXCL, msg, list), "restore altnames of link",
+		img.Link.Name, n)
 }

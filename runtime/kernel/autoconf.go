@@ -17,12 +17,12 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// What the kernel configures by itself out of routers' advertisements (RFC 4861, 4862, 8981) it takes from nobody else: it
-// is a Loss before a change that would take it along.
+// What the kernel configures by itself out of routers' advertisements (RFC 4861, 4862, 8981) it takes from nobody else:
+// it is a Loss before a change that would take it along.
 
 // Learned are default routes that the kernel has from routers' advertisements. One that is added by a request looks the
-// same and is not: the kernel then cannot add the router's own, and ignores the rest of all that router's advertisements
-// (ndisc_router_discovery in net/ipv6/ndisc.c), until the link's addresses have run out.
+// same and is not: the kernel then cannot add the router's own, and ignores the rest of all that router's
+// advertisements (ndisc_router_discovery in net/ipv6/ndisc.c), until the link's addresses have run out.
 type Learned struct {
 	Routes [][]byte `json:"routes,omitempty"`
 	Saved  int64    `json:"saved,omitempty"`
@@ -48,8 +48,10 @@ func (l Learned) Losses(ns NSRef) error {
 }
 
 func learnedLoss(raw []byte, ns NSRef) *Loss {
-	return &Loss{What: "route " + routeText(raw) + " in " + ns.String(), Why: "the kernel has it from a router's advertisement, and takes it from nobody else",
-		Hint: "it comes with the router's next advertisement; net.ipv6.conf.LINK.accept_ra=2 keeps it while the namespace forwards"}
+	return &Loss{What: "route " + routeText(raw) + " in " + ns.String(),
+		Why: "the kernel has it from a router's advertisement, and takes it from nobody else",
+		Hint: "it comes with the router's next advertisement; net.ipv6.conf.LINK.accept_ra=2 keeps it while the " +
+			"namespace forwards"}
 }
 
 // MissingLearned is the Losses of those routes that are not there and would be.
@@ -72,7 +74,8 @@ func (m *Machine) MissingLearned(ns NSRef, l Learned) error {
 	return errors.Join(errs...)
 }
 
-// Flags of a route in /proc/net/ipv6_route (linux/ipv6_route.h): the kernel added it by itself, and it leads to a router.
+// Flags of a route in /proc/net/ipv6_route (linux/ipv6_route.h): the kernel added it by itself, and it leads to a
+// router.
 const (
 	rtfDefault  = 0x00010000
 	rtfAddrconf = 0x00040000
@@ -83,7 +86,8 @@ const (
 func (n *Namespace) learned(routes [][]byte) (others [][]byte, learned Learned, err error) {
 	var from map[string]bool
 	for _, raw := range routes {
-		if head := nl.DeserializeRtMsg(raw); head.Family != unix.AF_INET6 || head.Dst_len != 0 || head.Protocol != unix.RTPROT_RA {
+		if head := nl.DeserializeRtMsg(raw); head.Family != unix.AF_INET6 || head.Dst_len != 0 ||
+			head.Protocol != unix.RTPROT_RA {
 			others = append(others, raw)
 			continue
 		}
@@ -132,15 +136,16 @@ func (n *Namespace) routers() (map[string]bool, error) {
 }
 
 // Purged are the routes that the kernel drops when a key is written, as a host that becomes a router
-// (rt6_purge_dflt_routers in net/ipv6/route.c): those of all links that have no accept_ra=2, when forwarding is set on one.
-// values are what is written, now and by undoing it.
+// (rt6_purge_dflt_routers in net/ipv6/route.c): those of all links that have no accept_ra=2, when forwarding is set on
+// one. values are what is written, now and by undoing it.
 func (n *Namespace) Purged(key string, values []string) (Learned, error) {
 	path, err := SysctlPath(key)
 	if err != nil {
 		return Learned{}, err
 	}
 	parts := strings.Split(path, "/")
-	if len(parts) != 5 || parts[1] != "ipv6" || parts[2] != "conf" || parts[3] == "default" || parts[4] != "forwarding" ||
+	if len(parts) != 5 || parts[1] != "ipv6" || parts[2] != "conf" || parts[3] == "default" ||
+		parts[4] != "forwarding" ||
 		!slices.ContainsFunc(values, func(v string) bool { return strings.TrimSpace(v) != "0" }) {
 		return Learned{}, nil
 	}
@@ -178,20 +183,24 @@ func (img *Image) addrLoss(msg []byte) *Loss {
 	if addrFlags(msg)&unix.IFA_F_TEMPORARY == 0 {
 		kind = "stable-privacy"
 	}
-	return &Loss{What: kind + " address " + addrKey(msg).Prefix.String() + " of link " + img.String(), Why: "only the kernel makes such addresses",
+	return &Loss{What: kind + " address " + addrKey(msg).Prefix.String() + " of link " + img.String(),
+		Why:  "only the kernel makes such addresses",
 		Hint: "net.ipv6.conf.LINK.use_tempaddr=0 has it make no more of them"}
 }
 
 // groupLoss is the Loss of an address that is a group which the link joined (autojoin in ip-address(8)).
 func groupLoss(msg []byte) *Loss {
-	return &Loss{What: "address " + addrKey(msg).Prefix.String(), Why: "it is a group that the link joined, and a link that was deleted or moved cannot join it again"}
+	return &Loss{What: "address " + addrKey(msg).Prefix.String(),
+		Why: "it is a group that the link joined, and a link that was deleted or moved cannot join it again"}
 }
 
 func (img *Image) tokenLoss() *Loss {
-	return &Loss{What: "token " + img.Token + " of link " + img.String(), Why: "it goes with the link's IPv6", Hint: "`ip token` shows it; `ip token set` sets it again"}
+	return &Loss{What: "token " + img.Token + " of link " + img.String(), Why: "it goes with the link's IPv6",
+		Hint: "`ip token` shows it; `ip token set` sets it again"}
 }
 
-// autoconf is the Losses of what was configured out of advertisements, to be asked before what takes the link's IPv6 along.
+// autoconf is the Losses of what was configured out of advertisements, to be asked before what takes the link's IPv6
+// along.
 func (img *Image) autoconf() error {
 	errs := []error{img.Learned.Losses(img.Link.NS)}
 	for _, msg := range img.addrs() {
@@ -210,8 +219,8 @@ func (img *Image) autoconf() error {
 	return errors.Join(errs...)
 }
 
-// Raised is the Losses of addresses that a link has while it is down, to be asked before it goes up: undone, it goes down, and the kernel
-// makes these only for a link that is up, or makes others.
+// Raised is the Losses of addresses that a link has while it is down, to be asked before it goes up: undone, it goes
+// down, and the kernel makes these only for a link that is up, or makes others.
 func (img *Image) Raised() error {
 	var errs []error
 	for _, msg := range img.addrs() {
@@ -236,11 +245,13 @@ func (img *Image) Resized() error {
 	return errors.Join(errs...)
 }
 
-// Managed is the Losses of the temporary addresses that go with an address, or with one that was added after it and would
-// have to be added once more for their order.
+// Managed is the Losses of the temporary addresses that go with an address, or with one that was added after it and
+// would have to be added once more for their order.
 func (img *Image) Managed(a Addr) error {
 	var errs []error
-	until := slices.IndexFunc(img.addrs(), func(msg []byte) bool { return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer} })
+	until := slices.IndexFunc(img.addrs(), func(msg []byte) bool {
+		return addrKey(msg) == Addr{Prefix: a.Prefix, Peer: a.Peer}
+	})
 	manages := a.Prefix.Addr().Is6() && slices.ContainsFunc(img.addrs()[:until+1], func(msg []byte) bool {
 		return msg[0] == unix.AF_INET6 && addrFlags(msg)&unix.IFA_F_MANAGETEMPADDR != 0
 	})
@@ -269,7 +280,8 @@ func (m *Machine) missingAutoconf(img *Image) error {
 	have, err := n.linkAddrs(index)
 	errs := []error{err, m.MissingLearned(img.Link.NS, img.Learned)}
 	for _, msg := range img.addrs() {
-		if kernelOnly(msg) && !slices.ContainsFunc(have, func(h []byte) bool { return addrKey(h) == addrKey(msg) && kernelOnly(h) }) {
+		if kernelOnly(msg) &&
+			!slices.ContainsFunc(have, func(h []byte) bool { return addrKey(h) == addrKey(msg) && kernelOnly(h) }) {
 			errs = append(errs, img.addrLoss(msg))
 		}
 	}

@@ -102,8 +102,8 @@ func (m *Machine) restorePort(p Port, master string) error {
 	return n.restorePortInfo(index, p.Info)
 }
 
-// restoreBehindPorts adds what a bridge was told of behind its ports, or behind the link as a port. Of groups it wants to be
-// told while it is up.
+// restoreBehindPorts adds what a bridge was told of behind its ports, or behind the link as a port. Of groups it wants
+// to be told while it is up.
 func (m *Machine) restoreBehindPorts(img *Image, index int) error {
 	var errs []error
 	for _, p := range img.Ports {
@@ -145,14 +145,15 @@ func (n *Namespace) linkInfo(index, part int) ([]byte, error) {
 	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, part), nil
 }
 
-// restorePortInfo sets what is other than wanted of what a port is to its master: only that, since a kernel shows settings
-// that it was built without and refuses to be given them.
+// restorePortInfo sets what is other than wanted of what a port is to its master: only that, since a kernel shows
+// settings that it was built without and refuses to be given them.
 func (n *Namespace) restorePortInfo(index int, want []byte) error {
 	raw, err := n.linkMessage(index)
 	if err != nil {
 		return err
 	}
-	have, ports := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA), kindOf(slaveKind(raw)).Ports
+	have, ports := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA),
+		kindOf(slaveKind(raw)).Ports
 	if ports == nil {
 		return nil
 	}
@@ -161,7 +162,8 @@ func (n *Namespace) restorePortInfo(index int, want []byte) error {
 	data := info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, nil)
 	differ := false
 	for _, typ := range rtnl.Attrs(want, 0) {
-		if value := rtnl.Attr(want, 0, typ); !slices.Contains(ports.Shown, typ) && !bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
+		if value := rtnl.Attr(want, 0, typ); !slices.Contains(ports.Shown, typ) &&
+			!bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
 			data.AddRtAttr(typ, value)
 			differ = true
 		}
@@ -176,5 +178,6 @@ func (n *Namespace) restorePortInfo(index int, want []byte) error {
 
 // slaveKind is the kind of a link's master, as its own message says it.
 func slaveKind(raw []byte) string {
-	return unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_KIND))
+	return unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0,
+		nl.IFLA_INFO_SLAVE_KIND))
 }

@@ -20,8 +20,8 @@ const (
 	dumps      = 1000 // of links, and of addresses
 )
 
-// TestDumpsUnderChurn lists links, addresses and routes again and again while somebody else adds and deletes others in the
-// same namespace. The kernel tells of some dumps that they are not whole; none of these is ever returned.
+// TestDumpsUnderChurn lists links, addresses and routes again and again while somebody else adds and deletes others in
+// the same namespace. The kernel tells of some dumps that they are not whole; none of these is ever returned.
 func TestDumpsUnderChurn(t *testing.T) {
 	m := open(t)
 	n, err := m.Make("churn", false)
@@ -36,7 +36,8 @@ func TestDumpsUnderChurn(t *testing.T) {
 	}
 	ref := func(index int, name string) LinkRef { return LinkRef{NS: n.Ref(), Index: index, Name: name} }
 	for i := range decoyPairs {
-		must(m.AddLink(LinkSpec{LinkRef: ref(100+2*i, fmt.Sprintf("a%d", i)), Kind: "veth", Up: true, Peer: &LinkSpec{LinkRef: ref(101+2*i, fmt.Sprintf("b%d", i))}}))
+		must(m.AddLink(LinkSpec{LinkRef: ref(100+2*i, fmt.Sprintf("a%d", i)), Kind: "veth", Up: true,
+			Peer: &LinkSpec{LinkRef: ref(101+2*i, fmt.Sprintf("b%d", i))}}))
 		must(m.SetLink(ref(101+2*i, fmt.Sprintf("b%d", i)), "up", "on"))
 	}
 	for i := range decoyAddrs {
@@ -63,7 +64,8 @@ func TestDumpsUnderChurn(t *testing.T) {
 				// Before all others of the link: the kernel counts addresses to know how far a dump has come.
 				other.AddAddr(Addr{Link: decoy, Prefix: netip.MustParsePrefix("fd99::1/64")}),
 				other.DelAddr(Addr{Link: decoy, Prefix: netip.MustParsePrefix("fd99::1/64")}),
-				other.AddRoute(Route{NS: at.Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []Nexthop{{Via: netip.MustParseAddr("10.99.0.2")}}}),
+				other.AddRoute(Route{NS: at.Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"),
+					Nexthops: []Nexthop{{Via: netip.MustParseAddr("10.99.0.2")}}}),
 				other.DelLink(a))
 			if err != nil {
 				ended <- err
@@ -83,7 +85,8 @@ func TestDumpsUnderChurn(t *testing.T) {
 
 	interrupted := 0
 	for k := range dumps {
-		if _, err := n.conn.Execute(m.buf, unix.RTM_GETLINK, unix.NLM_F_DUMP, nl.NewIfInfomsg(unix.AF_UNSPEC)); errors.Is(err, rtnl.ErrInterrupted) {
+		if _, err := n.conn.Execute(m.buf, unix.RTM_GETLINK, unix.NLM_F_DUMP,
+			nl.NewIfInfomsg(unix.AF_UNSPEC)); errors.Is(err, rtnl.ErrInterrupted) {
 			interrupted++
 		} else if err != nil {
 			t.Fatal(err)
@@ -114,7 +117,8 @@ func TestDumpsUnderChurn(t *testing.T) {
 		}
 		for i := range decoyAddrs {
 			if there[decoyAddr(i)] != 1 {
-				t.Fatalf("dump %d: address %s is there %d times among %d", k, decoyAddr(i), there[decoyAddr(i)], len(addrs))
+				t.Fatalf("dump %d: address %s is there %d times among %d", k, decoyAddr(i),
+					there[decoyAddr(i)], len(addrs))
 			}
 		}
 		if k%10 > 0 {

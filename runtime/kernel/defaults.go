@@ -6,13 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaults are what a new namespace's IPv4 settings are, so that a lab is the same on every machine: the kernel copies them
-// from the machine's first namespace, where administrators and other programs change them (ip-sysctl.rst,
+// defaults are what a new namespace's IPv4 settings are, so that a lab is the same on every machine: the kernel copies
+// them from the machine's first namespace, where administrators and other programs change them (ip-sysctl.rst,
 // devconf_inherit_init_net). The values are the kernel's own. forwarding comes first, since it writes others.
 var defaults = []struct{ key, value string }{
-	{"forwarding", "0"}, {"rp_filter", "0"}, {"accept_redirects", "1"}, {"send_redirects", "1"}, {"secure_redirects", "1"}, {"shared_media", "1"},
-	{"proxy_arp", "0"}, {"arp_filter", "0"}, {"arp_announce", "0"}, {"arp_ignore", "0"}, {"arp_notify", "0"}, {"arp_accept", "0"},
-	{"accept_local", "0"}, {"route_localnet", "0"}, {"src_valid_mark", "0"}, {"log_martians", "0"}, {"promote_secondaries", "0"},
+	{"forwarding", "0"}, {"rp_filter", "0"}, {"accept_redirects", "1"}, {"send_redirects", "1"},
+	{"secure_redirects", "1"}, {"shared_media", "1"}, {"proxy_arp", "0"}, {"arp_filter", "0"}, {"arp_announce", "0"},
+	{"arp_ignore", "0"}, {"arp_notify", "0"}, {"arp_accept", "0"}, {"accept_local", "0"}, {"route_localnet", "0"},
+	{"src_valid_mark", "0"}, {"log_martians", "0"}, {"promote_secondaries", "0"},
 }
 
 // differences lists the defaults that are others in the namespace that the calling thread is in.

@@ -122,15 +122,16 @@ func fail(err error, op, object string, ns *Namespace) error {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		e.Machine, e.Hint = true, "the limit on open files is reached: raise it with ulimit -n"
 	case errors.Is(err, unix.ENOSPC):
-		e.Machine, e.Hint = true, "a limit of the kernel or of the file system is reached: see /proc/sys/user/max_net_namespaces and df /run"
+		e.Machine, e.Hint = true, "a limit of the kernel or of the file system is reached: "+
+			"see /proc/sys/user/max_net_namespaces and df /run"
 	case errors.Is(err, ErrGone) || op != "" && errors.Is(err, unix.ENODEV):
 		e.Hint = "it was deleted, or its namespace was"
 	}
 	return e
 }
 
-// privileged reports whether this process has the capabilities that all of this takes, in its user namespace: what is refused
-// then is refused for another reason.
+// privileged reports whether this process has the capabilities that all of this takes, in its user namespace: what is
+// refused then is refused for another reason.
 func privileged() bool {
 	var caps [2]unix.CapUserData
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -175,8 +176,8 @@ func (n *Namespace) gone(err error, op, object string, look func() (there bool, 
 }
 
 // reallyGone is the error of a delete. Whatever the kernel says, it is ErrGone when a look tells that there is nothing:
-// the errno can be about something else, such as the link that an address is on. It is ErrLost too when that was it, for
-// then it may be this delete that did it.
+// the errno can be about something else, such as the link that an address is on. It is ErrLost too when that was it,
+// for then it may be this delete that did it.
 func (n *Namespace) reallyGone(err error, op, object string, look func() (there bool, err error)) error {
 	if err != nil {
 		if there, e := look(); e != nil {

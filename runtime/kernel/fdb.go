@@ -9,12 +9,14 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// fdbTable holds the forwarding entries (bridge-fdb(8)) of links that have a table of their own: those of a bridge that are the
-// bridge itself, and those of a vxlan, which say behind which other end an address is.
-var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).Ports != nil || kindOf(l.Kind).FDB }, func(l *Link, raw []byte) bool {
-	master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
-	return kindOf(l.Kind).Ports != nil && master == l.Index || kindOf(l.Kind).FDB && master == 0 && raw[10]&netlink.NTF_SELF != 0
-})
+// fdbTable holds the forwarding entries (bridge-fdb(8)) of links that have a table of their own: those of a bridge that
+// are the bridge itself, and those of a vxlan, which say behind which other end an address is.
+var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).Ports != nil || kindOf(l.Kind).FDB },
+	func(l *Link, raw []byte) bool {
+		master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
+		return kindOf(l.Kind).Ports != nil && master == l.Index ||
+			kindOf(l.Kind).FDB && master == 0 && raw[10]&netlink.NTF_SELF != 0
+	})
 
 // portFDBTable holds the addresses that a bridge was given behind a port.
 var portFDBTable = fdb("port fdb", onPort, nil, func(l *Link, raw []byte) bool {
@@ -22,7 +24,8 @@ var portFDBTable = fdb("port fdb", onPort, nil, func(l *Link, raw []byte) bool {
 	return master != 0 && master != l.Index
 })
 
-// fdb is a row for the forwarding entries that are of a part of all. Those without a master and a table are a link's filter.
+// fdb is a row for the forwarding entries that are of a part of all. Those without a master and a table are a link's
+// filter.
 func fdb(name string, on holder, of func(*Link) bool, part func(*Link, []byte) bool) *Table {
 	return &Table{Name: name, One: "forwarding entry", Many: "forwarding entries",
 		Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
@@ -38,8 +41,8 @@ func givenFDB(l *Link, raw []byte) bool {
 	return !own && (state&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0)
 }
 
-// fdbKey is an entry's address, its vlan or network, and where it is where there can be several: a vxlan sends what it knows no
-// other end for to all that it has for the address of zeros.
+// fdbKey is an entry's address, its vlan or network, and where it is where there can be several: a vxlan sends what it
+// knows no other end for to all that it has for the address of zeros.
 func fdbKey(raw []byte) (key string) {
 	for _, typ := range []int{unix.NDA_LLADDR, unix.NDA_VLAN, netlink.NDA_SRC_VNI} {
 		key += string(rtnl.Attr(raw, unix.SizeofNdMsg, typ)) + "/"
@@ -52,10 +55,12 @@ func fdbKey(raw []byte) (key string) {
 	return key
 }
 
-// severalFDB reports whether there can be several entries of one address: of a vxlan, for groups and for the address of zeros.
+// severalFDB reports whether there can be several entries of one address: of a vxlan, for groups and for the address of
+// zeros.
 func severalFDB(raw []byte) bool {
 	mac := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
-	return rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil && len(mac) > 0 && (mac[0]&1 != 0 || len(bytes.Trim(mac, "\x00")) == 0)
+	return rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil && len(mac) > 0 &&
+		(mac[0]&1 != 0 || len(bytes.Trim(mac, "\x00")) == 0)
 }
 
 func fdbFlags(raw []byte) int {
@@ -68,7 +73,8 @@ func fdbFlags(raw []byte) int {
 // plainFDB says where the entry goes, as bridge(8) does: to the link itself or to the bridge that it is a port of.
 func plainFDB(msg []byte) []byte {
 	to := byte(netlink.NTF_SELF)
-	if master := rtnl.Uint32(msg, unix.SizeofNdMsg, unix.NDA_MASTER); master != 0 && master != neighLink(msg) || msg[10]&netlink.NTF_MASTER != 0 {
+	if master := rtnl.Uint32(msg, unix.SizeofNdMsg, unix.NDA_MASTER); master != 0 && master != neighLink(msg) ||
+		msg[10]&netlink.NTF_MASTER != 0 {
 		to = netlink.NTF_MASTER
 	}
 	for _, typ := range []int{unix.NDA_CACHEINFO, unix.NDA_MASTER, unix.NDA_LINK_NETNSID} {

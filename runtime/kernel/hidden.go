@@ -18,8 +18,9 @@ func (m *Machine) hidden(ref NSRef) error {
 	return err
 }
 
-// covered is ErrDiverged for a name that is somebody else's by now, and ErrInTheWay when theirs is only mounted on top of
-// another one, or hides one, which may be ours: it can be taken away when theirs has gone. mounted says that theirs is a mount.
+// covered is ErrDiverged for a name that is somebody else's by now, and ErrInTheWay when theirs is only mounted on top
+// of another one, or hides one, which may be ours: it can be taken away when theirs has gone. mounted says that theirs
+// is a mount.
 func covered(path string, mounted bool) error {
 	on, err := mountedOn(path)
 	switch {
@@ -31,8 +32,8 @@ func covered(path string, mounted bool) error {
 	return ErrDiverged
 }
 
-// mountedOn lists what is mounted on a path, also what other mounts hide. One mount can be there more than once, where /run is
-// shared.
+// mountedOn lists what is mounted on a path, also what other mounts hide. One mount can be there more than once, where
+// /run is shared.
 func mountedOn(path string) (map[string]bool, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	on := map[string]bool{}

@@ -28,8 +28,8 @@ func TestOpenSysctl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"net/ipv4/conf/../ip_default_ttl", "net/ipv4/../../net/ipv4/ip_default_ttl", "/" + key, "net/ipv4//ip_default_ttl",
-		"../sys/" + key, "kernel/core_pattern", "net", ""} {
+	for _, path := range []string{"net/ipv4/conf/../ip_default_ttl", "net/ipv4/../../net/ipv4/ip_default_ttl",
+		"/" + key, "net/ipv4//ip_default_ttl", "../sys/" + key, "kernel/core_pattern", "net", ""} {
 		if v, err := readSysctl(path); err == nil {
 			t.Errorf("read %q: %q", path, v)
 		}
@@ -87,7 +87,8 @@ func TestOpenPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 4096)
-	for _, path := range []string{fifo, dir, "/etc/passwd", "/dev/null", "/proc/self/ns/mnt", "/proc/self/ns/user", dir + "/none", "", "\x00"} {
+	for _, path := range []string{fifo, dir, "/etc/passwd", "/dev/null", "/proc/self/ns/mnt", "/proc/self/ns/user",
+		dir + "/none", "", "\x00"} {
 		if n, err := m.OpenPath(path); err == nil {
 			t.Errorf("%q is %v", path, n.Ref())
 		}
@@ -126,7 +127,8 @@ func TestOpenPath(t *testing.T) {
 // TestRestoreName gives a deleted namespace its name back only where nothing of somebody else's stands.
 func TestRestoreName(t *testing.T) {
 	m := open(t)
-	for file, ours := range map[string]bool{"": true, "nsscript tok\n": true, "nsscript other\n": false, "somebody's": false} {
+	for file, ours := range map[string]bool{"": true, "nsscript tok\n": true, "nsscript other\n": false,
+		"somebody's": false} {
 		n, err := m.Make("back", false)
 		if err != nil {
 			t.Fatal(err)

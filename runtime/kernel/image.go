@@ -15,8 +15,8 @@ import (
 )
 
 // An Image is all of a link that the kernel drops when the link goes down, shrinks, moves or is deleted: its
-// attributes, its sysctls, and its part of each table (addresses in order, routes over it, neighbours that it was given ...).
-// Messages are kept as the kernel sent them, so that nothing is lost by understanding it.
+// attributes, its sysctls, and its part of each table (addresses in order, routes over it, neighbours that it was given
+// ...). Messages are kept as the kernel sent them, so that nothing is lost by understanding it.
 type Image struct {
 	Link  LinkRef           `json:"link"`
 	Kind  string            `json:"kind"`
@@ -43,11 +43,12 @@ type Image struct {
 	reopened     bool // it was up, and was down in between
 }
 
-// errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is saved.
+// errNoImage is the end of an undoing that needs one. Where it would not, as in a namespace of the run's own, none is
+// saved.
 var errNoImage = errors.New("restore link: the journal has no image of it")
 
-// Only leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of what
-// only goes with the link itself. The others are not restored: it may be somebody else who has changed them.
+// Only leaves in an image only those attributes that a change can have changed, and none of a bridge's ports, nor of
+// what only goes with the link itself. The others are not restored: it may be somebody else who has changed them.
 func (img *Image) Only(attrs ...string) *Image {
 	maps.DeleteFunc(img.Attrs, func(a, _ string) bool { return !slices.Contains(attrs, a) })
 	img.Ports, img.Altnames = nil, nil
@@ -75,7 +76,8 @@ func (img *Image) Complete() error {
 	return nil
 }
 
-// Valid says what is wrong with an image: everything in it must be of its link, since it is sent to the kernel as it is.
+// Valid says what is wrong with an image: everything in it must be of its link, since it is sent to the kernel as it
+// is.
 func (img *Image) Valid() error {
 	for _, a := range append([]string{"up"}, attrOrder...) {
 		value, ok := img.Attrs[a]
@@ -121,7 +123,9 @@ func (img *Image) OnlySysctls(keys ...string) *Image {
 func (img *Image) without6() *Image {
 	img = img.Clone()
 	for name, all := range img.Parts {
-		img.Parts[name] = slices.DeleteFunc(slices.Clone(all), func(raw []byte) bool { return len(raw) > 0 && raw[0] == unix.AF_INET6 })
+		img.Parts[name] = slices.DeleteFunc(slices.Clone(all), func(raw []byte) bool {
+			return len(raw) > 0 && raw[0] == unix.AF_INET6
+		})
 	}
 	return img
 }
@@ -135,8 +139,8 @@ const MTU6 = "net/ipv6/conf//mtu"
 // NoIPv6 is the setting that takes a link's IPv6 away.
 const NoIPv6 = "net/ipv6/conf//disable_ipv6"
 
-// secret is the setting that stable link-local addresses are made of (RFC 7217). It cannot be read before it is set, and sets
-// addr_gen_mode, which cannot be set to its use before.
+// secret is the setting that stable link-local addresses are made of (RFC 7217). It cannot be read before it is set,
+// and sets addr_gen_mode, which cannot be set to its use before.
 const secret = "net/ipv6/conf//stable_secret"
 
 // attrOrder is the order in which attributes are put back. The link goes up last, after its addresses.
@@ -153,7 +157,8 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 		return nil, err
 	}
 	m.used[l.Object()] = true
-	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")}, Token: l.token, Saved: clock()}
+	img := &Image{Link: l.LinkRef, Kind: l.Kind, MTU: l.MTU, Attrs: map[string]string{"up": l.Attr("up")},
+		Token: l.token, Saved: clock()}
 	for _, a := range attrOrder {
 		img.Attrs[a] = l.Attr(a)
 	}
@@ -176,8 +181,8 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 }
 
 // Restore makes a link what its image says, touching only what differs: attributes, sysctls, addresses in their
-// order, state, neighbours, routes. The link must be in the namespace and under the index of the image; when it was brought
-// back from there, nothing is done.
+// order, state, neighbours, routes. The link must be in the namespace and under the index of the image; when it was
+// brought back from there, nothing is done.
 func (m *Machine) Restore(img *Image) error {
 	if img == nil {
 		return errNoImage
@@ -195,7 +200,8 @@ func (m *Machine) Restore(img *Image) error {
 		return err
 	}
 	if cur.Kind != img.Kind {
-		return fail(fmt.Errorf("it is a %s, was a %s: %w", cur.Kind, img.Kind, ErrDiverged), "restore link", cur.Name, n)
+		return fail(fmt.Errorf("it is a %s, was a %s: %w", cur.Kind, img.Kind, ErrDiverged),
+			"restore link", cur.Name, n)
 	}
 	var errs []error
 	if master, err := strconv.Atoi(img.Attrs["master"]); err == nil && master > 0 && n.IndexFree(master) {
@@ -237,7 +243,8 @@ func (m *Machine) Restore(img *Image) error {
 	return fail(errors.Join(errs...), "restore link", name, n)
 }
 
-// restoreSysctls writes the settings that differ. One that was the link's mtu or set against it means nothing with another.
+// restoreSysctls writes the settings that differ. One that was the link's mtu or set against it means nothing with
+// another.
 func (n *Namespace) restoreSysctls(img *Image, name string) error {
 	if len(img.Sysctls) == 0 {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// A Kind is what is known of one kind of link beyond what all links have. Links of a kind that has no row can be changed and
-// restored, and stand on the link of their IFLA_LINK.
+// A Kind is what is known of one kind of link beyond what all links have. Links of a kind that has no row can be
+// changed and restored, and stand on the link of their IFLA_LINK.
 type Kind struct {
 	Name  string   // IFLA_INFO_KIND, and ip-link(8)'s word
 	Peer  int      // which part of its IFLA_INFO_DATA makes the other end of a pair; 0: it has none
@@ -31,18 +31,20 @@ type Ports struct {
 	PVID, STP int
 }
 
-// kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any link
-// that another one could stand on.
+// kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any
+// link that another one could stand on.
 var kinds = []Kind{
 	{Name: "veth", Made: true, Peer: nl.VETH_INFO_PEER, Lower: standing{none: true}, Late: true},
-	{Name: "bridge", Made: true, Lower: standing{none: true}, Late: true, Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
-		nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER, nl.IFLA_BR_TCN_TIMER,
-		nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
+	{Name: "bridge", Made: true, Lower: standing{none: true}, Late: true,
+		Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
+			nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER,
+			nl.IFLA_BR_TCN_TIMER, nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
 		Ports: &Ports{Gives: []string{"mtu", "mac"}, PVID: nl.IFLA_BR_VLAN_DEFAULT_PVID, STP: nl.IFLA_BR_STP_STATE,
-			Shown: []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID, nl.IFLA_BRPORT_DESIGNATED_PORT,
-				nl.IFLA_BRPORT_DESIGNATED_COST, nl.IFLA_BRPORT_ID, nl.IFLA_BRPORT_NO, nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING,
-				nl.IFLA_BRPORT_MESSAGE_AGE_TIMER, nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN, nl.IFLA_BRPORT_MRP_IN_OPEN,
-				nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}}},
+			Shown: []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID,
+				nl.IFLA_BRPORT_DESIGNATED_PORT, nl.IFLA_BRPORT_DESIGNATED_COST, nl.IFLA_BRPORT_ID, nl.IFLA_BRPORT_NO,
+				nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING, nl.IFLA_BRPORT_MESSAGE_AGE_TIMER,
+				nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN,
+				nl.IFLA_BRPORT_MRP_IN_OPEN, nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}}},
 
 	{Name: "vlan", Lower: standing{outlives: Moved}},
 	{Name: "macvlan", Lower: standing{outlives: Moved}},

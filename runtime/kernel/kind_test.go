@@ -31,7 +31,8 @@ func TestKindsInTheirTable(t *testing.T) {
 			if !ok || lit.Kind != token.STRING {
 				return true
 			}
-			if text, _ := strconv.Unquote(lit.Value); slices.ContainsFunc(kinds, func(k Kind) bool { return k.Name == text }) {
+			if text, _ := strconv.Unquote(lit.Value); slices.ContainsFunc(kinds,
+				func(k Kind) bool { return k.Name == text }) {
 				t.Errorf("%s names the kind %s", fset.Position(lit.Pos()), text)
 			}
 			return true

@@ -9,8 +9,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// Lifetimes of addresses, and the expiry of IPv6 routes, run on between the saving of an image and its restoring, as they
-// would have without the run.
+// Lifetimes of addresses, and the expiry of IPv6 routes, run on between the saving of an image and its restoring, as
+// they would have without the run.
 
 // clock is the time that lifetimes are counted by, in milliseconds. It is one for all processes until the next boot.
 func clock() int64 {
@@ -66,8 +66,8 @@ func agedAddr(msg []byte, past int64) []byte {
 	return msg
 }
 
-// expiry is where in struct rta_cacheinfo the time stands after which an IPv6 route goes: in hundredths of a second, 0 for
-// never, and less when the kernel is about to delete it.
+// expiry is where in struct rta_cacheinfo the time stands after which an IPv6 route goes: in hundredths of a second, 0
+// for never, and less when the kernel is about to delete it.
 const expiry = 8
 
 // agedRoute is a route's message with what is left of its time after some milliseconds, nil when that is over.

@@ -37,7 +37,8 @@ func TestAged(t *testing.T) {
 		info := rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO)
 		got = append(got, [2]uint32{binary.NativeEndian.Uint32(info), binary.NativeEndian.Uint32(info[4:])})
 	}
-	if len(got) != 3 || got[0] != [2]uint32{forever, forever} || got[1][0] != 0 || got[1][1] > 90 || got[1][1] < 80 || got[2][0] != forever {
+	if len(got) != 3 || got[0] != [2]uint32{forever, forever} || got[1][0] != 0 || got[1][1] > 90 || got[1][1] < 80 ||
+		got[2][0] != forever {
 		t.Errorf("addresses have %v seconds left", got)
 	}
 	if len(img.routes()) != 2 || expires(img.routes()[0]) != 0 {

@@ -92,7 +92,8 @@ const lowIndex = 1 << 24
 func (m *Machine) DelMade(ref LinkRef) error {
 	n, err := m.Namespace(ref.NS)
 	if err == nil && n.next == 0 && (n.base || ref.NS.Token == "") && ref.Index < lowIndex {
-		return fail(fmt.Errorf("index %d is none that nsscript gives: %w", ref.Index, ErrDiverged), "delete link", ref.Name, n)
+		return fail(fmt.Errorf("index %d is none that nsscript gives: %w", ref.Index, ErrDiverged),
+			"delete link", ref.Name, n)
 	}
 	return m.DelLink(ref)
 }
@@ -182,7 +183,8 @@ func (n *Namespace) Link(name string) (*Link, error) {
 		}
 		names = append(names, l.Name)
 	}
-	return nil, &Error{Op: "find link", Object: name, NS: n.Name(), Err: unix.ENODEV, Hint: n.Name() + " has " + strings.Join(names, ", ")}
+	return nil, &Error{Op: "find link", Object: name, NS: n.Name(), Err: unix.ENODEV,
+		Hint: n.Name() + " has " + strings.Join(names, ", ")}
 }
 
 // Links lists the namespace's links in the order of their indexes.
@@ -218,7 +220,8 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 	link := &Link{
 		LinkRef: n.at(a.Index),
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
-		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags, token: tokenOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
+		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags,
+		token: tokenOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
@@ -235,5 +238,6 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 
 // MarshalJSON writes the link for `show --json` and for events.
 func (l *Link) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{"name": l.Name, "index": l.Index, "kind": l.Kind, "mac": l.MAC.String(), "mtu": l.MTU, "up": l.Up})
+	return json.Marshal(map[string]any{"name": l.Name, "index": l.Index, "kind": l.Kind, "mac": l.MAC.String(),
+		"mtu": l.MTU, "up": l.Up})
 }

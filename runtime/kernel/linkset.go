@@ -11,7 +11,8 @@ import (
 )
 
 // userFlags are the flags of a link that are set apart from all else: `ip link set LINK arp off promisc on` and so on.
-const userFlags = unix.IFF_NOARP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_MULTICAST | unix.IFF_DYNAMIC | unix.IFF_DEBUG | unix.IFF_NOTRAILERS
+const userFlags = unix.IFF_NOARP | unix.IFF_PROMISC | unix.IFF_ALLMULTI | unix.IFF_MULTICAST | unix.IFF_DYNAMIC |
+	unix.IFF_DEBUG | unix.IFF_NOTRAILERS
 
 // SetLink sets one attribute of a link, in `ip link set`'s words: name, mtu, mac, txqlen, alias, group, up ("on" or
 // "off"), master (an interface index, 0 for none) or flags (a number, of userFlags). One attribute is one request: it
@@ -65,7 +66,8 @@ func linkAttr(attr, value string) (*nl.RtAttr, error) {
 		mac, err := net.ParseMAC(value)
 		return nl.NewRtAttr(unix.IFLA_ADDRESS, mac), err
 	}
-	kind, ok := map[string]int{"mtu": unix.IFLA_MTU, "txqlen": unix.IFLA_TXQLEN, "group": unix.IFLA_GROUP, "master": unix.IFLA_MASTER}[attr]
+	kind, ok := map[string]int{"mtu": unix.IFLA_MTU, "txqlen": unix.IFLA_TXQLEN, "group": unix.IFLA_GROUP,
+		"master": unix.IFLA_MASTER}[attr]
 	if !ok {
 		return nil, fmt.Errorf("a link has no attribute %q", attr)
 	}
@@ -99,8 +101,8 @@ func (l *Link) Attr(attr string) string {
 	return "off"
 }
 
-// MoveLink moves a link to another namespace, under an index that is free there, and gives it another name on the way unless
-// that is empty. The kernel drops its addresses, routes and state.
+// MoveLink moves a link to another namespace, under an index that is free there, and gives it another name on the way
+// unless that is empty. The kernel drops its addresses, routes and state.
 func (m *Machine) MoveLink(ref LinkRef, to NSRef, index int, name string) error {
 	n, at, err := m.find(ref)
 	if err != nil {

@@ -22,8 +22,8 @@ type Loss struct {
 
 func (l *Loss) Error() string { return l.What + " is lost: " + l.Why }
 
-// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it that trying again could
-// change. What somebody else has changed stays as it is.
+// Losses takes an error apart: the losses in it, each once, and whether there is anything else in it that trying again
+// could change. What somebody else has changed stays as it is.
 func Losses(err error) (lost []*Loss, more bool) {
 	seen := map[string]bool{}
 	var walk func(err error)
@@ -120,8 +120,8 @@ func (img *Image) NoPeer() *Loss {
 	return img.gone("its other end is in a namespace that has neither a name nor a process, and goes with it")
 }
 
-// CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could tell
-// whose it is.
+// CheckName is EEXIST when the namespace of a link that is to be made has one of its name: after a crash nobody could
+// tell whose it is.
 func (m *Machine) CheckName(ref LinkRef) error {
 	n, err := m.Namespace(ref.NS)
 	if err != nil {
@@ -154,5 +154,6 @@ func (m *Machine) CheckMoved(from, to LinkRef) error {
 	if _, err := m.Namespace(to.NS); err != nil || m.At(to) || m.At(from) || m.lost[to.Object()] {
 		return unlessGone(err)
 	}
-	return fail(fmt.Errorf("it is neither there nor in %s: %w", from.NS, ErrDiverged), "move link", to.Name+" back from "+to.NS.String(), nil)
+	return fail(fmt.Errorf("it is neither there nor in %s: %w", from.NS, ErrDiverged), "move link",
+		to.Name+" back from "+to.NS.String(), nil)
 }

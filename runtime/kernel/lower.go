@@ -19,8 +19,8 @@ const (
 	Deleted
 )
 
-// A standing is what links of a kind stand on, and what they outlive. The zero value is the link of their IFLA_LINK, with which
-// they go.
+// A standing is what links of a kind stand on, and what they outlive. The zero value is the link of their IFLA_LINK,
+// with which they go.
 type standing struct {
 	none     bool  // nothing: IFLA_LINK is the other end of a pair, or its own index in a namespace that it left
 	data     []int // the attributes of IFLA_INFO_DATA that name the lower links, instead of IFLA_LINK
@@ -64,8 +64,10 @@ func (n *Namespace) upperLinks(id int) (found []upperLink, err error) {
 func readUpper(raw []byte) upperLink {
 	const header = unix.SizeofIfInfomsg
 	info := rtnl.Attr(raw, header, unix.IFLA_LINKINFO)
-	u := upperLink{index: int(int32(binary.NativeEndian.Uint32(raw[4:]))), master: rtnl.Uint32(raw, header, unix.IFLA_MASTER),
-		name: unix.ByteSliceToString(rtnl.Attr(raw, header, unix.IFLA_IFNAME)), kind: unix.ByteSliceToString(rtnl.Attr(info, 0, nl.IFLA_INFO_KIND)), nsid: -1}
+	u := upperLink{index: int(int32(binary.NativeEndian.Uint32(raw[4:]))),
+		master: rtnl.Uint32(raw, header, unix.IFLA_MASTER),
+		name:   unix.ByteSliceToString(rtnl.Attr(raw, header, unix.IFLA_IFNAME)),
+		kind:   unix.ByteSliceToString(rtnl.Attr(info, 0, nl.IFLA_INFO_KIND)), nsid: -1}
 	if id := rtnl.Attr(raw, header, unix.IFLA_LINK_NETNSID); len(id) >= 4 {
 		u.nsid = int(int32(binary.NativeEndian.Uint32(id)))
 	}

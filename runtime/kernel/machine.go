@@ -30,8 +30,8 @@ type Machine struct {
 	renamed  map[Object]bool    // links whose name is another than their references say
 	lost     map[Object]bool    // links that were deleted and cannot be made again
 	samples  map[string]*sample // new links, by their kinds
-	// What the next Settle looks at: links that may have got a carrier, namespaces whose links may have given themselves IPv6
-	// addresses, and those that were added.
+	// What the next Settle looks at: links that may have got a carrier, namespaces whose links may have given
+	// themselves IPv6 addresses, and those that were added.
 	awaitingCarrier  []LinkRef
 	awaitingAutoconf map[NSRef]bool
 	awaitingUse      []Addr
@@ -65,8 +65,11 @@ func Open() (*Machine, error) {
 	if err != nil {
 		return nil, fail(err, "open namespace", "host", nil)
 	}
-	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{}, first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{}, renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, awaitingAutoconf: map[NSRef]bool{}, Runner: proc.NewRunner(),
-		buf: make([]byte, rtnl.MaxReply), token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
+	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{},
+		first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{},
+		renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{},
+		awaitingAutoconf: map[NSRef]bool{}, Runner: proc.NewRunner(), buf: make([]byte, rtnl.MaxReply),
+		token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {
 		fd.Close()
@@ -79,8 +82,8 @@ func Open() (*Machine, error) {
 // Host is the namespace that the process was started in.
 func (m *Machine) Host() *Namespace { return m.host }
 
-// Close releases every descriptor; the namespaces live on if something else holds them. What commands left running in PID
-// namespaces ends.
+// Close releases every descriptor; the namespaces live on if something else holds them. What commands left running in
+// PID namespaces ends.
 func (m *Machine) Close() {
 	m.renew()
 	m.Runner.Close()
@@ -151,8 +154,8 @@ func (m *Machine) movedTo(o Object) bool {
 	return false
 }
 
-// at refers to the link that has an index in the namespace now: it is none of those that were moved away from there, whose
-// references lead on.
+// at refers to the link that has an index in the namespace now: it is none of those that were moved away from there,
+// whose references lead on.
 func (n *Namespace) at(index int) LinkRef {
 	ref := LinkRef{NS: n.ref, Index: index}
 	for {
@@ -190,8 +193,8 @@ func (m *Machine) Own(o Object) { m.own[o] = true }
 // Restored reports whether a link was brought back that had been this.
 func (m *Machine) Restored(o Object) bool { return m.restored[o] }
 
-// Namespace finds the namespace that a reference means: by its path, or by the pin that holds a deleted one. The error is
-// ErrGone when there is none with that cookie.
+// Namespace finds the namespace that a reference means: by its path, or by the pin that holds a deleted one. The error
+// is ErrGone when there is none with that cookie.
 func (m *Machine) Namespace(ref NSRef) (*Namespace, error) {
 	if n := m.open[ref.Cookie]; n != nil {
 		return n, nil

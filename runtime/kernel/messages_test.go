@@ -27,9 +27,12 @@ func FuzzMessages(f *testing.F) {
 		24, 0, 0, 0, 2, 0, 0, 0, 12, 0, 5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0,
 		24, 0, 4, 0, 3, 0, 0, 0, 12, 0, 5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0}
 	f.Add(two, two)
-	f.Add([]byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 4, 0, 8, 0}, []byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 6, 0, 8, 0, 1, 2})
+	f.Add([]byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 4, 0, 8, 0},
+		[]byte{unix.AF_INET, 24, 0, 0, 2, 0, 0, 0, 6, 0, 8, 0, 1, 2})
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		img := Image{Link: LinkRef{Index: 1, Name: "x"}, Attrs: map[string]string{"up": "on", "name": "x", "mac": "", "alias": "", "mtu": "1", "txqlen": "1", "group": "1", "flags": "1", "master": "0"}}
+		img := Image{Link: LinkRef{Index: 1, Name: "x"},
+			Attrs: map[string]string{"up": "on", "name": "x", "mac": "", "alias": "", "mtu": "1", "txqlen": "1",
+				"group": "1", "flags": "1", "master": "0"}}
 		img.Parts = map[string][][]byte{"addr": {a, b}}
 		if img.Valid() == nil {
 			byFamily(img.addrs())

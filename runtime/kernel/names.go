@@ -12,11 +12,13 @@ func validName(what, name string, most int) error {
 	case len(name) > most:
 		return fmt.Errorf("%s name %q is %d bytes long, at most %d are allowed", what, name, len(name), most)
 	case !alnum(rune(name[0])):
-		return fmt.Errorf("%s name %q begins with %q: the first character must be a letter or a digit", what, name, name[:1])
+		return fmt.Errorf("%s name %q begins with %q: the first character must be a letter or a digit",
+			what, name, name[:1])
 	}
 	for _, r := range name {
 		if !alnum(r) && !strings.ContainsRune("._-", r) {
-			return fmt.Errorf("%s name %q has %q in it: only letters, digits, '.', '_' and '-' are allowed", what, name, r)
+			return fmt.Errorf("%s name %q has %q in it: only letters, digits, '.', '_' and '-' are allowed", what, name,
+				r)
 		}
 	}
 	return nil

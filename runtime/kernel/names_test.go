@@ -87,7 +87,8 @@ func FuzzNames(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		plain := path.Base(path.Clean("/x/"+name)) == name && !strings.ContainsAny(name, "%\x1b \t\n\x00:*?[]$'\"\\") && !strings.HasPrefix(name, "-")
+		plain := path.Base(path.Clean("/x/"+name)) == name && !strings.ContainsAny(name, "%\x1b \t\n\x00:*?[]$'\"\\") &&
+			!strings.HasPrefix(name, "-")
 		if ValidLinkName(name) == nil && (!plain || len(name) > 15) {
 			t.Errorf("link name %q is allowed", name)
 		}
@@ -99,7 +100,8 @@ func FuzzNames(f *testing.F) {
 
 // FuzzSysctlPath looks for a key that leads out of /proc/sys/net.
 func FuzzSysctlPath(f *testing.F) {
-	for _, seed := range []string{"net.ipv4.ip_forward", "net/ipv4/conf/a.b/x", "net/../kernel/x", "net.ipv4.//.x", "net/ipv4/*"} {
+	for _, seed := range []string{"net.ipv4.ip_forward", "net/ipv4/conf/a.b/x", "net/../kernel/x",
+		"net.ipv4.//.x", "net/ipv4/*"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, key string) {

@@ -41,8 +41,8 @@ func (n *Namespace) Ref() NSRef { return n.ref }
 // IsHost reports whether this is the namespace nsscript started in.
 func (n *Namespace) IsHost() bool { return n.base }
 
-// Make makes a namespace that nothing but this process holds, with its loopback link up or not. It dies with the process
-// unless it is given its name. Its cookie is known before anybody can see it.
+// Make makes a namespace that nothing but this process holds, with its loopback link up or not. It dies with the
+// process unless it is given its name. Its cookie is known before anybody can see it.
 func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
 	err = failpoint.Call(func() error {
 		n, err = m.take(lo)
@@ -119,7 +119,8 @@ func (m *Machine) OpenName(name string) (*Namespace, error) {
 	}
 	n, err := m.OpenPath(netnsDir + "/" + name)
 	if errors.Is(err, unix.ENOENT) {
-		return nil, &Error{Op: "open namespace", Object: name, Err: unix.ENOENT, Hint: "`ip netns list` shows the namespaces that have a name"}
+		return nil, &Error{Op: "open namespace", Object: name, Err: unix.ENOENT,
+			Hint: "`ip netns list` shows the namespaces that have a name"}
 	}
 	return n, err
 }
@@ -152,7 +153,8 @@ func (m *Machine) OtherName(ref NSRef) (string, error) {
 	}
 	for _, file := range all {
 		var other unix.Stat_t
-		if unix.Stat(netnsDir+"/"+file.Name(), &other) == nil && file.Name() != ref.Name && other.Dev == st.Dev && other.Ino == st.Ino {
+		if unix.Stat(netnsDir+"/"+file.Name(), &other) == nil && file.Name() != ref.Name && other.Dev == st.Dev &&
+			other.Ino == st.Ino {
 			return file.Name(), nil
 		}
 	}

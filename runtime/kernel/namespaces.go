@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// every calls fn with each namespace of the machine that this process can find, once: those that it has open, those that are
-// mounted somewhere, as `ip netns` and container engines do it, and those that processes are in. One that was not open and
-// that fn does not keep is released. Those that this process may not look into are left out. An error of fn's ends it.
+// every calls fn with each namespace of the machine that this process can find, once: those that it has open, those
+// that are mounted somewhere, as `ip netns` and container engines do it, and those that processes are in. One that was
+// not open and that fn does not keep is released. Those that this process may not look into are left out. An error of
+// fn's ends it.
 func (m *Machine) every(fn func(*Namespace) (keep bool, err error)) error {
 	seen := map[string]bool{}
 	for _, n := range m.open {

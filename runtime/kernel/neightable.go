@@ -17,8 +17,8 @@ const (
 	ndtaStats   = 7
 )
 
-// A NeighbourTable is how full the machine's table of neighbours of one family is. All namespaces share it, and with it the
-// limit (arp(7), gc_thresh3).
+// A NeighbourTable is how full the machine's table of neighbours of one family is. All namespaces share it, and with it
+// the limit (arp(7), gc_thresh3).
 type NeighbourTable struct {
 	Family  string // "ipv4" or "ipv6", as sysctl(8) spells it
 	Entries int
@@ -32,7 +32,8 @@ func (n *Namespace) NeighbourTables() (tables []NeighbourTable, err error) {
 	all, err := n.dump(unix.RTM_GETNEIGHTBL, rtnl.Raw(make([]byte, header)))
 	for _, raw := range all {
 		stats, config := rtnl.Attr(raw, header, ndtaStats), rtnl.Attr(raw, header, ndtaConfig)
-		family := map[string]string{"arp_cache": "ipv4", "ndisc_cache": "ipv6"}[strings.TrimRight(string(rtnl.Attr(raw, header, ndtaName)), "\x00")]
+		family := map[string]string{"arp_cache": "ipv4",
+			"ndisc_cache": "ipv6"}[strings.TrimRight(string(rtnl.Attr(raw, header, ndtaName)), "\x00")]
 		if family == "" || len(stats) < 88 || len(config) < 8 { // those of a link's own come behind them, without these
 			continue
 		}

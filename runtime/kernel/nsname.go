@@ -57,8 +57,8 @@ func taken(ref NSRef) error {
 		Hint: fmt.Sprintf("%s is there already; netns_at(name=%q) reaches it", ref.Path, ref.Name)}
 }
 
-// NameFree is EEXIST when something has the name that a namespace is to get. After a crash nobody could tell whether the
-// run had come far enough to be refused it.
+// NameFree is EEXIST when something has the name that a namespace is to get. After a crash nobody could tell whether
+// the run had come far enough to be refused it.
 func (m *Machine) NameFree(name string) error {
 	if err := ValidNamespaceName(name); err != nil {
 		return err
@@ -83,7 +83,8 @@ func bindNS(n *Namespace, path string) error {
 const unmounters = 16
 
 // Unmount takes the namespaces off their names, which TakeName is then to remove. The kernel sleeps in every unmount
-// until no processor can be looking at the mount any more; these sleep together. What it does not do is left to TakeName.
+// until no processor can be looking at the mount any more; these sleep together. What it does not do is left to
+// TakeName.
 func (m *Machine) Unmount(refs []NSRef) {
 	mounts := make(chan int, len(refs))
 	for _, ref := range refs {
@@ -223,7 +224,8 @@ func tokenFile(token string) (fd int, err error) {
 // linkFile gives an open file a name. It fails when the name is taken.
 func linkFile(fd int, path string) error {
 	return failpoint.Call(func() error {
-		return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+		return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), unix.AT_FDCWD, path,
+			unix.AT_SYMLINK_FOLLOW)
 	})
 }
 
@@ -233,7 +235,8 @@ func (m *Machine) netnsFolder() error {
 	if m.shared {
 		return nil
 	}
-	if err := failpoint.Call(func() error { return os.Mkdir(netnsDir, 0o755) }); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := failpoint.Call(func() error { return os.Mkdir(netnsDir, 0o755) }); err != nil &&
+		!errors.Is(err, os.ErrExist) {
 		return err
 	}
 	share := func() error { return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "") }
@@ -243,7 +246,9 @@ func (m *Machine) netnsFolder() error {
 			failpoint.Hit("namespace: before /run/netns is shared")
 			err := failpoint.Call(share)
 			if errors.Is(err, unix.EINVAL) {
-				err = failpoint.Call(func() error { return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "") })
+				err = failpoint.Call(func() error {
+					return unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, "")
+				})
 				if err == nil {
 					failpoint.Hit("namespace: /run/netns made a mount point")
 					err = failpoint.Call(share)
@@ -262,8 +267,8 @@ const ownDir = "/run/nsscript"
 // ipPatience is how long an ip(8) that is at the same is waited for.
 const ipPatience = time.Second
 
-// onlyOne calls fn while no other process does: two that find /run/netns new must not both mount it on itself. ip-netns(8) locks
-// that folder itself, which any user can do and never let go: it is asked for, and done without.
+// onlyOne calls fn while no other process does: two that find /run/netns new must not both mount it on itself.
+// ip-netns(8) locks that folder itself, which any user can do and never let go: it is asked for, and done without.
 func onlyOne(fn func() error) error {
 	unlock, err := lock.Folder(ownDir, true)
 	if err != nil {

@@ -31,7 +31,8 @@ func (r NSRef) Valid() error {
 	switch {
 	case r.Cookie == 0:
 		return errors.New("a namespace has no cookie")
-	case r.Path != "" && (!filepath.IsAbs(r.Path) || filepath.Clean(r.Path) != r.Path || strings.Contains(r.Path, "\x00")):
+	case r.Path != "" &&
+		(!filepath.IsAbs(r.Path) || filepath.Clean(r.Path) != r.Path || strings.Contains(r.Path, "\x00")):
 		return fmt.Errorf("a namespace has the path %q", r.Path)
 	case strings.ContainsAny(r.Name, "/\x00"):
 		return fmt.Errorf("a namespace has the name %q", r.Name)

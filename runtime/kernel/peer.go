@@ -9,7 +9,8 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 		return LinkRef{}, err
 	}
 	if !l.Paired() || l.peer == 0 {
-		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("only one end of a pair has one, and this is a " + l.Kind + " link")}
+		return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(),
+			Err: goneError("only one end of a pair has one, and this is a " + l.Kind + " link")}
 	}
 	other := here
 	if l.peerNS >= 0 {
@@ -23,7 +24,8 @@ func (m *Machine) Peer(l *Link) (LinkRef, error) {
 			return peer.LinkRef, nil
 		}
 	}
-	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(), Err: goneError("it is in a namespace that has neither a name nor a process")}
+	return LinkRef{}, &Error{Op: "find peer of link", Object: l.Name, NS: here.Name(),
+		Err: goneError("it is in a namespace that has neither a name nor a process")}
 }
 
 // byID is the namespace that another one knows by an id. nil: this process cannot find it.

@@ -90,7 +90,8 @@ func (m *Machine) Pinned(ref NSRef) bool {
 
 // removePin removes what a pin was mounted on, or was to be.
 func removePin(ref NSRef) error {
-	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil && !errors.Is(err, unix.ENOENT) {
+	if err := failpoint.Call(func() error { return os.Remove(pinPath(ref)) }); err != nil &&
+		!errors.Is(err, unix.ENOENT) {
 		return fail(err, "unpin namespace", ref.Name, nil)
 	}
 	failpoint.Hit("pin: file removed")
@@ -112,8 +113,8 @@ func (m *Machine) At(ref LinkRef) bool {
 	return err == nil && !n.IndexFree(ref.Index)
 }
 
-// RestoreName gives a pinned namespace its name back; one that was never pinned has its name still. The pin goes with that,
-// unless an older deletion of another of its names holds the namespace by it.
+// RestoreName gives a pinned namespace its name back; one that was never pinned has its name still. The pin goes with
+// that, unless an older deletion of another of its names holds the namespace by it.
 func (m *Machine) RestoreName(ref NSRef, held bool) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "restore namespace", ref.Name, nil)

@@ -15,8 +15,8 @@ import (
 
 // Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
 // /proc/net and, through a mount namespace of its own, in /sys. It dies with this process, and when ctx ends, then with
-// all that it started. What it leaves running when it ends by itself stays where in says. The error is about running it, not
-// about how it ended.
+// all that it started. What it leaves running when it ends by itself stays where in says. The error is about running
+// it, not about how it ended.
 func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix.WaitStatus, error) {
 	n.alone, n.m.ran = false, true
 	n.m.renew() // it may change anything

@@ -89,7 +89,8 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	if err != nil {
 		return l, err
 	}
-	// Only what is other than in a new link, since a kernel shows settings that it was built without and refuses to be given them.
+	// Only what is other than in a new link, since a kernel shows settings that it was built without and refuses to be
+	// given them.
 	k, fresh := kindOf(img.Kind), infoOf(s.raw)
 	for _, typ := range rtnl.Attrs(img.Info, 0) {
 		value := rtnl.Attr(img.Info, 0, typ)
@@ -125,7 +126,8 @@ func (m *Machine) missingInfo(img *Image) error {
 	for _, typ := range rtnl.Attrs(img.Info, 0) {
 		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) || k.Lost[typ] != ""
 		if !shown && !bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
-			errs = append(errs, &Loss{What: fmt.Sprintf("attribute %d of %s link %s", typ, img.Kind, img), Why: "the kernel did not take it again"})
+			errs = append(errs, &Loss{What: fmt.Sprintf("attribute %d of %s link %s", typ, img.Kind, img),
+				Why: "the kernel did not take it again"})
 		}
 	}
 	return errors.Join(errs...)
@@ -144,7 +146,8 @@ func (m *Machine) kindImage(img *Image, l *Link, raw []byte) error {
 	return unlessGone(err)
 }
 
-// Lower finds the link that another one stands on: index 0 when it stands on none. ErrGone: it is in a namespace that this process cannot find.
+// Lower finds the link that another one stands on: index 0 when it stands on none. ErrGone: it is in a namespace that
+// this process cannot find.
 func (m *Machine) Lower(l *Link) (LinkRef, error) {
 	n, err := m.Namespace(l.NS)
 	if err != nil {

@@ -15,23 +15,27 @@ import (
 // addrTable holds the addresses of both families. They come back in their order, which says what the primary ones are.
 var addrTable = &Table{Name: "addr", One: "address", Many: "addresses",
 	Get: unix.RTM_GETADDR, New: unix.RTM_NEWADDR, Del: unix.RTM_DELADDR, Header: unix.SizeofIfAddrmsg,
-	Families: []byte{unix.AF_INET, unix.AF_INET6}, On: onLink, Goes: Closing, Link: func(raw []byte) int { return int(int32(binary.NativeEndian.Uint32(raw[4:]))) },
+	Families: []byte{unix.AF_INET, unix.AF_INET6}, On: onLink, Goes: Closing, Link: func(raw []byte) int {
+		return int(int32(binary.NativeEndian.Uint32(raw[4:])))
+	},
 	lists: func(_ *Table, n *Namespace, l *Link, _ *Image) ([][]byte, error) { return n.linkAddrs(l.Index) },
 	put:   func(_ *Table, n *Namespace, l *Link, img *Image) error { return n.restoreAddrs(l, img, img.reopened) }}
 
 func (img *Image) addrs() [][]byte { return img.Parts["addr"] }
 
-// restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those from
-// the first that differs on are added anew; and so are all IPv6 ones of a link that went down, which may have been kept but
-// without their local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has made meanwhile,
-// go. What only the kernel can make is neither deleted nor added.
+// restoreAddrs puts the addresses back. Where a family's order differs, which can make another one the primary, those
+// from the first that differs on are added anew; and so are all IPv6 ones of a link that went down, which may have been
+// kept but without their local routes. Somebody else's addresses and routes stay, and the kernel's own, which it has
+// made meanwhile, go. What only the kernel can make is neither deleted nor added.
 func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 	have, err := n.linkAddrs(l.Index)
 	if err != nil {
 		return err
 	}
 	theirs := addrsOfOthers(l, have, img.addrs())
-	have = slices.DeleteFunc(have, func(h []byte) bool { return slices.ContainsFunc(theirs, func(a []byte) bool { return sameAddr(h, a) }) })
+	have = slices.DeleteFunc(have, func(h []byte) bool {
+		return slices.ContainsFunc(theirs, func(a []byte) bool { return sameAddr(h, a) })
+	})
 	have4, have6 := byFamily(have)
 	want4, want6 := byFamily(img.addrs())
 	theirs4, _ := byFamily(theirs)
@@ -40,7 +44,8 @@ func (n *Namespace) restoreAddrs(l *Link, img *Image, down bool) error {
 		routes, e := n.routesOfOthers(l.Index, img)
 		if err = e; err == nil {
 			stay := alike(have4, want4)
-			err = errors.Join(n.replaceAddrs(have4[stay:], want4[stay:]), n.addMissing(theirs4), n.restoreTheirRoutes(routes))
+			err = errors.Join(n.replaceAddrs(have4[stay:], want4[stay:]), n.addMissing(theirs4),
+				n.restoreTheirRoutes(routes))
 		}
 	}
 	var left6, gone6 [][]byte
@@ -132,7 +137,9 @@ func (n *Namespace) replaceAddrs(have, want [][]byte) error {
 	for _, msg := range have {
 		a, index := addrKey(msg), int(nl.DeserializeIfAddrmsg(msg).Index)
 		err := n.do(unix.RTM_DELADDR, 0, rtnl.Raw(msg))
-		errs = append(errs, n.gone(err, "delete address", a.Prefix.String(), func() (bool, error) { return n.hasAddr(index, a) }))
+		errs = append(errs, n.gone(err, "delete address", a.Prefix.String(), func() (bool, error) {
+			return n.hasAddr(index, a)
+		}))
 	}
 	for _, msg := range want {
 		again := slices.Clone(msg)
@@ -162,8 +169,8 @@ func addrsOfOthers(l *Link, have, want [][]byte) (others [][]byte) {
 	return others
 }
 
-// kernels reports whether the kernel made an address by itself, with the link's going up: it says so since Linux 5.18, and
-// before that the address does, mostly.
+// kernels reports whether the kernel made an address by itself, with the link's going up: it says so since Linux 5.18,
+// and before that the address does, mostly.
 func kernels(l *Link, msg []byte) bool {
 	if proto := rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto); len(proto) == 1 {
 		return proto[0] == 1 || proto[0] == 3 // IFAPROT_KERNEL_LO, IFAPROT_KERNEL_LL
@@ -188,7 +195,8 @@ func addrKey(msg []byte) Addr {
 func sameSettings(a, b []byte) bool {
 	const given = unix.IFA_F_NOPREFIXROUTE | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MCAUTOJOIN
 	bare := func(msg []byte) []byte {
-		msg = rtnl.Without(rtnl.Without(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO), unix.SizeofIfAddrmsg, unix.IFA_FLAGS)
+		msg = rtnl.Without(rtnl.Without(msg, unix.SizeofIfAddrmsg, unix.IFA_CACHEINFO),
+			unix.SizeofIfAddrmsg, unix.IFA_FLAGS)
 		msg[2] = 0
 		return msg
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// routeTable holds the routes of both families. They come back in their order, those with dead hops among them: see restoreRoutes.
+// routeTable holds the routes of both families. They come back in their order, those with dead hops among them: see
+// restoreRoutes.
 var routeTable = &Table{Name: "route", One: "route", Many: "routes",
 	Get: unix.RTM_GETROUTE, New: unix.RTM_NEWROUTE, Del: unix.RTM_DELROUTE, Header: unix.SizeofRtMsg,
 	Families: []byte{unix.AF_INET, unix.AF_INET6}, On: onLink, Goes: Closing, Link: func([]byte) int { return notOne },
@@ -104,8 +105,10 @@ func (img *Image) HasPlace(r Route) bool {
 	dst := r.Dst.Masked()
 	return slices.ContainsFunc(img.routes(), func(raw []byte) bool {
 		p := placeOf(raw)
-		same := int(p.bits) == dst.Bits() && (p.family == unix.AF_INET) == dst.Addr().Is4() && (p.bits == 0 || p.dst == string(dst.Addr().AsSlice()))
-		return same && p.table == cmp.Or(r.Table, unix.RT_TABLE_MAIN) && (p.metric == r.Metric || p.family == unix.AF_INET6 && r.Metric == 0)
+		same := int(p.bits) == dst.Bits() && (p.family == unix.AF_INET) == dst.Addr().Is4() &&
+			(p.bits == 0 || p.dst == string(dst.Addr().AsSlice()))
+		return same && p.table == cmp.Or(r.Table, unix.RT_TABLE_MAIN) &&
+			(p.metric == r.Metric || p.family == unix.AF_INET6 && r.Metric == 0)
 	})
 }
 
@@ -120,7 +123,8 @@ func routeOver(raw []byte, index int, addrs [][]byte) bool {
 	}
 	src := rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_PREFSRC)
 	return src != nil && slices.ContainsFunc(addrs, func(a []byte) bool {
-		return bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL)) || bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
+		return bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_LOCAL)) ||
+			bytes.Equal(src, rtnl.Attr(a, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
 	})
 }
 
@@ -174,7 +178,8 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 			added += more
 			errs = append(errs, err)
 		}
-		if err := errors.Join(errs...); added == 0 && !lost && (errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH)) {
+		if err := errors.Join(errs...); added == 0 && !lost &&
+			(errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH)) {
 			lost = true // there is no way to a gateway any more, as there was when the route was added
 			continue
 		}
@@ -184,8 +189,8 @@ func (n *Namespace) restoreRoutes(index int, img *Image) error {
 	}
 }
 
-// deserted reports whether a route in the image of a link was the kernel's for an address of another one, and that address is
-// not there: somebody has deleted it, or an older change that made it is undone already.
+// deserted reports whether a route in the image of a link was the kernel's for an address of another one, and that
+// address is not there: somebody has deleted it, or an older change that made it is undone already.
 func (n *Namespace) deserted(raw []byte, index int) (bool, error) {
 	over := rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF)
 	if nl.DeserializeRtMsg(raw).Protocol != unix.RTPROT_KERNEL || over == index {
@@ -204,8 +209,8 @@ var allMulticast = netip.MustParsePrefix("ff00::/8")
 
 // dropKernels deletes the IPv6 routes of the kernel's own that a link did not have: the kernel gives the route to all
 // multicast to a link without multicast too, when it gets an address, and leaves it when the address goes; and so it
-// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay, and those that
-// expire, which the kernel has from a router's advertisement or from an address that does.
+// does with the route of a prefix of which there is another address. Those of somebody else's addresses stay, and those
+// that expire, which the kernel has from a router's advertisement or from an address that does.
 func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 	addrs, err := n.linkAddrs(index)
 	if err != nil {
@@ -219,8 +224,10 @@ func (n *Namespace) dropKernels(index int, have [][]byte, img *Image) error {
 	}
 	for _, h := range have {
 		dst, _ := netip.AddrFromSlice(rtnl.Attr(h, unix.SizeofRtMsg, unix.RTA_DST))
-		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL && rtnl.Uint32(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
-			!theirs[netip.PrefixFrom(dst, int(h[1]))] && !slices.ContainsFunc(img.routes(), func(w []byte) bool { return sameRoute(h, w) }) {
+		if h[0] == unix.AF_INET6 && nl.DeserializeRtMsg(h).Protocol == unix.RTPROT_KERNEL &&
+			rtnl.Uint32(h, unix.SizeofRtMsg, unix.RTA_OIF) == index && expires(h) == 0 &&
+			!theirs[netip.PrefixFrom(dst, int(h[1]))] &&
+			!slices.ContainsFunc(img.routes(), func(w []byte) bool { return sameRoute(h, w) }) {
 			if err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(plainRoute(h))); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
@@ -259,7 +266,8 @@ func (n *Namespace) restorePlace(img *Image, have, want [][]byte, lost bool) (ad
 			return slices.ContainsFunc(ours, func(h []byte) bool { return sameRoute(w, h) })
 		})
 		if anew, stay = nil, len(ours); !slices.EqualFunc(append(slices.Clone(ours), add...), want, sameRoute) {
-			errs = append(errs, &Loss{What: "the order of the routes to " + routeText(want[0]), Why: "one of them could not be added again"})
+			errs = append(errs, &Loss{What: "the order of the routes to " + routeText(want[0]),
+				Why: "one of them could not be added again"})
 		}
 	}
 	for _, h := range append(rest, anew...) {
@@ -295,8 +303,10 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 		if len(oif) < 4 || len(gateway) != 4 {
 			return
 		}
-		to := &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET, Dst_len: 32, Table: unix.RT_TABLE_MAIN, Protocol: protoForeign, Scope: unix.RT_SCOPE_LINK, Type: unix.RTN_UNICAST}}
-		parts := []nl.NetlinkRequestData{to, nl.NewRtAttr(unix.RTA_DST, gateway), nl.NewRtAttr(unix.RTA_OIF, oif), nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(1<<31))}
+		to := &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET, Dst_len: 32, Table: unix.RT_TABLE_MAIN,
+			Protocol: protoForeign, Scope: unix.RT_SCOPE_LINK, Type: unix.RTN_UNICAST}}
+		parts := []nl.NetlinkRequestData{to, nl.NewRtAttr(unix.RTA_DST, gateway), nl.NewRtAttr(unix.RTA_OIF, oif),
+			nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(1<<31))}
 		if n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, parts...) == nil {
 			add := fn
 			fn = func() error { return errors.Join(add(), n.do(unix.RTM_DELROUTE, 0, parts...)) }
@@ -309,8 +319,9 @@ func (n *Namespace) withWays(raw []byte, fn func() error) error {
 	return fn()
 }
 
-// remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself, writes
-// the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c), and takes a source out that goes.
+// remains reports whether a route is what the kernel made of an IPv6 one: it drops each of several ways by itself,
+// writes the link's new mtu into a route that has one (rt6_mtu_change in net/ipv6/route.c), and takes a source out that
+// goes.
 func remains(have, want []byte) bool {
 	bare := func(raw []byte) []byte { return rtnl.Without(plainRoute(raw), unix.SizeofRtMsg, unix.RTA_METRICS) }
 	if have[0] == unix.AF_INET6 && (bytes.Equal(bare(have), bare(want)) ||
@@ -330,7 +341,9 @@ func remains(have, want []byte) bool {
 			return false
 		}
 	}
-	return path != nil || ways[string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
+	return path != nil ||
+		ways[string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_OIF))+
+			string(rtnl.Attr(have, unix.SizeofRtMsg, unix.RTA_GATEWAY))]
 }
 
 // rtaNexthop is RTA_NH_ID of linux/rtnetlink.h.
@@ -344,7 +357,8 @@ const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE
 func plainRoute(raw []byte) []byte {
 	raw = rtnl.Without(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
 	if rtnl.Attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil {
-		for _, typ := range []int{unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH} { // the object says where it goes
+		for _, typ := range []int{unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH} {
+			// the object says where it goes
 			raw = rtnl.Without(raw, unix.SizeofRtMsg, typ)
 		}
 	}

@@ -17,13 +17,14 @@ import (
 
 // A Route is a route in one namespace, as a journal writes it. The zero Dst with V6 says which default route.
 type Route struct {
-	NS       NSRef        `json:"ns"`
-	Dst      netip.Prefix `json:"dst"`
-	Type     string       `json:"type,omitempty"` // "unicast" when empty, "blackhole", "unreachable", "prohibit", "throw"
-	Table    int          `json:"table,omitempty"`
-	Metric   int          `json:"metric,omitempty"`
-	Src      netip.Addr   `json:"src,omitzero"`
-	Nexthops []Nexthop    `json:"nexthops,omitempty"`
+	NS  NSRef        `json:"ns"`
+	Dst netip.Prefix `json:"dst"`
+	// "unicast" when empty, "blackhole", "unreachable", "prohibit", "throw"
+	Type     string     `json:"type,omitempty"`
+	Table    int        `json:"table,omitempty"`
+	Metric   int        `json:"metric,omitempty"`
+	Src      netip.Addr `json:"src,omitzero"`
+	Nexthops []Nexthop  `json:"nexthops,omitempty"`
 }
 
 // A Nexthop is one way that a route goes: through a gateway, a link, or both.
@@ -156,8 +157,8 @@ func (m *Machine) DelRoute(r Route) error {
 	return n.reallyGone(err, "delete route", r.String(), there)
 }
 
-// RouteThere reports whether a route is there as AddRoute added it, and whether another one is in its place that nsscript
-// did not add.
+// RouteThere reports whether a route is there as AddRoute added it, and whether another one is in its place that
+// nsscript did not add.
 func (m *Machine) RouteThere(r Route) (there, foreign bool, err error) {
 	n, want, err := m.netlinkRoute(r)
 	if err != nil {
@@ -187,7 +188,8 @@ func sameWays(have, want *netlink.Route) bool {
 	}
 	for _, h := range ways(have) {
 		if !slices.ContainsFunc(ways(want), func(w *netlink.NexthopInfo) bool {
-			return (w.LinkIndex == 0 || h.LinkIndex == w.LinkIndex) && h.Gw.Equal(w.Gw) && (w.Via == nil || w.Via.Equal(h.Via))
+			return (w.LinkIndex == 0 || h.LinkIndex == w.LinkIndex) && h.Gw.Equal(w.Gw) &&
+				(w.Via == nil || w.Via.Equal(h.Via))
 		}) {
 			return false
 		}
@@ -285,7 +287,8 @@ func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
 	return over, nil
 }
 
-// UnrestorableRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links is down.
+// UnrestorableRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links
+// is down.
 func (m *Machine) UnrestorableRoute(r Route) (*Loss, error) {
 	n, want, err := m.netlinkRoute(r)
 	if err != nil {
@@ -312,7 +315,8 @@ func (m *Machine) CheckRoute(r Route) error {
 	if err == nil && len(have) > 0 {
 		err = unix.EEXIST
 	}
-	return hinted(fail(err, "add route", r.String(), n), "%s has a route to %s with this metric already; give another metric=", n.Name(), r)
+	return hinted(fail(err, "add route", r.String(), n),
+		"%s has a route to %s with this metric already; give another metric=", n.Name(), r)
 }
 
 // routesLike lists the routes to the same destination with the same metric in the same table, and with what else the

@@ -15,8 +15,8 @@ func routeRequest(r *netlink.Route) []nl.NetlinkRequestData {
 		table = unix.RT_TABLE_MAIN
 	}
 	bits, _ := r.Dst.Mask.Size()
-	head := nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(r.Family), Dst_len: uint8(bits), Table: uint8(table), Type: uint8(r.Type),
-		Protocol: uint8(r.Protocol), Scope: uint8(r.Scope)}}
+	head := nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(r.Family), Dst_len: uint8(bits), Table: uint8(table),
+		Type: uint8(r.Type), Protocol: uint8(r.Protocol), Scope: uint8(r.Scope)}}
 	if table > 255 {
 		head.Table = unix.RT_TABLE_UNSPEC // RTA_TABLE has it
 	}
@@ -60,7 +60,8 @@ func multipath(r *netlink.Route) (all []byte) {
 // gateways is a hop's gateway, of the route's family or of the other one; none for a hop that only says a link.
 func gateways(family int, gw []byte, via netlink.Destination) []*nl.RtAttr {
 	if v, ok := via.(*netlink.Via); ok && v != nil {
-		return []*nl.RtAttr{nl.NewRtAttr(unix.RTA_VIA, append(binary.NativeEndian.AppendUint16(nil, uint16(v.AddrFamily)), v.Addr...))}
+		return []*nl.RtAttr{nl.NewRtAttr(unix.RTA_VIA,
+			append(binary.NativeEndian.AppendUint16(nil, uint16(v.AddrFamily)), v.Addr...))}
 	}
 	if gw != nil {
 		return []*nl.RtAttr{nl.NewRtAttr(unix.RTA_GATEWAY, ofFamily(family, gw))}

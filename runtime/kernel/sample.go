@@ -7,16 +7,17 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// A sample is a new link of a kind, as the kernel makes it when it is asked for nothing else. What a link of the kind has
-// otherwise, somebody gave it.
+// A sample is a new link of a kind, as the kernel makes it when it is asked for nothing else. What a link of the kind
+// has otherwise, somebody gave it.
 type sample struct {
 	raw    []byte            // its RTM_NEWLINK message
 	tool   map[string][]byte // what ethtool(8) says of it
 	queues map[string]string // what /sys says of its queues
 }
 
-// sample makes a link of a kind, one that Recreate can make, in a namespace that is dropped again, and looks at it. It is
-// made once. What it cannot be made without it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be made.
+// sample makes a link of a kind, one that Recreate can make, in a namespace that is dropped again, and looks at it. It
+// is made once. What it cannot be made without it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be
+// made.
 func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 	k := kindOf(kind)
 	if s, ok := m.samples[kind]; ok || !k.Made {
@@ -35,7 +36,8 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 			info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
 			info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddChild(rtnl.Raw(data))
 			parts := append(LinkSpec{LinkRef: LinkRef{Index: index, Name: name}}.parts(), info)
-			_, err := n.conn.Execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, more...)...)
+			_, err := n.conn.Execute(m.buf, unix.RTM_NEWLINK, unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL,
+				append(parts, more...)...)
 			return err
 		}
 		var data []byte

@@ -19,10 +19,10 @@ func (m *Machine) Settle() error {
 }
 
 // SettleLinks makes links carry packets that were set up just now. The kernel turns a new carrier into a working queue
-// later and drops packets until then (net/core/link_watch.c, up to a second). Asking for a single link makes it do so at
-// once, since Linux 6.8, and tells an older one's state, which is waited for. What goes with a carrier is done then, too:
-// link-local addresses are there with their routes, and a bridge's port forwards.
-// A link that is set up can give its peer a carrier, and a port its bridge, so these are asked for after it.
+// later and drops packets until then (net/core/link_watch.c, up to a second). Asking for a single link makes it do so
+// at once, since Linux 6.8, and tells an older one's state, which is waited for. What goes with a carrier is done then,
+// too: link-local addresses are there with their routes, and a bridge's port forwards. A link that is set up can give
+// its peer a carrier, and a port its bridge, so these are asked for after it.
 func (m *Machine) SettleLinks() error {
 	for _, ref := range m.awaitingCarrier {
 		n, index, err := m.find(ref)
@@ -72,8 +72,8 @@ func (n *Namespace) settle(index int) error {
 // carrierPatience is more than the time that the kernel takes to act on a new carrier.
 const carrierPatience = 2 * time.Second
 
-// around waits until the kernel has acted on a link's carrier, and returns where its peer and its master are, index 0 when
-// it has none.
+// around waits until the kernel has acted on a link's carrier, and returns where its peer and its master are, index 0
+// when it has none.
 func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
 	raw, err := n.await(at, lagging)
 	if err != nil {
@@ -136,7 +136,8 @@ const (
 // stateWords are ip-link(8)'s words for them.
 var stateWords = []string{"unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"}
 
-// losing reports whether a link is set up and has lost its carrier, or never had one, and the kernel has not acted on that.
+// losing reports whether a link is set up and has lost its carrier, or never had one, and the kernel has not acted on
+// that.
 func losing(raw []byte) bool {
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
@@ -146,7 +147,8 @@ func losing(raw []byte) bool {
 
 // lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
 func lagging(raw []byte) bool {
-	carrier, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER), rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	carrier, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER),
+		rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
 	if nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || len(carrier) != 1 || carrier[0] == 0 || len(state) != 1 {
 		return false
 	}
@@ -154,7 +156,8 @@ func lagging(raw []byte) bool {
 	case operDown, operLowerLayerDown:
 		return true
 	case operUnknown:
-		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are unknown still.
+		// That of most kinds stays so. These begin without a carrier, and when not even that was acted on they are
+		// unknown still.
 		return kindOf(kindName(raw)).Late
 	}
 	return false
@@ -166,8 +169,8 @@ func kindName(raw []byte) string {
 	return unix.ByteSliceToString(rtnl.Attr(info, 0, unix.IFLA_INFO_KIND))
 }
 
-// portless reports whether a link of the namespace is a bridge without ports. One that never had any has a carrier, and its
-// state stays unknown.
+// portless reports whether a link of the namespace is a bridge without ports. One that never had any has a carrier, and
+// its state stays unknown.
 func (n *Namespace) portless(raw []byte) bool {
 	if kindOf(kindName(raw)).Ports == nil {
 		return false

@@ -106,8 +106,8 @@ func TestSettleCarrier(t *testing.T) {
 	}
 }
 
-// TestTakeBackAnycast adds addresses to a router's link and takes them back at once: the kernel keeps the anycast address of their
-// subnet, which another address of the link has too.
+// TestTakeBackAnycast adds addresses to a router's link and takes them back at once: the kernel keeps the anycast
+// address of their subnet, which another address of the link has too.
 func TestTakeBackAnycast(t *testing.T) {
 	m, err := Open()
 	if err != nil {
@@ -129,7 +129,8 @@ func TestTakeBackAnycast(t *testing.T) {
 	}
 	anycast := func() (found bool) {
 		t.Helper()
-		all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_ANYCAST}})
+		all, err := n.dump(unix.RTM_GETROUTE,
+			&nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_ANYCAST}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,10 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// settleAddrs waits until the IPv6 addresses are in use that were added, and those that came with carriers. The kernel joins
-// the group in which their neighbours ask for them, and adds their local routes, in a work of its own (addrconf_dad_work
-// in net/ipv6/addrconf.c). A question that comes before that gets no answer, and is asked again a second later.
+// settleAddrs waits until the IPv6 addresses are in use that were added, and those that came with carriers. The kernel
+// joins the group in which their neighbours ask for them, and adds their local routes, in a work of its own
+// (addrconf_dad_work in net/ipv6/addrconf.c). A question that comes before that gets no answer, and is asked again a
+// second later.
 func (m *Machine) settleAddrs() error {
 	for ref := range m.awaitingAutoconf {
 		if err := m.noteAutoconf(ref); err != nil {
@@ -46,8 +47,8 @@ func (m *Machine) settleAddrs() error {
 	return nil
 }
 
-// noteAutoconf adds to the addresses that are waited for those that the links of a namespace gave themselves and do not use
-// yet. A link that detects duplicates takes a second or two for that; nobody asked for it, and nobody waits.
+// noteAutoconf adds to the addresses that are waited for those that the links of a namespace gave themselves and do not
+// use yet. A link that detects duplicates takes a second or two for that; nobody asked for it, and nobody waits.
 func (m *Machine) noteAutoconf(ref NSRef) error {
 	n, err := m.Namespace(ref)
 	if gone(err) {
@@ -118,12 +119,14 @@ func (m *Machine) unroutedYet(a Addr, routed map[*Namespace]map[netip.Addr]bool)
 	return n, msg != nil && addrFlags(msg)&unix.IFA_F_DADFAILED == 0, err
 }
 
-// localAddrs are the IPv6 addresses that the namespace takes packets for. Those of a VRF's links are in a table of its own.
+// localAddrs are the IPv6 addresses that the namespace takes packets for. Those of a VRF's links are in a table of its
+// own.
 func (n *Namespace) localAddrs() (map[netip.Addr]bool, error) {
 	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: unix.AF_INET6, Type: unix.RTN_LOCAL}})
 	local := map[netip.Addr]bool{}
 	for _, raw := range all {
-		if a, ok := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok && nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
+		if a, ok := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST)); ok &&
+			nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL {
 			local[a] = true
 		}
 	}

@@ -17,8 +17,8 @@ const sparesFrom = 3
 var spareFor = 20 * time.Millisecond
 
 // spares are namespaces that are made before they are asked for, on a thread of its own: to make one takes the kernel
-// as long as all else that a script does with it. They have no name, no journal knows them, and the two at most that are
-// never asked for end with the process.
+// as long as all else that a script does with it. They have no name, no journal knows them, and the two at most that
+// are never asked for end with the process.
 type spares struct {
 	made  chan *Namespace // closed when there are no more
 	leave chan struct{}

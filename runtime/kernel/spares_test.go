@@ -55,7 +55,8 @@ func TestSpares(t *testing.T) {
 	}
 	ready := func() {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); m.spares == nil || len(m.spares.made) == 0; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); m.spares == nil ||
+			len(m.spares.made) == 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("no spare was made")
 			}

@@ -25,11 +25,14 @@ func SysctlPath(key string) (string, error) {
 	}
 	parts := strings.Split(path, "/")
 	if len(parts) < 3 || parts[0] != "net" {
-		return "", fmt.Errorf("sysctl %q is not below net: only keys such as net.ipv4.ip_forward belong to a namespace", key)
+		return "",
+			fmt.Errorf("sysctl %q is not below net: only keys such as net.ipv4.ip_forward belong to a namespace", key)
 	}
 	for _, p := range parts {
-		if p == "" || p == "." || p == ".." || strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
-			return "", fmt.Errorf("sysctl %q has %q in it: a key is made of letters, digits, '_' and '-' between dots", key, p)
+		if p == "" || p == "." || p == ".." ||
+			strings.Trim(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" {
+			return "",
+				fmt.Errorf("sysctl %q has %q in it: a key is made of letters, digits, '_' and '-' between dots", key, p)
 		}
 	}
 	return path, nil
@@ -48,8 +51,8 @@ func (n *Namespace) Sysctl(key string) (value string, err error) {
 	return value, n.sysctlError(err, "read sysctl", key)
 }
 
-// Unreadable reports whether the error of reading a sysctl says that it is there and has no value to read: it can only be
-// written, or was never set.
+// Unreadable reports whether the error of reading a sysctl says that it is there and has no value to read: it can only
+// be written, or was never set.
 func Unreadable(err error) bool { return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EIO) }
 
 // SetSysctl writes a key in the namespace.
@@ -64,8 +67,8 @@ func (n *Namespace) SetSysctl(key, value string) error {
 	return n.sysctlError(n.Do(func() error { return writeSysctl(path, value) }), "set sysctl", key)
 }
 
-// SysctlBecomes is what the kernel makes of a value: it rounds some, and writes others in its own way. It is what a second
-// key says when the value was written to the first, tried in a namespace of its own, with lo in place of a link.
+// SysctlBecomes is what the kernel makes of a value: it rounds some, and writes others in its own way. It is what a
+// second key says when the value was written to the first, tried in a namespace of its own, with lo in place of a link.
 func (m *Machine) SysctlBecomes(key, value, says string) (string, error) {
 	for _, k := range []*string{&key, &says} {
 		path, err := SysctlPath(*k)
@@ -73,7 +76,8 @@ func (m *Machine) SysctlBecomes(key, value, says string) (string, error) {
 			return "", err
 		}
 		// Only the first namespace of a machine has defaults for neighbours.
-		if parts := strings.Split(path, "/"); len(parts) == 5 && (parts[2] == "neigh" || parts[3] != "all" && parts[3] != "default") {
+		if parts := strings.Split(path, "/"); len(parts) == 5 &&
+			(parts[2] == "neigh" || parts[3] != "all" && parts[3] != "default") {
 			parts[3] = "lo"
 			path = strings.Join(parts, "/")
 		}
@@ -145,7 +149,8 @@ func writeSysctl(path, value string) error {
 	return err
 }
 
-// putSysctl is writeSysctl without its failpoints, for namespaces that nobody else can see: nothing of them is left to undo.
+// putSysctl is writeSysctl without its failpoints, for namespaces that nobody else can see: nothing of them is left to
+// undo.
 func putSysctl(path, value string) error {
 	fd, err := openSysctl(path, unix.O_WRONLY)
 	if err != nil {
@@ -194,11 +199,13 @@ func (n *Namespace) SysctlShadow(key string) (map[string]string, error) {
 	return shadow, n.sysctlError(err, "read sysctls", path)
 }
 
-// SysctlLink is the name of the link that a key is a setting of. ok is false for keys of other things, and of all links.
+// SysctlLink is the name of the link that a key is a setting of. ok is false for keys of other things, and of all
+// links.
 func SysctlLink(key string) (name string, ok bool) {
 	path, err := SysctlPath(key)
 	parts := strings.Split(path, "/")
-	if err != nil || len(parts) != 5 || !slices.Contains(linkDirs, strings.Join(parts[:3], "/")) || parts[3] == "all" || parts[3] == "default" {
+	if err != nil || len(parts) != 5 || !slices.Contains(linkDirs, strings.Join(parts[:3], "/")) || parts[3] == "all" ||
+		parts[3] == "default" {
 		return "", false
 	}
 	return parts[3], true
@@ -222,7 +229,8 @@ func (n *Namespace) SysctlStrips(key string) ([]LinkRef, error) {
 		return nil, err
 	}
 	parts := strings.Split(path, "/")
-	if len(parts) != 5 || parts[1] != "ipv6" || parts[2] != "conf" || !slices.Contains([]string{"disable_ipv6", "addr_gen_mode", "stable_secret"}, parts[4]) {
+	if len(parts) != 5 || parts[1] != "ipv6" || parts[2] != "conf" ||
+		!slices.Contains([]string{"disable_ipv6", "addr_gen_mode", "stable_secret"}, parts[4]) {
 		return nil, nil
 	}
 	links, err := n.Links()

@@ -6,15 +6,17 @@ import (
 	"strings"
 )
 
-// finer has the other name of a setting that is shown in two units, by the name in the coarser one: writing back what that
-// one says would round the value.
+// finer has the other name of a setting that is shown in two units, by the name in the coarser one: writing back what
+// that one says would round the value.
 var finer = map[string]string{"base_reachable_time": "base_reachable_time_ms", "gc_min_interval": "gc_min_interval_ms",
 	"retrans_time": "retrans_time_ms", "unres_qlen": "unres_qlen_bytes"}
 
-// SysctlFiner is the key that says exactly what a key is set to: another one when that is shown in two units, or else itself.
+// SysctlFiner is the key that says exactly what a key is set to: another one when that is shown in two units, or else
+// itself.
 func SysctlFiner(key string) (string, error) {
 	name, err := SysctlPath(key)
-	if dir := strings.Split(name, "/"); err == nil && len(dir) > 3 && slices.Contains([]string{"neigh", "route"}, dir[2]) {
+	if dir := strings.Split(name, "/"); err == nil && len(dir) > 3 &&
+		slices.Contains([]string{"neigh", "route"}, dir[2]) {
 		if other, ok := finer[path.Base(name)]; ok {
 			return path.Dir(name) + "/" + other, nil
 		}
@@ -22,7 +24,8 @@ func SysctlFiner(key string) (string, error) {
 	return key, err
 }
 
-// SysctlOneWay says why a key that has a value cannot be given it back once it has another one. It is empty for those that can.
+// SysctlOneWay says why a key that has a value cannot be given it back once it has another one. It is empty for those
+// that can.
 func SysctlOneWay(key, old, value string) string {
 	name, _ := SysctlPath(key) // a wrong one has no value
 	switch {

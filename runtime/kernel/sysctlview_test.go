@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestSysctlBecomes asks what a value becomes, in the unit of another key, also where only some namespaces have the key.
+// TestSysctlBecomes asks what a value becomes, in the unit of another key, also where only some namespaces have the
+// key.
 func TestSysctlBecomes(t *testing.T) {
 	m, err := Open()
 	if err != nil {

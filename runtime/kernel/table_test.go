@@ -6,13 +6,15 @@ import (
 	"testing"
 )
 
-// TestTables holds the rows against what the loops over them take for granted, and has each refuse what is no message of its own.
+// TestTables holds the rows against what the loops over them take for granted, and has each refuse what is no message
+// of its own.
 func TestTables(t *testing.T) {
 	var names []string
 	for _, row := range tables {
 		names = append(names, row.Name)
 		switch {
-		case row.One == "" || row.Many == "" || row.Get == 0 || row.New == 0 || row.Del == 0 || row.Header == 0 || len(row.Families) == 0:
+		case row.One == "" || row.Many == "" || row.Get == 0 || row.New == 0 || row.Del == 0 || row.Header == 0 ||
+			len(row.Families) == 0:
 			t.Errorf("%s: the row is not whole", row.Name)
 		case row.put == nil && (row.Key == nil || row.Dumps == nil):
 			t.Errorf("%s: who restores it?", row.Name)
@@ -23,7 +25,8 @@ func TestTables(t *testing.T) {
 		whole[0] = row.Families[0]
 		other := slices.Clone(whole)
 		other[0] = 99
-		for want, msg := range map[string][]byte{"too short": whole[1:], "no attribute": append(slices.Clone(whole), 9, 9), "of family 99": other} {
+		for want, msg := range map[string][]byte{"too short": whole[1:],
+			"no attribute": append(slices.Clone(whole), 9, 9), "of family 99": other} {
 			index := 0
 			if row.Link != nil {
 				index = row.Link(append(msg, make([]byte, row.Header)...))
@@ -32,7 +35,8 @@ func TestTables(t *testing.T) {
 				t.Errorf("%s: %v, want %q", row.Name, err, want)
 			}
 		}
-		if err := row.valid(whole, 7); row.Link != nil && row.Link(whole) != notOne && (err == nil || !strings.Contains(err.Error(), "of another link")) {
+		if err := row.valid(whole, 7); row.Link != nil && row.Link(whole) != notOne &&
+			(err == nil || !strings.Contains(err.Error(), "of another link")) {
 			t.Errorf("%s: one of another link: %v", row.Name, err)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 )
 
 // A Teardown is the end of namespaces, which is waited for: it comes some time after the last reference to
-// them is gone, and not at all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach them; what is in them the
-// kernel destroys in the tens of milliseconds after it.
+// them is gone, and not at all while a process, a socket or a mount elsewhere holds one. From then on nobody can reach
+// them; what is in them the kernel destroys in the tens of milliseconds after it.
 type Teardown struct {
 	m    *Machine
 	sub  *nl.NetlinkSocket
@@ -32,11 +32,13 @@ type doomed struct {
 	nameless bool // it had lost its name before
 }
 
-// namelessPatience is how long a namespace is waited for that had lost its name before: who took it away has waited, too.
+// namelessPatience is how long a namespace is waited for that had lost its name before: who took it away has waited,
+// too.
 const namelessPatience = time.Second
 
-// Watch is to be called before the names are taken away of namespaces that a run has made; this process's hold on them is
-// the caller's to let go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one is torn down.
+// Watch is to be called before the names are taken away of namespaces that a run has made; this process's hold on them
+// is the caller's to let go. The kernel sends RTM_DELNSID to a namespace that has an id for another one when that one
+// is torn down.
 func (m *Machine) Watch(refs []NSRef) (*Teardown, error) {
 	t := &Teardown{m: m, wait: map[int]doomed{}}
 	for _, ref := range refs {
@@ -61,8 +63,8 @@ func (m *Machine) Watch(refs []NSRef) (*Teardown, error) {
 	return t, nil
 }
 
-// Wait returns when all watched namespaces are gone but those that stay. Of those that are not by the deadline it says who
-// holds them. All are known by their cookies.
+// Wait returns when all watched namespaces are gone but those that stay. Of those that are not by the deadline it says
+// who holds them. All are known by their cookies.
 func (t *Teardown) Wait(ctx context.Context, patience time.Duration, stay map[uint64]bool) (held map[uint64]string) {
 	begin := time.Now()
 	going := func() bool {
@@ -107,8 +109,8 @@ func (t *Teardown) Close() { t.sub.Close() }
 // rtgen is an empty struct rtgenmsg.
 var rtgen = rtnl.Raw{0, 0, 0, 0}
 
-// id is what the host knows a namespace by that a run has made. The kernel gives the lowest free ids when it chooses, and so
-// none of these: it leads to that namespace, with or without a name, or to none.
+// id is what the host knows a namespace by that a run has made. The kernel gives the lowest free ids when it chooses,
+// and so none of these: it leads to that namespace, with or without a name, or to none.
 func (r NSRef) id() int { return 1<<30 | int(r.Cookie&(1<<30-1)) }
 
 // Exists reports whether a namespace is there that a run has made, with or without a name.
@@ -123,7 +125,8 @@ func (n *Namespace) knows(id int) (bool, error) {
 // identify gives another namespace its id, and tells what that is: it may have had another one.
 func (n *Namespace) identify(other *Namespace) (id int, err error) {
 	id = other.ref.id()
-	err = n.do(unix.RTM_NEWNSID, 0, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))), nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
+	err = n.do(unix.RTM_NEWNSID, 0, rtgen, nl.NewRtAttr(unix.NETNSA_FD, nl.Uint32Attr(uint32(other.fd))),
+		nl.NewRtAttr(unix.NETNSA_NSID, nl.Uint32Attr(uint32(id))))
 	if errors.Is(err, unix.EEXIST) {
 		id, err = n.idOf(other.fd)
 	}

@@ -12,14 +12,16 @@ import (
 )
 
 // heldAttrs are the attributes of a link's message that an image holds.
-var heldAttrs = []int{unix.IFLA_ADDRESS, unix.IFLA_IFNAME, unix.IFLA_MTU, unix.IFLA_MASTER, unix.IFLA_TXQLEN, unix.IFLA_IFALIAS, unix.IFLA_GROUP,
-	unix.IFLA_LINKINFO, unix.IFLA_AF_SPEC, unix.IFLA_PROP_LIST}
+var heldAttrs = []int{unix.IFLA_ADDRESS, unix.IFLA_IFNAME, unix.IFLA_MTU, unix.IFLA_MASTER, unix.IFLA_TXQLEN,
+	unix.IFLA_IFALIAS, unix.IFLA_GROUP, unix.IFLA_LINKINFO, unix.IFLA_AF_SPEC, unix.IFLA_PROP_LIST}
 
-// shownAttrs are those that follow from others, or from what surrounds the link: states, counters, bounds, the other end.
-var shownAttrs = []int{unix.IFLA_LINK, unix.IFLA_LINK_NETNSID, unix.IFLA_QDISC, unix.IFLA_STATS, unix.IFLA_STATS64, unix.IFLA_MAP, unix.IFLA_OPERSTATE,
-	unix.IFLA_PROMISCUITY, unix.IFLA_ALLMULTI, unix.IFLA_CARRIER, unix.IFLA_CARRIER_CHANGES, unix.IFLA_CARRIER_UP_COUNT,
-	unix.IFLA_CARRIER_DOWN_COUNT, unix.IFLA_MIN_MTU, unix.IFLA_MAX_MTU, unix.IFLA_TSO_MAX_SIZE, unix.IFLA_TSO_MAX_SEGS, unix.IFLA_PERM_ADDRESS,
-	unix.IFLA_EVENT, unix.IFLA_NEW_NETNSID, unix.IFLA_NEW_IFINDEX, unix.IFLA_IF_NETNSID, iflaHeadroom, iflaTailroom}
+// shownAttrs are those that follow from others, or from what surrounds the link: states, counters, bounds, the other
+// end.
+var shownAttrs = []int{unix.IFLA_LINK, unix.IFLA_LINK_NETNSID, unix.IFLA_QDISC, unix.IFLA_STATS, unix.IFLA_STATS64,
+	unix.IFLA_MAP, unix.IFLA_OPERSTATE, unix.IFLA_PROMISCUITY, unix.IFLA_ALLMULTI, unix.IFLA_CARRIER,
+	unix.IFLA_CARRIER_CHANGES, unix.IFLA_CARRIER_UP_COUNT, unix.IFLA_CARRIER_DOWN_COUNT, unix.IFLA_MIN_MTU,
+	unix.IFLA_MAX_MTU, unix.IFLA_TSO_MAX_SIZE, unix.IFLA_TSO_MAX_SEGS, unix.IFLA_PERM_ADDRESS, unix.IFLA_EVENT,
+	unix.IFLA_NEW_NETNSID, unix.IFLA_NEW_IFINDEX, unix.IFLA_IF_NETNSID, iflaHeadroom, iflaTailroom}
 
 // Room for the headers of ports, which a bridge gives its ports (linux/if_link.h of Linux 6.17).
 const (
@@ -28,12 +30,15 @@ const (
 )
 
 // attrWords are ip-link(8)'s words for others.
-var attrWords = map[int]string{unix.IFLA_BROADCAST: "broadcast address", unix.IFLA_NUM_TX_QUEUES: "numtxqueues", unix.IFLA_NUM_RX_QUEUES: "numrxqueues",
-	unix.IFLA_LINKMODE: "mode", unix.IFLA_PROTO_DOWN: "protodown", unix.IFLA_PROTO_DOWN_REASON: "protodown_reason", unix.IFLA_XDP: "xdp program", unix.IFLA_GSO_MAX_SIZE: "gso_max_size",
-	unix.IFLA_GSO_MAX_SEGS: "gso_max_segs", unix.IFLA_GRO_MAX_SIZE: "gro_max_size", unix.IFLA_GSO_IPV4_MAX_SIZE: "gso_ipv4_max_size",
+var attrWords = map[int]string{unix.IFLA_BROADCAST: "broadcast address", unix.IFLA_NUM_TX_QUEUES: "numtxqueues",
+	unix.IFLA_NUM_RX_QUEUES: "numrxqueues", unix.IFLA_LINKMODE: "mode", unix.IFLA_PROTO_DOWN: "protodown",
+	unix.IFLA_PROTO_DOWN_REASON: "protodown_reason", unix.IFLA_XDP: "xdp program",
+	unix.IFLA_GSO_MAX_SIZE: "gso_max_size", unix.IFLA_GSO_MAX_SEGS: "gso_max_segs",
+	unix.IFLA_GRO_MAX_SIZE: "gro_max_size", unix.IFLA_GSO_IPV4_MAX_SIZE: "gso_ipv4_max_size",
 	unix.IFLA_GRO_IPV4_MAX_SIZE: "gro_ipv4_max_size", unix.IFLA_VFINFO_LIST: "vf"}
 
-// givenAttrs are the attributes of a link's message in which it is other than a new link of its kind and that no image holds.
+// givenAttrs are the attributes of a link's message in which it is other than a new link of its kind and that no image
+// holds.
 func givenAttrs(at *subject) ([]string, error) {
 	s, err := at.m.sample(at.l.Kind, infoOf(at.raw))
 	if s == nil {
@@ -61,8 +66,8 @@ func otherAttrs(raw, fresh []byte) (found []string) {
 	return found
 }
 
-// givenMode is the state of a link, and of the other end of a pair, whose mode is not the default: somebody else has said that it is up,
-// and would have to say it again.
+// givenMode is the state of a link, and of the other end of a pair, whose mode is not the default: somebody else has
+// said that it is up, and would have to say it again.
 func givenMode(at *subject) (found []string, err error) {
 	if modeUp(at.raw) {
 		found = append(found, "state up in mode dormant")
@@ -84,7 +89,8 @@ func givenMode(at *subject) (found []string, err error) {
 
 // modeUp reports whether the message of a link has it up in another mode than the default.
 func modeUp(raw []byte) bool {
-	mode, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE), rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	mode, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKMODE),
+		rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
 	return len(mode) == 1 && mode[0] != 0 && len(state) == 1 && state[0] == operUp
 }
 

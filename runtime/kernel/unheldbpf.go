@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachTypes are where programs are attached to a link and no message of rtnetlink tells of them (Linux 6.6, linux/bpf.h).
+// attachTypes are where programs are attached to a link and no message of rtnetlink tells of them (Linux 6.6,
+// linux/bpf.h).
 var attachTypes = []struct {
 	name string
 	typ  uint32
@@ -43,7 +44,8 @@ func attachedPrograms(index int, typ uint32) (uint32, error) {
 		count, _                            uint32
 		_                                   [6]uint64 // what later kernels tell
 	}{index: uint32(index), typ: typ}
-	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_QUERY, uintptr(unsafe.Pointer(&query)), unsafe.Sizeof(query))
+	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_QUERY, uintptr(unsafe.Pointer(&query)),
+		unsafe.Sizeof(query))
 	if errno != 0 {
 		return 0, errno
 	}

@@ -65,7 +65,9 @@ func (at *subject) lets(known map[string]bool) (found []string, err error) {
 	for _, raw := range all {
 		mac := net.HardwareAddr(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR))
 		mine := neighLink(raw) == at.l.Index && raw[10]&netlink.NTF_SELF != 0 && len(mac) > 0 && mac[0]&1 == 0
-		table := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil || rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil // of a vxlan or a bridge
+		// of a vxlan or a bridge
+		table := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil ||
+			rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_MASTER) != nil
 		if mine && !table && !known[string(mac)] {
 			found = append(found, "address "+mac.String())
 		}
@@ -106,8 +108,8 @@ func listenedTo(groups map[string]bool) error {
 	})
 }
 
-// lines calls fn with the fields of each line of a file that has any. A file that is not there, since the kernel was built without
-// what it tells of, has none.
+// lines calls fn with the fields of each line of a file that has any. A file that is not there, since the kernel was
+// built without what it tells of, has none.
 func lines(path string, fn func(fields []string)) error {
 	text, err := os.ReadFile(path)
 	if os.IsNotExist(err) {

@@ -14,7 +14,8 @@ import (
 // sizeofTcMsg is the length of a struct tcmsg: family, index, handle, parent, info.
 const sizeofTcMsg = 20
 
-// givenQdiscs are a link's qdiscs, with the classes and filters in them, but for its default ones, which have no handle.
+// givenQdiscs are a link's qdiscs, with the classes and filters in them, but for its default ones, which have no
+// handle.
 func givenQdiscs(at *subject) (found []string, err error) {
 	ask := make([]byte, sizeofTcMsg)
 	binary.NativeEndian.PutUint32(ask[4:], uint32(at.l.Index))
@@ -22,7 +23,9 @@ func givenQdiscs(at *subject) (found []string, err error) {
 	for _, raw := range all {
 		handle := binary.NativeEndian.Uint32(raw[8:])
 		if int(binary.NativeEndian.Uint32(raw[4:])) == at.l.Index && handle != 0 {
-			found = append(found, fmt.Sprintf("qdisc %s %x:", unix.ByteSliceToString(rtnl.Attr(raw, sizeofTcMsg, nl.TCA_KIND)), handle>>16))
+			found = append(found,
+				fmt.Sprintf("qdisc %s %x:",
+					unix.ByteSliceToString(rtnl.Attr(raw, sizeofTcMsg, nl.TCA_KIND)), handle>>16))
 		}
 	}
 	return found, err
@@ -31,7 +34,8 @@ func givenQdiscs(at *subject) (found []string, err error) {
 // sizeofTcaMsg is the length of a struct tcamsg.
 const sizeofTcaMsg = 4
 
-// actionsTo are the actions of filters anywhere in the namespace that send packets to the link: the kernel forgets where to.
+// actionsTo are the actions of filters anywhere in the namespace that send packets to the link: the kernel forgets
+// where to.
 func actionsTo(at *subject) (found []string, err error) {
 	table := nl.NewRtAttr(nl.TCA_ACT_TAB|unix.NLA_F_NESTED, nil)
 	table.AddRtAttr(1|unix.NLA_F_NESTED, nil).AddRtAttr(nl.TCA_ACT_KIND, nl.ZeroTerminated("mirred"))

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// toolQuestions are what is asked of ethtool(8)'s interface, and where in the answer (linux/ethtool.h) stands what can be set.
+// toolQuestions are what is asked of ethtool(8)'s interface, and where in the answer (linux/ethtool.h) stands what can
+// be set.
 var toolQuestions = []struct {
 	name        string
 	command     uint32
@@ -45,7 +46,8 @@ func (n *Namespace) ethtool(name string) (map[string][]byte, error) {
 		}
 		copy(req.name[:], name)
 		req.data = unsafe.Pointer(&data[0])
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.FD()), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req)))
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.FD()), unix.SIOCETHTOOL,
+			uintptr(unsafe.Pointer(&req)))
 		switch {
 		case errno == unix.EOPNOTSUPP:
 		case errno != 0:
@@ -60,8 +62,8 @@ func (n *Namespace) ethtool(name string) (map[string][]byte, error) {
 	return answers, nil
 }
 
-// requested keeps of a struct ethtool_get_features_block (available, requested, active, never_changed) what the link was asked for, whether
-// it can have it at the moment or not.
+// requested keeps of a struct ethtool_get_features_block (available, requested, active, never_changed) what the link
+// was asked for, whether it can have it at the moment or not.
 func requested(blocks []byte) (all []byte) {
 	for b := range slices.Chunk(blocks, 16) {
 		all = append(all, b[4:8]...)
@@ -103,8 +105,9 @@ func givenQueues(at *subject) (found []string, err error) {
 	return found, err
 }
 
-// queueFiles reads what /sys has to be set of a link's queues, in the namespace of the thread: a sysfs is of the namespace
-// that it was made in, so one is made, and mounted nowhere. Who may not do that could not have set anything either.
+// queueFiles reads what /sys has to be set of a link's queues, in the namespace of the thread: a sysfs is of the
+// namespace that it was made in, so one is made, and mounted nowhere. Who may not do that could not have set anything
+// either.
 func queueFiles(name string) (map[string]string, error) {
 	fs, err := unix.Fsopen("sysfs", unix.FSOPEN_CLOEXEC)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENOSYS) {

@@ -15,16 +15,17 @@ import (
 
 // Refused reports whether the kernel would not take a route as things are.
 func Refused(err error) bool {
-	return slices.ContainsFunc([]error{unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENODEV, unix.EINVAL, unix.EACCES},
+	return slices.ContainsFunc([]error{unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENODEV,
+		unix.EINVAL, unix.EACCES},
 		func(e error) bool { return errors.Is(err, e) })
 }
 
-// Whole is the Losses of what an image's link has and the kernel would not take again. To be asked before what takes the
-// link down, or its IPv6 away.
+// Whole is the Losses of what an image's link has and the kernel would not take again. To be asked before what takes
+// the link down, or its IPv6 away.
 func (img *Image) Whole() error { return errors.Join(img.WholeRoutes(), img.autoconf()) }
 
-// WholeRoutes is the Losses of an image's routes that the kernel would not take again as things are. To be asked before what
-// can lose routes.
+// WholeRoutes is the Losses of an image's routes that the kernel would not take again as things are. To be asked before
+// what can lose routes.
 func (img *Image) WholeRoutes() error {
 	var all []error
 	for _, raw := range img.routes() {
@@ -42,15 +43,17 @@ const (
 )
 
 // unrestorable is the Loss of a route that the kernel would not take again as things are: one of several ways of
-// which one is dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is nil
-// for others.
+// which one is dead, since it wants all the links up, and one through an IPv6 gateway over a link without IPv6. It is
+// nil for others.
 func (img *Image) unrestorable(raw []byte) *Loss {
 	loss := &Loss{What: "route " + routeText(raw) + " of link " + img.String()}
 	switch {
 	case deadHops(raw) > 0:
 		loss.Why, loss.Hint = deadHop, deadHopHint
-	case !img.IPv6 && rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil && rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
-		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6", "IPv6 needs an mtu of 1280 at least"
+	case !img.IPv6 && rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_VIA) != nil &&
+		rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF) == img.Link.Index:
+		loss.Why, loss.Hint = "it goes through an IPv6 gateway, while the link has no IPv6",
+			"IPv6 needs an mtu of 1280 at least"
 	default:
 		return nil
 	}
@@ -84,8 +87,8 @@ func routeText(raw []byte) string {
 	return text
 }
 
-// dropDead deletes the IPv4 routes with a nexthop that is dead and was not: to be added again, for the kernel revives it
-// neither with its link's addresses nor when another route of the same nexthops is added.
+// dropDead deletes the IPv4 routes with a nexthop that is dead and was not: to be added again, for the kernel revives
+// it neither with its link's addresses nor when another route of the same nexthops is added.
 func (n *Namespace) dropDead(img *Image) error {
 	have, err := n.routes46()
 	if err != nil {

@@ -28,9 +28,9 @@ func boundParent(args []string) (told <-chan string, err error) {
 	return Bound(pid, most, run.Kill), nil
 }
 
-// Bound has a run's process killed, from another one, when it has asked for more memory than most bytes and does not see
-// to it itself within a second: Go's collector stops all of a process, and waits for a step that fills a huge value as
-// long as that takes. Before it is killed, told has the reason.
+// Bound has a run's process killed, from another one, when it has asked for more memory than most bytes and does not
+// see to it itself within a second: Go's collector stops all of a process, and waits for a step that fills a huge value
+// as long as that takes. Before it is killed, told has the reason.
 func Bound(pid int, most uint64, kill func() error) (told <-chan string) {
 	killed := make(chan string, 1)
 	go func() {
@@ -38,7 +38,8 @@ func Bound(pid int, most uint64, kill func() error) (told <-chan string) {
 		for range time.Tick(glance) {
 			statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 			var data uint64 // pages that it may write to, touched or not (proc_pid_statm(5))
-			if _, e := fmt.Sscan(string(statm), new(string), new(string), new(string), new(string), new(string), &data); err != nil || e != nil {
+			if _, e := fmt.Sscan(string(statm), new(string), new(string), new(string), new(string), new(string),
+				&data); err != nil || e != nil {
 				return // it has ended
 			}
 			switch {

@@ -68,7 +68,8 @@ func TestBound(t *testing.T) {
 	began := time.Now()
 	out, err := run.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL || !strings.HasPrefix(string(out), "ready\n") {
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL ||
+		!strings.HasPrefix(string(out), "ready\n") {
 		t.Errorf("%v: %s", err, out)
 	}
 	if took := time.Since(began); took > 30*time.Second {

@@ -54,7 +54,8 @@ func (l *Labs) List() ([]Lab, error) {
 }
 
 func (l *Labs) lab(e journal.Entry) Lab {
-	lab := Lab{Name: e.Name, Script: e.Header.Script, State: e.State(), PID: e.Header.PID, Err: e.Err, Namespaces: []string{}}
+	lab := Lab{Name: e.Name, Script: e.Header.Script, State: e.State(), PID: e.Header.PID, Err: e.Err,
+		Namespaces: []string{}}
 	if !e.Header.Start.IsZero() {
 		lab.Since = e.Header.Start.Local().Format("2006-01-02 15:04:05")
 	}
@@ -133,8 +134,8 @@ func (l *Labs) afterOthers(name string) (change.Undoing, error) {
 	}
 }
 
-// Help does what a helper process is for: see Options.Helper. It reports what it has undone, which is nothing (nil) when the
-// run ended well.
+// Help does what a helper process is for: see Options.Helper. It reports what it has undone, which is nothing (nil)
+// when the run ended well.
 func (l *Labs) Help(args []string) (*Recovery, error) {
 	switch {
 	case len(args) >= 2 && args[0] == "watch":
@@ -167,14 +168,15 @@ func (l *Labs) watch(name string, bounds []string) (*Recovery, error) {
 	switch {
 	case errors.Is(r.Err, os.ErrNotExist):
 		return nil, l.dir.Sweep(name)
-	case errors.Is(r.Err, journal.ErrKept), errors.Is(r.Err, journal.ErrLive): // it ended well, or another nsscript was faster
+	case errors.Is(r.Err, journal.ErrKept), errors.Is(r.Err, journal.ErrLive):
+		// it ended well, or another nsscript was faster
 		return nil, nil
 	}
 	return r, nil
 }
 
-// Forget gives up what is left of a dead run that could not be undone, and of a run whose journal is damaged. Namespaces
-// that it had deleted, and that were kept to be given back, end with that.
+// Forget gives up what is left of a dead run that could not be undone, and of a run whose journal is damaged.
+// Namespaces that it had deleted, and that were kept to be given back, end with that.
 func (l *Labs) Forget(name string) (Lab, error) {
 	lab, err := l.Find(name)
 	if err != nil {
@@ -211,7 +213,8 @@ func (l *Labs) Down(name string) (change.Undoing, error) {
 		if e, ok, _ := l.dir.Find(name); ok && !e.Kept {
 			return u, err
 		}
-		time.Sleep(time.Millisecond) // a lock that somebody else lets go is no event that one can wait for with a deadline
+		// a lock that somebody else lets go is no event that one can wait for with a deadline
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -246,7 +249,9 @@ func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 	}
 	defer m.Close()
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
-		return fail(fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name, e.Header.HostNS, here))
+		return fail(
+			fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name,
+				e.Header.HostNS, here))
 	}
 	changes, err := change.Read(l.kinds, open)
 	if err != nil {

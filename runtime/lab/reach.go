@@ -31,7 +31,8 @@ func Reach(name string) (*Sandboxed, error) {
 	return h, c.Close()
 }
 
-// AllSandboxed lists the labs that are in sandboxes of this user's. Of one that does not answer nothing but that is known.
+// AllSandboxed lists the labs that are in sandboxes of this user's. Of one that does not answer nothing but that is
+// known.
 func AllSandboxed() ([]Lab, error) {
 	names, err := sandbox.Names()
 	labs, errs := make([]Lab, len(names)), make([]error, len(names))
@@ -56,7 +57,8 @@ func AllSandboxed() ([]Lab, error) {
 
 // ended reports whether an error in talking to a sandbox is its end.
 func ended(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }
 
 // dial connects to the lab's first process. One that is stopped is not waited for.
@@ -79,7 +81,8 @@ func (h *Sandboxed) silent(err error, pid int) error {
 	}
 	e := &kernel.Error{Op: "reach", Object: "lab " + h.name, Err: sandbox.ErrSilent, Machine: true}
 	if pid > 0 {
-		e.Err, e.Hint = fmt.Errorf("process %d, which has it: %w", pid, sandbox.ErrSilent), fmt.Sprintf("`kill -KILL %d` ends it, and all that is in its sandbox", pid)
+		e.Err, e.Hint = fmt.Errorf("process %d, which has it: %w", pid, sandbox.ErrSilent),
+			fmt.Sprintf("`kill -KILL %d` ends it, and all that is in its sandbox", pid)
 	}
 	if lock.Stopped(pid) {
 		e.Err = fmt.Errorf("process %d, which has it, is stopped: %w", pid, sandbox.ErrSilent)

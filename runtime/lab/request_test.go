@@ -56,7 +56,8 @@ func TestRequest(t *testing.T) {
 	if got := string(rest) + string(more[:n]); !strings.Contains(got, `"num":2`) {
 		t.Errorf("what follows is %q", got)
 	}
-	if err := send(here, request{Args: []string{strings.Repeat("x", maxRequest)}}); err == nil || !strings.Contains(err.Error(), "argument list too long") {
+	if err := send(here, request{Args: []string{strings.Repeat("x", maxRequest)}}); err == nil ||
+		!strings.Contains(err.Error(), "argument list too long") {
 		t.Errorf("a request that is too long: %v", err)
 	}
 }

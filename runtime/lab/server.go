@@ -71,7 +71,8 @@ func (d *Server) Rename(name string) error {
 	}
 }
 
-// A Word is what the first process of a sandbox says to who started it: that the lab is kept, or which name it asks for.
+// A Word is what the first process of a sandbox says to who started it: that the lab is kept, or which name it asks
+// for.
 type Word struct {
 	Kept bool   `json:"kept,omitempty"`
 	Name string `json:"name,omitempty"`
@@ -223,8 +224,8 @@ func (h *Sandboxed) Name(l *sandbox.Listener, refused error) error {
 }
 
 // Run runs nsscript with other arguments inside the sandbox, with the given standard descriptors and this process's
-// environment and folder, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so it must be
-// nobody's yet.
+// environment and folder, and passes signals on. It returns its exit code. A terminal becomes the controlling one, so
+// it must be nobody's yet.
 func (h *Sandboxed) Run(args []string, stdio [3]*os.File, signals <-chan os.Signal) (int, error) {
 	if _, err := h.Describe(); err != nil { // while it is at work: how long the command takes is not its affair
 		return 0, err

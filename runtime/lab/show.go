@@ -26,7 +26,8 @@ func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
 
 func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 	w := new(strings.Builder)
-	fmt.Fprintf(w, "lab %s: %s, %s, %s, since %s, by %s\n", lab.Name, lab.State, script.Count(len(lab.Namespaces), "namespace"), script.Count(len(lab.Changes), "change"), lab.Since, lab.Script)
+	fmt.Fprintf(w, "lab %s: %s, %s, %s, since %s, by %s\n", lab.Name, lab.State,
+		script.Count(len(lab.Namespaces), "namespace"), script.Count(len(lab.Changes), "change"), lab.Since, lab.Script)
 	for _, c := range lab.Changes {
 		for _, lost := range c.Lost {
 			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)

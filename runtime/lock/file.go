@@ -45,15 +45,16 @@ func (e *HeldError) Hint() string {
 	return fmt.Sprintf("see what it is at: `ps -fp %d`", e.PID)
 }
 
-// File takes a lock (LOCK_SH or LOCK_EX) on an open file; closing that lets go. The error is a *HeldError when who holds it
-// is stopped, or does not let go for patience.
+// File takes a lock (LOCK_SH or LOCK_EX) on an open file; closing that lets go. The error is a *HeldError when who
+// holds it is stopped, or does not let go for patience.
 func File(f *os.File, how int, patience time.Duration) error {
 	err := Try(f, how)
 	if !errors.Is(err, syscall.EWOULDBLOCK) {
 		return err
 	}
 	got := make(chan error, 1)
-	go func() { got <- flock(f, how) }() // it holds the file open: a lock that comes too late goes with the caller's close
+	// it holds the file open: a lock that comes too late goes with the caller's close
+	go func() { got <- flock(f, how) }()
 	for deadline := time.Now().Add(patience); ; {
 		select {
 		case err := <-got:

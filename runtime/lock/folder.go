@@ -26,13 +26,14 @@ func (e *OwnerError) Error() string {
 // Hint is what to do about it.
 func (e *OwnerError) Hint() string {
 	if e.UID != os.Geteuid() {
-		return fmt.Sprintf("look at what is in it, and then `rm -r %s`, or `chown -R %d %s` when it is this user's own", e.Path, os.Geteuid(), e.Path)
+		return fmt.Sprintf("look at what is in it, and then `rm -r %s`, or `chown -R %d %s` when it is this user's own",
+			e.Path, os.Geteuid(), e.Path)
 	}
 	return "chmod 700 " + e.Path
 }
 
-// Folder makes the caller the only one who works in a folder that is this user's alone, until unlock is called. With create it
-// is made when it is not there; without, that is os.ErrNotExist. Whoever has the lock may remove the folder.
+// Folder makes the caller the only one who works in a folder that is this user's alone, until unlock is called. With
+// create it is made when it is not there; without, that is os.ErrNotExist. Whoever has the lock may remove the folder.
 func Folder(path string, create bool) (unlock func(), err error) {
 	for {
 		if create {

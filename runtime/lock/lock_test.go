@@ -47,7 +47,8 @@ func TestHeld(t *testing.T) {
 	}
 	defer f.Close()
 	var held *HeldError
-	if err := File(f, syscall.LOCK_EX, time.Millisecond); !errors.As(err, &held) || held.PID != p.Pid || held.Stopped || held.Path != dir {
+	if err := File(f, syscall.LOCK_EX, time.Millisecond); !errors.As(err, &held) || held.PID != p.Pid || held.Stopped ||
+		held.Path != dir {
 		t.Errorf("%+v", err)
 	}
 }

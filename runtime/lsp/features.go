@@ -26,7 +26,8 @@ func (d *document) diagnose(found []check.Finding) diagnostics {
 		}
 		_, end := script.TokenAt(line, from)
 		begin, end := units(line[:from]), units(line[:end])
-		g := diagnostic{Range: span{position{f.Line - 1, begin}, position{f.Line - 1, end}}, Severity: severityError, Code: f.Rule, Source: "nsscript", Message: f.Message}
+		g := diagnostic{Range: span{position{f.Line - 1, begin}, position{f.Line - 1, end}}, Severity: severityError,
+			Code: f.Rule, Source: "nsscript", Message: f.Message}
 		if f.Hint != "" {
 			g.Message += "\nhint: " + f.Hint
 		}
@@ -56,7 +57,8 @@ func (s *server) completion(d *document, p position) (any, error) {
 	quoted := from > 0 && strings.ContainsAny(d.text[from-1:from], `"'`)
 	items := []completionItem{}
 	for i, name := range names {
-		c := completionItem{Label: name, Kind: completionText, SortText: fmt.Sprintf("%04d", i), TextEdit: textEdit{d.span(from, at), name}}
+		c := completionItem{Label: name, Kind: completionText, SortText: fmt.Sprintf("%04d", i),
+			TextEdit: textEdit{d.span(from, at), name}}
 		bare := strings.TrimSuffix(name, "=")
 		if e, ok := sc.Explain(d.text[begin:from]+bare, name[len(bare):]); ok && !quoted {
 			c.Kind, c.Detail = completionKinds[e.Kind], e.Code
@@ -94,7 +96,8 @@ func (s *server) signatureHelp(d *document, p position) (any, error) {
 	}
 	sig := signature{Label: c.Signature, Documentation: markup{"markdown", c.Doc}, Parameters: []parameter{}}
 	for i, at := range c.Parameters {
-		sig.Parameters = append(sig.Parameters, parameter{[2]int{units(c.Signature[:at[0]]), units(c.Signature[:at[1]])}, markup{"markdown", c.Docs[i]}})
+		sig.Parameters = append(sig.Parameters,
+			parameter{[2]int{units(c.Signature[:at[0]]), units(c.Signature[:at[1]])}, markup{"markdown", c.Docs[i]}})
 	}
 	help := signatureHelp{Signatures: []signature{sig}}
 	if c.Active >= 0 {
@@ -140,7 +143,8 @@ func (s *server) symbols(d *document, _ position) (any, error) {
 		if sym.Function {
 			kind = symbolFunction
 		}
-		all = append(all, documentSymbol{sym.Name, sym.Detail, kind, d.between(sym.Whole.Begin, sym.Whole.End), d.between(sym.At.Begin, sym.At.End)})
+		all = append(all, documentSymbol{sym.Name, sym.Detail, kind, d.between(sym.Whole.Begin, sym.Whole.End),
+			d.between(sym.At.Begin, sym.At.End)})
 	}
 	return all, nil
 }

@@ -38,15 +38,17 @@ func (h handler) Handle(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Reque
 
 func start(t testing.TB) *client {
 	here, there := net.Pipe()
-	c := &client{t: t, said: make(chan json.RawMessage, 100), ended: make(chan error, 1), log: new(bytes.Buffer), dir: t.TempDir()}
+	c := &client{t: t, said: make(chan json.RawMessage, 100), ended: make(chan error, 1), log: new(bytes.Buffer),
+		dir: t.TempDir()}
 	go func() {
 		c.ended <- lsp.Serve(t.Context(), there, lsp.Options{Vocabulary: builtins.All(), Version: "0", Log: c.log})
 	}()
-	c.conn = jsonrpc2.NewConn(t.Context(), jsonrpc2.NewBufferedStream(here, jsonrpc2.VSCodeObjectCodec{}), handler(func(req *jsonrpc2.Request) {
-		if req.Method == "textDocument/publishDiagnostics" {
-			c.said <- *req.Params
-		}
-	}))
+	c.conn = jsonrpc2.NewConn(t.Context(), jsonrpc2.NewBufferedStream(here, jsonrpc2.VSCodeObjectCodec{}),
+		handler(func(req *jsonrpc2.Request) {
+			if req.Method == "textDocument/publishDiagnostics" {
+				c.said <- *req.Params
+			}
+		}))
 	return c
 }
 
@@ -110,7 +112,9 @@ func (c *client) diagnosed(name string) string {
 // open opens a text and returns what is wrong with it.
 func (c *client) open(name, text string) string {
 	c.t.Helper()
-	c.notify("textDocument/didOpen", map[string]any{"textDocument": map[string]any{"uri": c.uri(name), "languageId": "starlark", "version": 1, "text": text}})
+	c.notify("textDocument/didOpen",
+		map[string]any{"textDocument": map[string]any{"uri": c.uri(name), "languageId": "starlark",
+			"version": 1, "text": text}})
 	return c.diagnosed(name)
 }
 
@@ -166,23 +170,33 @@ func expect(t testing.TB, got string, want ...string) {
 func TestSession(t *testing.T) {
 	c := start(t)
 	c.refused("textDocument/hover", map[string]any{}, -32002)
-	expect(t, c.call("initialize", map[string]any{"rootUri": "file://" + c.dir}), `"hoverProvider": true`, `"name": "nsscript"`)
+	expect(t, c.call("initialize", map[string]any{"rootUri": "file://" + c.dir}), `"hoverProvider": true`,
+		`"name": "nsscript"`)
 	c.refused("initialize", map[string]any{}, jsonrpc2.CodeMethodNotFound)
 	c.refused("textDocument/rename", map[string]any{}, jsonrpc2.CodeMethodNotFound)
-	c.refused("textDocument/hover", map[string]any{"textDocument": map[string]any{"uri": "file:///not/open"}}, jsonrpc2.CodeInvalidParams)
+	c.refused("textDocument/hover", map[string]any{"textDocument": map[string]any{"uri": "file:///not/open"}},
+		jsonrpc2.CodeInvalidParams)
 	c.refused("textDocument/hover", []any{"x"}, jsonrpc2.CodeInvalidParams)
 
 	// Diagnostics are those of check, and go when what is wrong goes.
 	expect(t, c.open("wrong.star", "x = 1\nprint('ä𝄞', pign(x))\n"),
-		`"code":"name","message":"undefined: pign\\nhint: did you mean ping\?","range":\{"end":\{"character":17,"line":1\},"start":\{"character":13,"line":1\}\},"severity":1,`)
-	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 2},
-		"contentChanges": []any{map[string]any{"text": "def f():\n    y = 1\nf()\n"}}})
-	expect(t, c.diagnosed("wrong.star"), `"version":2`, `"start":\{"character":4,"line":1\}\},"severity":2,`, `"code":"unused"`, `"tags":\[1\]`)
-	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 3},
-		"contentChanges": []any{map[string]any{"text": "print(y)\n", "range": map[string]any{"start": map[string]any{"line": 1, "character": 4}, "end": map[string]any{"line": 9}}}}})
+		`"code":"name","message":"undefined: pign\\nhint: `+
+			`did you mean ping\?","range":\{"end":\{"character":17,"line":1\},"start":\{"character":13,"line":1\}\},`+
+			`"severity":1,`)
+	c.notify("textDocument/didChange",
+		map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 2},
+			"contentChanges": []any{map[string]any{"text": "def f():\n    y = 1\nf()\n"}}})
+	expect(t, c.diagnosed("wrong.star"), `"version":2`, `"start":\{"character":4,"line":1\}\},"severity":2,`,
+		`"code":"unused"`, `"tags":\[1\]`)
+	c.notify("textDocument/didChange",
+		map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 3},
+			"contentChanges": []any{map[string]any{"text": "print(y)\n",
+				"range": map[string]any{"start": map[string]any{"line": 1, "character": 4},
+					"end": map[string]any{"line": 9}}}}})
 	expect(t, c.diagnosed("wrong.star"), `undefined: y`)
-	c.notify("textDocument/didChange", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 4},
-		"contentChanges": []any{map[string]any{"text": strings.Repeat("pign()\n", 207)}}})
+	c.notify("textDocument/didChange",
+		map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star"), "version": 4},
+			"contentChanges": []any{map[string]any{"text": strings.Repeat("pign()\n", 207)}}})
 	expect(t, c.diagnosed("wrong.star"), `and 7 more, which are not shown`)
 	c.notify("textDocument/didClose", map[string]any{"textDocument": map[string]any{"uri": c.uri("wrong.star")}})
 	expect(t, c.diagnosed("wrong.star"), `"diagnostics":\[\]`)
@@ -191,14 +205,17 @@ func TestSession(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(c.dir, "lib"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	lib := "# Names.\n\ndef hosts(n, *, prefix = \"h\"):\n    \"\"\"Makes n hosts.\"\"\"\n    return [netns(prefix + str(i)) for i in range(n)]\n\nFEW = 3\n"
+	lib := "# Names.\n\ndef hosts(n, *, prefix = \"h\"):\n    \"\"\"Makes n hosts.\"\"\"\n    return [netns(prefix + " +
+		"str(i)) for i in range(n)]\n\nFEW = 3\n"
 	if err := os.WriteFile(filepath.Join(c.dir, "lib", "hosts.star"), []byte(lib), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	main := "load(\"lib/hosts.star\", \"FEW\", \"hosts\")\n\nall = hosts(FEW)\nprint(all)\n"
 	expect(t, c.open("main.star", main), `"diagnostics":\[\]`)
-	expect(t, c.at("definition", "main.star", strings.Replace(main, "hosts(FEW", "ho^sts(FEW", 1)), `lib/hosts.star"`, `"line": 2,\s+"character": 4`)
-	expect(t, c.at("definition", "main.star", strings.Replace(main, "lib/", "li^b/", 1)), `lib/hosts.star"`, `"line": 0,\s+"character": 0`)
+	expect(t, c.at("definition", "main.star", strings.Replace(main, "hosts(FEW", "ho^sts(FEW", 1)), `lib/hosts.star"`,
+		`"line": 2,\s+"character": 4`)
+	expect(t, c.at("definition", "main.star", strings.Replace(main, "lib/", "li^b/", 1)), `lib/hosts.star"`,
+		`"line": 0,\s+"character": 0`)
 	expect(t, c.at("definition", "main.star", main+"print(a^ll)\n"), `main.star"`, `"line": 2,\s+"character": 0`)
 	expect(t, c.at("definition", "main.star", main+"pr^int(all)\n"), `^null$`)
 	expect(t, c.at("definition", "main.star", "load(\"@std//topo.star\", \"ring\")\nri^ng(3)\n"), `^null$`)
@@ -209,7 +226,8 @@ func TestSession(t *testing.T) {
 	expect(t, c.diagnosed("main.star"), `"diagnostics":\[\]`)
 
 	// A library loads from the folder of the script that loads it.
-	for name, text := range map[string]string{"common.star": "X = 1\n", "main.star": "load(\"lib/up.star\", \"Y\")\nprint(Y)\n"} {
+	for name, text := range map[string]string{"common.star": "X = 1\n",
+		"main.star": "load(\"lib/up.star\", \"Y\")\nprint(Y)\n"} {
 		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -246,10 +264,12 @@ func TestSession(t *testing.T) {
 			t.Errorf("%q: %q, want %s", x.text, got, x.want)
 		}
 	}
-	expect(t, c.at("completion", "typing.star", "x = ver\nve^"), `"label": "veth",\s+"kind": 3,\s+"detail": "veth\(`, `"newText": "veth"`, `"start": \{\s+"line": 1,\s+"character": 0`)
+	expect(t, c.at("completion", "typing.star", "x = ver\nve^"), `"label": "veth",\s+"kind": 3,\s+"detail": "veth\(`,
+		`"newText": "veth"`, `"start": \{\s+"line": 1,\s+"character": 0`)
 
 	// Hover and signatures.
-	expect(t, c.at("hover", "hover.star", "x = ping(host, \"::1\", cou^nt = 2)\n"), "```python.ncount: int", `"character": 22`)
+	expect(t, c.at("hover", "hover.star", "x = ping(host, \"::1\", cou^nt = 2)\n"), "```python.ncount: int",
+		`"character": 22`)
 	expect(t, c.at("hover", "hover.star", "a, b = veth(netns(\"l\"), netns(\"r\"))\nprint(a.mt^u)\n"), "link.mtu: int")
 	expect(t, c.at("hover", "hover.star", "a^, b = veth(netns(\"l\"), netns(\"r\"))\n"), "a: link")
 	expect(t, c.at("hover", "hover.star", "x = le^n([1])\n"), "spec.md#len")
@@ -257,30 +277,39 @@ func TestSession(t *testing.T) {
 	expect(t, c.at("hover", "hover.star", "x = 1  # not^hing\n"), `^null$`)
 
 	// What the reference says besides builtins.
-	expect(t, c.at("hover", "hover.star", "x = ma^th.pi\n"), `Mathematical functions`, "- `math.ceil\\(x\\)`: The smallest int")
+	expect(t, c.at("hover", "hover.star", "x = ma^th.pi\n"), `Mathematical functions`,
+		"- `math.ceil\\(x\\)`: The smallest int")
 	expect(t, c.at("hover", "hover.star", "x = math.ce^il(1.5)\n"), `math.ceil\(x\)`, `The smallest int`)
 	expect(t, c.at("hover", "hover.star", "x = js^on.encode(1)\n"), "json.encode\\(x\\)`: ")
-	expect(t, c.at("hover", "hover.star", "ass^ert.eq(1, 1)\n"), "- `assert.eq\\(a, b, msg=None\\)`: Fails unless a == b")
-	expect(t, c.at("hover", "hover.star", "lo^ad(\"@std//topo.star\", \"ring\")\nring(3)\n"), `Binds names of another script`)
+	expect(t, c.at("hover", "hover.star", "ass^ert.eq(1, 1)\n"),
+		"- `assert.eq\\(a, b, msg=None\\)`: Fails unless a == b")
+	expect(t, c.at("hover", "hover.star", "lo^ad(\"@std//topo.star\", \"ring\")\nring(3)\n"),
+		`Binds names of another script`)
 	expect(t, c.at("hover", "hover.star", "load(\"@std//to^po.star\", \"ring\")\nring(3)\n"), `Topologies`, `mesh\(n`)
 	expect(t, c.at("hover", "hover.star", "print(ar^gs)\n"), `args: list of string`, `command line`)
 	expect(t, c.at("hover", "hover.star", "print(ho^st)\n"), `host: namespace`, `nsscript started in`)
 	expect(t, c.at("hover", "hover.star", "args = 3\nprint(ar^gs)\n"), `args: int`, `"value": "[^c]*"`)
 	expect(t, c.at("hover", "hover.star", "def f(host):\n    return ho^st\n"), `^null$|"value": "[^k]*"`)
 	expect(t, c.at("hover", "hover.star", "def f(tests):\n    return te^sts\n"), `python.ntests`, `"value": "[^F]*"`)
-	expect(t, c.at("completion", "typing.star", "x = math.ce^"), `"label": "ceil",\s+"kind": 3,\s+"detail": "math.ceil\(x\)"`)
-	expect(t, c.at("signatureHelp", "sig.star", "x = math.log(1, ^)\n"), `"label": "math.log\(x, base=e\)"`, `"activeParameter": 1`)
+	expect(t, c.at("completion", "typing.star", "x = math.ce^"),
+		`"label": "ceil",\s+"kind": 3,\s+"detail": "math.ceil\(x\)"`)
+	expect(t, c.at("signatureHelp", "sig.star", "x = math.log(1, ^)\n"), `"label": "math.log\(x, base=e\)"`,
+		`"activeParameter": 1`)
 	expect(t, c.at("signatureHelp", "sig.star", "x = ping(host, ^"), `"label": "ping\(`, `"activeParameter": 1`)
 	expect(t, c.at("signatureHelp", "sig.star", "x = ping(host, interval = ^)\n"), `"activeParameter": 3`)
-	expect(t, c.at("signatureHelp", "sig.star", "def f(a, b = 2):\n    pass\nf(1, ^)\n"), `"label": "f\(a, b=2\)"`, `"label": \[\s+5,\s+8\s+\]`, `"activeParameter": 1`)
+	expect(t, c.at("signatureHelp", "sig.star", "def f(a, b = 2):\n    pass\nf(1, ^)\n"), `"label": "f\(a, b=2\)"`,
+		`"label": \[\s+5,\s+8\s+\]`, `"activeParameter": 1`)
 	expect(t, c.at("signatureHelp", "sig.star", "x = (1, ^)\n"), `^null$`)
 
 	// Symbols and layout.
 	c.open("symbols.star", lib)
-	expect(t, c.call("textDocument/documentSymbol", map[string]any{"textDocument": map[string]any{"uri": c.uri("symbols.star")}}),
-		`"name": "hosts",\s+"detail": "hosts\(n, \*, prefix=."h."\)",\s+"kind": 12`, `"name": "FEW",\s+"detail": "int",\s+"kind": 13`)
+	expect(t, c.call("textDocument/documentSymbol",
+		map[string]any{"textDocument": map[string]any{"uri": c.uri("symbols.star")}}),
+		`"name": "hosts",\s+"detail": "hosts\(n, \*, prefix=."h."\)",\s+"kind": 12`,
+		`"name": "FEW",\s+"detail": "int",\s+"kind": 13`)
 	c.open("layout.star", "x=[ 1,2 ]\n")
-	format := map[string]any{"textDocument": map[string]any{"uri": c.uri("layout.star")}, "options": map[string]any{"tabSize": 4}}
+	format := map[string]any{"textDocument": map[string]any{"uri": c.uri("layout.star")},
+		"options": map[string]any{"tabSize": 4}}
 	expect(t, c.call("textDocument/formatting", format), `"newText": "x = \[1, 2\]\\n"`)
 	c.open("layout.star", "x = [1, 2]\n")
 	expect(t, c.call("textDocument/formatting", format), `^\[\]$`)
@@ -341,16 +370,20 @@ func TestEveryName(t *testing.T) {
 			}
 			expr = exprs[recv] + "." + name
 		}
-		expect(t, c.at("hover", "a.star", source(expr+"^()\n")), regexp.QuoteMeta(quote(d.Signature())), regexp.QuoteMeta(quote(strings.SplitN(d.Doc, "\n", 2)[0])))
-		expect(t, c.at("signatureHelp", "a.star", source(expr+"(^")), `"label": "`+regexp.QuoteMeta(quote(d.Signature())))
-		if got, want := c.labels("a.star", source(expr[:len(expr)-1]+"^")), d.Name[strings.LastIndex(d.Name, ".")+1:]; !slices.Contains(got, want) {
+		expect(t, c.at("hover", "a.star", source(expr+"^()\n")), regexp.QuoteMeta(quote(d.Signature())),
+			regexp.QuoteMeta(quote(strings.SplitN(d.Doc, "\n", 2)[0])))
+		expect(t, c.at("signatureHelp", "a.star", source(expr+"(^")),
+			`"label": "`+regexp.QuoteMeta(quote(d.Signature())))
+		if got, want := c.labels("a.star", source(expr[:len(expr)-1]+"^")),
+			d.Name[strings.LastIndex(d.Name, ".")+1:]; !slices.Contains(got, want) {
 			t.Errorf("%s completes to %q", expr[:len(expr)-1], got)
 		}
 		for i, p := range d.Params {
 			if i == 0 && d.IsMethod() || p.Rest != "" {
 				continue
 			}
-			expect(t, c.at("hover", "a.star", source(fmt.Sprintf("%s(%s^ = 1)\n", expr, p.Name))), regexp.QuoteMeta(quote(p.Doc)))
+			expect(t, c.at("hover", "a.star", source(fmt.Sprintf("%s(%s^ = 1)\n", expr, p.Name))),
+				regexp.QuoteMeta(quote(p.Doc)))
 		}
 	}
 	for _, typ := range voc.Types {
@@ -359,7 +392,8 @@ func TestEveryName(t *testing.T) {
 			continue
 		}
 		for _, a := range typ.Attrs {
-			expect(t, c.at("hover", "a.star", source(exprs[typ.Name]+"."+a.Name+"^\n")), regexp.QuoteMeta(quote(typ.Name+"."+a.Name+": "+a.Type)), regexp.QuoteMeta(quote(a.Doc)))
+			expect(t, c.at("hover", "a.star", source(exprs[typ.Name]+"."+a.Name+"^\n")),
+				regexp.QuoteMeta(quote(typ.Name+"."+a.Name+": "+a.Type)), regexp.QuoteMeta(quote(a.Doc)))
 			if got := c.labels("a.star", source(exprs[typ.Name]+"."+a.Name[:1]+"^")); !slices.Contains(got, a.Name) {
 				t.Errorf("%s.%s completes to %q", exprs[typ.Name], a.Name[:1], got)
 			}
@@ -405,8 +439,9 @@ func TestMalformed(t *testing.T) {
 		answers <- string(all)
 	}()
 	for _, s := range []string{
-		"garbage\r\n\r\n", strings.Repeat("x", 10000) + "\n", "Content-Length: -5\r\n\r\n", "Content-Length: 99999999999999999999\r\n\r\n",
-		frame(`{"jsonrpc":`), frame(`[]`), frame(`"x"`), frame(""), frame(`{"jsonrpc":"2.0","method":5}`),
+		"garbage\r\n\r\n", strings.Repeat("x", 10000) + "\n", "Content-Length: -5\r\n\r\n",
+		"Content-Length: 99999999999999999999\r\n\r\n", frame(`{"jsonrpc":`), frame(`[]`), frame(`"x"`), frame(""),
+		frame(`{"jsonrpc":"2.0","method":5}`),
 		fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 9<<20, strings.Repeat("a", 9<<20)),
 		frame(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`),
 		frame(`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`), frame(`{"jsonrpc":"2.0","method":"exit"}`),
@@ -432,7 +467,8 @@ func frame(body string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%
 
 // FuzzServe sends anything.
 func FuzzServe(f *testing.F) {
-	f.Add([]byte(frame(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`) + frame(`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`)))
+	f.Add([]byte(frame(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`) +
+		frame(`{"jsonrpc":"2.0","id":2,"method":"shutdown"}`)))
 	f.Add([]byte("Content-Length: 3\n\n{}x\r\n"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		serve(t, sent)
@@ -442,7 +478,8 @@ func FuzzServe(f *testing.F) {
 // serve serves what was sent.
 func serve(t *testing.T, sent []byte) {
 	var log bytes.Buffer
-	_ = lsp.Serve(t.Context(), &canned{r: bytes.NewReader(sent)}, lsp.Options{Vocabulary: vocabulary, Log: &log}) // it ends without a shutdown
+	// it ends without a shutdown
+	_ = lsp.Serve(t.Context(), &canned{r: bytes.NewReader(sent)}, lsp.Options{Vocabulary: vocabulary, Log: &log})
 	if log.Len() > 0 {
 		t.Error(log.String())
 	}
@@ -486,7 +523,8 @@ func FuzzFeatures(f *testing.F) {
 		place := map[string]any{"textDocument": doc, "position": map[string]any{"line": line, "character": character}}
 		send("initialize", map[string]any{})
 		send("textDocument/didOpen", place)
-		for _, m := range []string{"completion", "hover", "signatureHelp", "definition", "documentSymbol", "formatting"} {
+		for _, m := range []string{"completion", "hover", "signatureHelp", "definition",
+			"documentSymbol", "formatting"} {
 			send("textDocument/"+m, place)
 		}
 		serve(t, sent.Bytes())

@@ -2,7 +2,8 @@ package lsp
 
 import "encoding/json"
 
-// What follows are the parts of the protocol's messages that the server uses, under the names that the protocol gives them.
+// What follows are the parts of the protocol's messages that the server uses, under the names that the protocol gives
+// them.
 
 type position struct {
 	Line      int `json:"line"`
@@ -135,7 +136,8 @@ const (
 	symbolVariable = 13
 )
 
-var completionKinds = map[string]int{"builtin": 3, "function": 3, "attribute": 5, "parameter": 5, "variable": 6, "module": 9, "keyword": 14}
+var completionKinds = map[string]int{"builtin": 3, "function": 3, "attribute": 5, "parameter": 5, "variable": 6,
+	"module": 9, "keyword": 14}
 
 // completionText is the kind of what stands in strings.
 const completionText = 12

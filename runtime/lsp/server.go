@@ -99,7 +99,8 @@ func (s *server) handle(ctx context.Context, conn *jsonrpc2.Conn, req *jsonrpc2.
 	method := methods[req.Method]
 	if method == nil && !strings.HasPrefix(req.Method, "textDocument/did") {
 		if req.Notif {
-			return nil, nil // $/cancelRequest and others need no answer: each request is answered before the next is read
+			// $/cancelRequest and others need no answer: each request is answered before the next is read
+			return nil, nil
 		}
 		return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "there is no method " + req.Method}
 	}
@@ -160,7 +161,8 @@ func (s *server) did(ctx context.Context, conn *jsonrpc2.Conn, method string, p 
 		}
 	case "textDocument/didClose":
 		delete(s.docs, uri)
-		if err := conn.Notify(ctx, "textDocument/publishDiagnostics", diagnostics{URI: uri, Diagnostics: []diagnostic{}}); err != nil {
+		if err := conn.Notify(ctx, "textDocument/publishDiagnostics",
+			diagnostics{URI: uri, Diagnostics: []diagnostic{}}); err != nil {
 			return err
 		}
 	}
@@ -185,8 +187,8 @@ func (s *server) sorted() (all []*document) {
 	return all
 }
 
-// files are the texts that are open, and the scripts in the folders above them in the workspace: those may load them, and
-// then they are the ones whose folder load() may not leave.
+// files are the texts that are open, and the scripts in the folders above them in the workspace: those may load them,
+// and then they are the ones whose folder load() may not leave.
 func (s *server) files() (all []check.File) {
 	seen := map[string]bool{}
 	for _, d := range s.sorted() {
@@ -218,5 +220,6 @@ func (s *server) files() (all []check.File) {
 
 // above reports whether a folder is above another.
 func above(folder, dir string) bool {
-	return folder != dir && strings.HasPrefix(dir, strings.TrimSuffix(folder, string(os.PathSeparator))+string(os.PathSeparator))
+	return folder != dir &&
+		strings.HasPrefix(dir, strings.TrimSuffix(folder, string(os.PathSeparator))+string(os.PathSeparator))
 }

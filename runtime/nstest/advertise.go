@@ -52,8 +52,8 @@ func Advertise(t testing.TB, router, host string) {
 	}
 }
 
-// Routers are the default routes of a link that the kernel of the sandbox learned from advertisements, as `ip` shows them and
-// as /proc does, without what runs on.
+// Routers are the default routes of a link that the kernel of the sandbox learned from advertisements, as `ip` shows
+// them and as /proc does, without what runs on.
 func Routers(t testing.TB, link string) (routes []string) {
 	t.Helper()
 	out, err := exec.Command("cat", "/proc/self/net/ipv6_route").Output()
@@ -66,7 +66,8 @@ func Routers(t testing.TB, link string) (routes []string) {
 		if len(f) != 10 || f[9] != link {
 			continue
 		}
-		if _, err := fmt.Sscanf(f[8], "%x", &flags); err == nil && flags&0x00050000 == 0x00050000 { // RTF_ADDRCONF, RTF_DEFAULT
+		if _, err := fmt.Sscanf(f[8], "%x", &flags); err == nil && flags&0x00050000 == 0x00050000 {
+			// RTF_ADDRCONF, RTF_DEFAULT
 			routes = append(routes, f[0]+" "+f[4]+" "+f[5]+" "+f[8])
 		}
 	}

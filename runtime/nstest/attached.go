@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What hangs on links and is in none of the tables: traffic control, the groups of bridges, the multicast addresses that
-// somebody gave a link, what ethtool and /sys know of it.
+// What hangs on links and is in none of the tables: traffic control, the groups of bridges, the multicast addresses
+// that somebody gave a link, what ethtool and /sys know of it.
 
 const tcHeader = 20 // of struct tcmsg
 
@@ -118,8 +118,8 @@ func tcLine(ns, what string, m []byte) string {
 	return line + "\n"
 }
 
-// filterOptions prints a u32 filter's options without counters (TCA_U32_PCNT), and its actions without theirs and without the
-// times at which they were used (TCA_ACT_STATS, and TCA_MIRRED_TM and its likes).
+// filterOptions prints a u32 filter's options without counters (TCA_U32_PCNT), and its actions without theirs and
+// without the times at which they were used (TCA_ACT_STATS, and TCA_MIRRED_TM and its likes).
 func filterOptions(options []byte) (line string) {
 	for _, o := range attributes(options, 0) {
 		switch o.typ {
@@ -144,7 +144,8 @@ func filterOptions(options []byte) (line string) {
 	return line
 }
 
-// groupLines prints a bridge's entries that stay (MDB_PERMANENT). struct br_mdb_entry is index, state, flags, vid, address.
+// groupLines prints a bridge's entries that stay (MDB_PERMANENT). struct br_mdb_entry is index, state, flags, vid,
+// address.
 func groupLines(ns string, msg []byte) (lines []string) {
 	for _, a := range attributes(msg, 8) {
 		if a.typ != 1 { // MDBA_MDB
@@ -194,8 +195,8 @@ func ethtool(ns string, index uint32, name string) (lines []string) {
 	return lines
 }
 
-// sysfs prints what only /sys knows of links. A new one is of the namespace of the thread that asks for it; it is mounted
-// nowhere.
+// sysfs prints what only /sys knows of links. A new one is of the namespace of the thread that asks for it; it is
+// mounted nowhere.
 func sysfs(b *strings.Builder, ns string) error {
 	fs, err := unix.Fsopen("sysfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
@@ -231,7 +232,8 @@ func sysfs(b *strings.Builder, ns string) error {
 		}
 		for _, file := range files {
 			if v, err := os.ReadFile(folder + file); err == nil { // not every link has each
-				lines = append(lines, fmt.Sprintf("%s sys %s %s=%s\n", ns, bytes.TrimSpace(index), file, bytes.TrimSpace(v)))
+				lines = append(lines,
+					fmt.Sprintf("%s sys %s %s=%s\n", ns, bytes.TrimSpace(index), file, bytes.TrimSpace(v)))
 			}
 		}
 	}

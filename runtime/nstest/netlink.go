@@ -80,7 +80,8 @@ func (c *conn) ask(kind, flags int, body []byte) (bodies [][]byte, err error) {
 	binary.NativeEndian.PutUint16(msg[4:], uint16(kind))
 	binary.NativeEndian.PutUint16(msg[6:], uint16(syscall.NLM_F_REQUEST|flags))
 	binary.NativeEndian.PutUint32(msg[8:], c.seq)
-	if err := syscall.Sendto(c.fd, append(msg, body...), 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+	if err := syscall.Sendto(c.fd, append(msg, body...), 0,
+		&syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return nil, err
 	}
 	interrupted := false

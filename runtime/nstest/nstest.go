@@ -60,7 +60,8 @@ func Main(m *testing.M) {
 	}
 	err = errors.Join(err, cgroup.remove())
 	if after := Outside(); after != before {
-		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n", Diff(before, after))
+		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n",
+			Diff(before, after))
 		os.Exit(1)
 	}
 	if sig != 0 {
@@ -133,7 +134,8 @@ func Settled(t testing.TB, links, addrs []string) {
 // Outside is what tests must leave as it was on the machine itself: names, links, addresses, routes, mounts.
 func Outside() string {
 	var b strings.Builder
-	for _, args := range [][]string{{"-o", "link"}, {"-o", "addr"}, {"route", "show", "table", "all"}, {"rule"}, {"netns", "list"}} {
+	for _, args := range [][]string{{"-o", "link"}, {"-o", "addr"}, {"route", "show", "table", "all"}, {"rule"},
+		{"netns", "list"}} {
 		show(&b, "", args...)
 	}
 	section(&b, "/run/netns", names("/run/netns"))
@@ -147,8 +149,9 @@ func Dump(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	for _, ns := range append([]string{""}, names("/run/netns")...) {
-		for _, args := range [][]string{{"-d", "link"}, {"-d", "addr"}, {"-4", "route", "show", "table", "all"}, {"-6", "route", "show", "table", "all"},
-			{"-4", "rule"}, {"-6", "rule"}, {"neigh", "show", "nud", "permanent"}} {
+		for _, args := range [][]string{{"-d", "link"}, {"-d", "addr"}, {"-4", "route", "show", "table", "all"},
+			{"-6", "route", "show", "table", "all"}, {"-4", "rule"}, {"-6", "rule"},
+			{"neigh", "show", "nud", "permanent"}} {
 			show(&b, ns, args...)
 		}
 		sysctls(t, &b, ns)
@@ -258,7 +261,8 @@ func stable(dump string) string {
 	for _, l := range strings.Split(dump, "\n") {
 		f := strings.Fields(l)
 		for i := 0; i < len(f); i++ {
-			if i+1 < len(f) && (strings.HasSuffix(f[i], "_timer") || f[i] == "expires" || f[i] == "valid_lft" || f[i] == "preferred_lft") {
+			if i+1 < len(f) && (strings.HasSuffix(f[i], "_timer") || f[i] == "expires" || f[i] == "valid_lft" ||
+				f[i] == "preferred_lft") {
 				f[i+1] = "-"
 			}
 			if strings.HasPrefix(f[i], "dynamic") {

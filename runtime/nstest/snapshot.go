@@ -38,21 +38,32 @@ const (
 
 var tables = []table{
 	{"link", syscall.RTM_GETLINK, make([]byte, 16), 16,
-		map[int]string{1: "mac", 3: "name", 4: "mtu", 5: "peer", 6: "qdisc", 10: "master", 13: "txqlen", 16: "operstate", 20: "alias", 27: "group", 33: "carrier", 37: "peernsid"},
+		map[int]string{1: "mac", 3: "name", 4: "mtu", 5: "peer", 6: "qdisc", 10: "master", 13: "txqlen",
+			16: "operstate", 20: "alias", 27: "group", 33: "carrier", 37: "peernsid"},
 		" 7 14 23 35 45 47 48 54 59 60 ", false, nil},
-	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8, map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"}, "", false, nil},
-	{"route", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET}, make([]byte, 11)...), 12, routeNames, " 12 ", false, notCloned},
-	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, "", true, notCloned},
+	{"addr", syscall.RTM_GETADDR, make([]byte, 8), 8,
+		map[int]string{1: "address", 2: "local", 3: "label", 4: "broadcast", 8: "flags", 9: "metric", 11: "proto"},
+		"", false, nil},
+	{"route", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET}, make([]byte, 11)...), 12, routeNames, " 12 ",
+		false, notCloned},
+	{"route6", syscall.RTM_GETROUTE, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, routeNames, "",
+		true, notCloned},
 	{"rule", syscall.RTM_GETRULE, make([]byte, 12), 12, nil, "", false, nil},
-	{"neigh", syscall.RTM_GETNEIGH, make([]byte, 12), 12, map[int]string{1: "dst", 2: "lladdr"}, " 3 4 ", true, permanent},
-	{"proxy", syscall.RTM_GETNEIGH, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, 12, map[int]string{1: "dst"}, " 3 4 ", true, nil}, // NTF_PROXY
-	{"fdb", syscall.RTM_GETNEIGH, append([]byte{afBridge}, make([]byte, 11)...), 12, map[int]string{2: "lladdr", 9: "master"}, " 3 ", true, permanent},
+	{"neigh", syscall.RTM_GETNEIGH, make([]byte, 12), 12, map[int]string{1: "dst", 2: "lladdr"}, " 3 4 ",
+		true, permanent},
+	// NTF_PROXY
+	{"proxy", syscall.RTM_GETNEIGH, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0}, 12, map[int]string{1: "dst"},
+		" 3 4 ", true, nil},
+	{"fdb", syscall.RTM_GETNEIGH, append([]byte{afBridge}, make([]byte, 11)...), 12,
+		map[int]string{2: "lladdr", 9: "master"}, " 3 ", true, permanent},
 	{"neightbl", syscall.RTM_GETNEIGHTBL, make([]byte, 4), 4, map[int]string{1: "name"}, " 5 7 8 9 ", true, nil},
 	{"nexthop", rtmGetNexthop, make([]byte, 8), 8, nil, "", false, nil},
-	{"addrlabel", syscall.RTM_GETADDRLABEL, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, nil, "", false, nil},
+	{"addrlabel", syscall.RTM_GETADDRLABEL, append([]byte{syscall.AF_INET6}, make([]byte, 11)...), 12, nil,
+		"", false, nil},
 }
 
-var routeNames = map[int]string{1: "dst", 4: "oif", 5: "gateway", 6: "metric", 7: "src", 9: "multipath", 15: "table", 18: "via", 20: "pref"}
+var routeNames = map[int]string{1: "dst", 4: "oif", 5: "gateway", 6: "metric", 7: "src", 9: "multipath", 15: "table",
+	18: "via", 20: "pref"}
 
 func notCloned(msg []byte) bool { return number(msg[8:])&0x200 == 0 } // RTM_F_CLONED
 
@@ -61,7 +72,8 @@ func permanent(msg []byte) bool {
 	if lladdr := find(msg, 12, 2); msg[0] == afBridge && len(lladdr) > 0 && lladdr[0]&1 != 0 {
 		return false
 	}
-	return msg[10]&ntfExtLearned != 0 || binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 || msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
+	return msg[10]&ntfExtLearned != 0 || binary.NativeEndian.Uint16(msg[8:])&nudPermanent != 0 ||
+		msg[0] == afBridge && binary.NativeEndian.Uint16(msg[8:])&nudNoarp != 0
 }
 
 // Snapshot is the state of namespaces, "" for the sandbox's own, as the kernel itself dumps it: links with their
@@ -98,10 +110,13 @@ func snapshot(b *strings.Builder, ns string) error {
 			switch {
 			case tab.keep != nil && !tab.keep(msg):
 			case tab.name == "route" && (msg[7] == syscall.RTN_LOCAL || msg[7] == syscall.RTN_BROADCAST):
-				// An address or subnet that is there twice has two; their order follows the addresses' history, which is gone.
+				// An address or subnet that is there twice has two; their order follows the addresses' history, which
+				// is gone.
 				local = append(local, tab.line(ns, msg))
-			case tab.name == "addr" && bytes.Equal(find(msg, tab.header, 11), []byte{3}): // IFA_PROTO, IFAPROT_KERNEL_LL
-				// The kernel makes them when a link goes up, and their order is that of the ways in which they were to be made.
+			case tab.name == "addr" && bytes.Equal(find(msg, tab.header, 11), []byte{3}):
+				// IFA_PROTO, IFAPROT_KERNEL_LL
+				// The kernel makes them when a link goes up, and their order is that of the ways in which they were to
+				// be made.
 				local = append(local, tab.line(ns, msg))
 			default:
 				lines = append(lines, tab.line(ns, msg))
@@ -119,7 +134,8 @@ func snapshot(b *strings.Builder, ns string) error {
 	if err := c.attached(b, ns, links); err != nil {
 		return err
 	}
-	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*", "net/ipv6/conf/all/*", "net/ipv6/conf/default/*"} {
+	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*",
+		"net/ipv6/conf/all/*", "net/ipv6/conf/default/*"} {
 		files, _ := filepath.Glob("/proc/sys/" + pattern)
 		for _, f := range files {
 			if v, err := c.read(f); err == nil {
@@ -142,7 +158,8 @@ func (tab table) line(ns string, msg []byte) string {
 		clear(head[12:]) // ifi_change
 	case "route":
 		if find(msg, tab.header, 18) != nil {
-			head[8] &^= 0x10 // RTNH_F_LINKDOWN, which the kernel forgets when such a route is added, until the link changes
+			// RTNH_F_LINKDOWN, which the kernel forgets when such a route is added, until the link changes
+			head[8] &^= 0x10
 		}
 	case "neigh":
 		head[11] = 0 // ndm_type: what routes said of the address when the neighbour was added
@@ -170,7 +187,8 @@ func (tab table) line(ns string, msg []byte) string {
 		case tab.name == "link" && a.typ == 30 && head[8]&1 == 0:
 			// IFLA_PROMISCUITY of a link that is down: what macvlans above it want is counted only while it is up
 		case tab.name == "link" && a.typ == 16 && a.value[0] == 3:
-			b.WriteString(" operstate=02") // lower layer down: whether the peer had its carrier when this was last looked at
+			// lower layer down: whether the peer had its carrier when this was last looked at
+			b.WriteString(" operstate=02")
 		case tab.name == "link" && a.typ == 6 && text(a.value) == "noop":
 			b.WriteString(" qdisc=noqueue") // a link that was never up
 		case tab.name == "neightbl" && a.typ == 6: // NDTA_PARMS
@@ -242,20 +260,22 @@ func linkInfo(b *strings.Builder, prefix string, info []byte) {
 
 func text(v []byte) string {
 	s := strings.TrimRight(string(v), "\x00")
-	if len(s) > 1 && strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) < 0 {
+	if len(s) > 1 && strings.IndexFunc(s,
+		func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) < 0 {
 		return s
 	}
 	return fmt.Sprintf("%x", v)
 }
 
-// Quiet waits until the kernel has done what it does later: turned carriers into states, and made IPv6 addresses usable.
+// Quiet waits until the kernel has done what it does later: turned carriers into states, and made IPv6 addresses
+// usable.
 func Quiet(t testing.TB, namespaces ...string) {
 	t.Helper()
 	quiet(t, 50*time.Millisecond, namespaces)
 }
 
-// QuietNew is Quiet for a world that has just been made: an address whose local route is not there yet waits for nothing
-// but its turn.
+// QuietNew is Quiet for a world that has just been made: an address whose local route is not there yet waits for
+// nothing but its turn.
 func QuietNew(t testing.TB, namespaces ...string) {
 	t.Helper()
 	quiet(t, 2*time.Second, namespaces)
@@ -275,7 +295,8 @@ func quiet(t testing.TB, patience time.Duration, namespaces []string) {
 				t.Fatalf("wait for namespace %q: %v", ns, err)
 			}
 			// An address that was kept when its link went down waits for the link, and looks like one just added.
-			if waiting == "" || idle && (time.Since(start) > patience || tentative && time.Since(start) > 50*time.Millisecond) {
+			if waiting == "" || idle &&
+				(time.Since(start) > patience || tentative && time.Since(start) > 50*time.Millisecond) {
 				break
 			}
 			if time.Now().After(deadline) {
@@ -305,7 +326,8 @@ func unquiet() (waiting string, idle, tentative bool, err error) {
 			ask := make([]byte, 16)
 			copy(ask[4:8], l[4:8])
 			if one, err := c.ask(syscall.RTM_GETLINK, 0, ask); err == nil && len(one) == 1 {
-				running[number(l[4:])] = number(one[0][8:])&(syscall.IFF_UP|syscall.IFF_RUNNING) == syscall.IFF_UP|syscall.IFF_RUNNING
+				running[number(l[4:])] = number(one[0][8:])&(syscall.IFF_UP|syscall.IFF_RUNNING) == syscall.IFF_UP|
+					syscall.IFF_RUNNING
 			}
 		}
 	}
@@ -328,7 +350,8 @@ func unquiet() (waiting string, idle, tentative bool, err error) {
 		if ip == nil {
 			ip = find(a, 8, syscall.IFA_ADDRESS)
 		}
-		if flags := number(find(a, 8, 8)); flags&0x08 == 0 && (flags&0x40 != 0 || !local[string(ip)]) { // IFA_F_DADFAILED, IFA_F_TENTATIVE
+		if flags := number(find(a, 8, 8)); flags&0x08 == 0 && (flags&0x40 != 0 || !local[string(ip)]) {
+			// IFA_F_DADFAILED, IFA_F_TENTATIVE
 			idle = !running[number(a[4:])] && (idle || waiting == "")
 			tentative = flags&0x40 != 0 && (tentative || waiting == "")
 			waiting = fmt.Sprintf("address %x of link %d", ip, number(a[4:]))

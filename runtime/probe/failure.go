@@ -71,7 +71,8 @@ func icmpFailure(seq int, v6 bool, e queuedError) Failure {
 	return f
 }
 
-// icmpNames is how RFC 792, 1122 and 1812, or RFC 4443 name ICMP errors, by their codes; a single one is that of all codes.
+// icmpNames is how RFC 792, 1122 and 1812, or RFC 4443 name ICMP errors, by their codes; a single one is that of all
+// codes.
 var icmpNames = []struct {
 	v6    bool
 	typ   uint8

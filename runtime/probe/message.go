@@ -52,7 +52,8 @@ func (m *message) parseControl(control []byte, zone func(index uint32) string) {
 			}
 		case [2]int32{unix.SOL_SOCKET, unix.SCM_TIMESTAMPNS}:
 			if len(c.Data) == 16 { // 64-bit machines; others do without
-				m.at = time.Unix(int64(binary.NativeEndian.Uint64(c.Data)), int64(binary.NativeEndian.Uint64(c.Data[8:])))
+				m.at = time.Unix(int64(binary.NativeEndian.Uint64(c.Data)),
+					int64(binary.NativeEndian.Uint64(c.Data[8:])))
 			}
 		case [2]int32{unix.SOL_IP, unix.IP_RECVERR}, [2]int32{unix.SOL_IPV6, unix.IPV6_RECVERR}:
 			m.err = parseQueuedError(c.Data, zone)

@@ -115,7 +115,8 @@ func veth(t testing.TB, a *netns, aName string, b *netns, bName string, mtu int)
 	a.must(t, func() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU = aName, mtu
-		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: bName, PeerMTU: uint32(mtu), PeerNamespace: netlink.NsFd(b.fd)})
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: bName, PeerMTU: uint32(mtu),
+			PeerNamespace: netlink.NsFd(b.fd)})
 	})
 	a.up(t, aName)
 	b.up(t, bName)

@@ -111,8 +111,9 @@ func TestFailure(t *testing.T) {
 	}{
 		{false, 3, 0, "net unreachable"}, {false, 3, 1, "host unreachable"}, {false, 3, 2, "protocol unreachable"},
 		{false, 3, 3, "port unreachable"}, {false, 3, 4, "fragmentation needed (mtu 1400)"},
-		{false, 3, 9, "net prohibited"}, {false, 3, 10, "host prohibited"}, {false, 3, 13, "administratively prohibited"},
-		{false, 3, 15, "precedence cutoff"}, {false, 3, 16, "icmp type 3 code 16"}, {false, 11, 0, "time exceeded"},
+		{false, 3, 9, "net prohibited"}, {false, 3, 10, "host prohibited"},
+		{false, 3, 13, "administratively prohibited"}, {false, 3, 15, "precedence cutoff"},
+		{false, 3, 16, "icmp type 3 code 16"}, {false, 11, 0, "time exceeded"},
 		{false, 11, 1, "fragment reassembly time exceeded"}, {false, 12, 0, "parameter problem"},
 		{true, 1, 0, "no route"}, {true, 1, 1, "administratively prohibited"}, {true, 1, 3, "address unreachable"},
 		{true, 1, 4, "port unreachable"}, {true, 1, 6, "reject route"}, {true, 1, 255, "icmp type 1 code 255"},
@@ -166,7 +167,8 @@ func FuzzParse(f *testing.F) {
 // queuedErrorControl is the control message of a "host unreachable" or
 // "address unreachable".
 func queuedErrorControl(v6 bool) []byte {
-	level, name, typ, origin, family := unix.SOL_IP, unix.IP_RECVERR, byte(3), byte(unix.SO_EE_ORIGIN_ICMP), unix.AF_INET
+	level, name, typ, origin, family := unix.SOL_IP, unix.IP_RECVERR, byte(3),
+		byte(unix.SO_EE_ORIGIN_ICMP), unix.AF_INET
 	if v6 {
 		level, name, typ, origin, family = unix.SOL_IPV6, unix.IPV6_RECVERR, 1, unix.SO_EE_ORIGIN_ICMP6, unix.AF_INET6
 	}

@@ -107,7 +107,8 @@ func (p Ping) complete() (Ping, error) {
 	case linkScoped(p.Dst) && p.Dst.Zone() == "":
 		return p, fmt.Errorf("link-local destination needs an interface, as in %s%%eth0: %w", p.Dst, unix.EINVAL)
 	case !linkScoped(p.Dst) && p.Dst.Zone() != "":
-		return p, fmt.Errorf("destination is not link-local and cannot have interface %q: %w", p.Dst.Zone(), unix.EINVAL)
+		return p, fmt.Errorf("destination is not link-local and cannot have interface %q: %w",
+			p.Dst.Zone(), unix.EINVAL)
 	case p.Count < 1 || p.Count > 65535:
 		return p, fmt.Errorf("count is %d, want 1 to 65535", p.Count)
 	case p.Interval < 0:

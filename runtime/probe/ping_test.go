@@ -61,19 +61,24 @@ func TestPing(t *testing.T) {
 		{"neighbour", client, Ping{Dst: addr("10.0.1.254")}, "56 bytes from 10.0.1.254 ttl 64", 0},
 		{"neighbour v6", client, Ping{Dst: addr("fd00:1::fe")}, "56 bytes from fd00:1::fe ttl 64", 0},
 		{"link-local", client, Ping{Dst: addr("fe80::fe%eth0")}, "56 bytes from fe80::fe%eth0 ttl 64", 0},
-		{"multicast", client, Ping{Dst: addr("ff02::2%eth0"), Source: addr("fe80::1%eth0"), TTL: 1}, "56 bytes from fe80::fe%eth0 ttl 64", 0},
+		{"multicast", client, Ping{Dst: addr("ff02::2%eth0"), Source: addr("fe80::1%eth0"), TTL: 1},
+			"56 bytes from fe80::fe%eth0 ttl 64", 0},
 		{"routed", client, Ping{Dst: addr("10.0.2.2"), Source: addr("10.0.1.1")}, "56 bytes from 10.0.2.2 ttl 63", 0},
-		{"routed v6", client, Ping{Dst: addr("fd00:2::2"), Source: addr("fd00:1::1")}, "56 bytes from fd00:2::2 ttl 63", 0},
+		{"routed v6", client, Ping{Dst: addr("fd00:2::2"), Source: addr("fd00:1::1")},
+			"56 bytes from fd00:2::2 ttl 63", 0},
 
 		{"no payload", client, Ping{Dst: addr("10.0.2.2"), Size: new(0)}, "0 bytes from 10.0.2.2 ttl 63", 0},
 		{"no payload v6", client, Ping{Dst: addr("fd00:2::2"), Size: new(0)}, "0 bytes from fd00:2::2 ttl 63", 0},
 		{"odd payload", client, Ping{Dst: addr("10.0.2.2"), Size: new(3)}, "3 bytes from 10.0.2.2 ttl 63", 0},
 		{"largest", client, Ping{Dst: addr("127.0.0.1"), Size: new(65507)}, "65507 bytes from 127.0.0.1 ttl 64", 0},
 		{"largest v6", client, Ping{Dst: addr("::1"), Size: new(65527)}, "65527 bytes from ::1 ttl 64", 0},
-		{"fragmented by router", client, Ping{Dst: addr("10.0.2.2"), Size: new(1400)}, "1400 bytes from 10.0.2.2 ttl 63", 0},
+		{"fragmented by router", client, Ping{Dst: addr("10.0.2.2"), Size: new(1400)},
+			"1400 bytes from 10.0.2.2 ttl 63", 0},
 
-		{"df fits", client, Ping{Dst: addr("10.0.2.2"), Size: new(1400 - 28), DF: true}, "1372 bytes from 10.0.2.2 ttl 63", 0},
-		{"df fits v6", client, Ping{Dst: addr("fd00:2::2"), Size: new(1400 - 48), DF: true}, "1352 bytes from fd00:2::2 ttl 63", 0},
+		{"df fits", client, Ping{Dst: addr("10.0.2.2"), Size: new(1400 - 28), DF: true},
+			"1372 bytes from 10.0.2.2 ttl 63", 0},
+		{"df fits v6", client, Ping{Dst: addr("fd00:2::2"), Size: new(1400 - 48), DF: true},
+			"1352 bytes from fd00:2::2 ttl 63", 0},
 		{"df over the link", client, Ping{Dst: addr("10.0.2.2"), Size: new(1500 - 27), DF: true},
 			"message too long (EMSGSIZE) (mtu 1500)", unix.EMSGSIZE},
 		{"df over the link v6", client, Ping{Dst: addr("fd00:2::2"), Size: new(1500 - 47), DF: true},
@@ -85,19 +90,26 @@ func TestPing(t *testing.T) {
 
 		{"no route", router, Ping{Dst: addr("192.0.2.1"), Count: 2},
 			"network is unreachable (ENETUNREACH); network is unreachable (ENETUNREACH)", unix.ENETUNREACH},
-		{"no route v6", router, Ping{Dst: addr("2001:db8::1")}, "network is unreachable (ENETUNREACH)", unix.ENETUNREACH},
+		{"no route v6", router, Ping{Dst: addr("2001:db8::1")}, "network is unreachable (ENETUNREACH)",
+			unix.ENETUNREACH},
 		{"unreachable", router, Ping{Dst: addr("10.9.1.1")}, "no route to host (EHOSTUNREACH)", unix.EHOSTUNREACH},
-		{"unreachable v6", router, Ping{Dst: addr("fd00:9:1::1")}, "no route to host (EHOSTUNREACH)", unix.EHOSTUNREACH},
+		{"unreachable v6", router, Ping{Dst: addr("fd00:9:1::1")}, "no route to host (EHOSTUNREACH)",
+			unix.EHOSTUNREACH},
 		{"prohibit", router, Ping{Dst: addr("10.9.2.1")}, "permission denied (EACCES)", unix.EACCES},
 		{"prohibit v6", router, Ping{Dst: addr("fd00:9:2::1")}, "permission denied (EACCES)", unix.EACCES},
 		{"no route at router", client, Ping{Dst: addr("192.0.2.1"), Count: 2},
 			"net unreachable from 10.0.1.254; net unreachable from 10.0.1.254", unix.ENETUNREACH},
 		{"no route at router v6", client, Ping{Dst: addr("2001:db8::1")}, "no route from fd00:1::fe", unix.ENETUNREACH},
-		{"unreachable at router", client, Ping{Dst: addr("10.9.1.1")}, "host unreachable from 10.0.1.254", unix.EHOSTUNREACH},
-		{"unreachable at router v6", client, Ping{Dst: addr("fd00:9:1::1")}, "no route from fd00:1::fe", unix.ENETUNREACH},
-		{"prohibit at router", client, Ping{Dst: addr("10.9.2.1")}, "administratively prohibited from 10.0.1.254", unix.EHOSTUNREACH},
-		{"prohibit at router v6", client, Ping{Dst: addr("fd00:9:2::1")}, "administratively prohibited from fd00:1::fe", unix.EACCES},
-		{"blackhole at router", client, Ping{Dst: addr("10.9.3.1"), Count: 2, Timeout: 20 * time.Millisecond}, "timeout; timeout", unix.ETIMEDOUT},
+		{"unreachable at router", client, Ping{Dst: addr("10.9.1.1")}, "host unreachable from 10.0.1.254",
+			unix.EHOSTUNREACH},
+		{"unreachable at router v6", client, Ping{Dst: addr("fd00:9:1::1")}, "no route from fd00:1::fe",
+			unix.ENETUNREACH},
+		{"prohibit at router", client, Ping{Dst: addr("10.9.2.1")}, "administratively prohibited from 10.0.1.254",
+			unix.EHOSTUNREACH},
+		{"prohibit at router v6", client, Ping{Dst: addr("fd00:9:2::1")},
+			"administratively prohibited from fd00:1::fe", unix.EACCES},
+		{"blackhole at router", client, Ping{Dst: addr("10.9.3.1"), Count: 2, Timeout: 20 * time.Millisecond},
+			"timeout; timeout", unix.ETIMEDOUT},
 
 		{"no neighbour", impatient, Ping{Dst: addr("10.0.1.77"), Count: 2},
 			"host unreachable from 10.0.1.1; host unreachable from 10.0.1.1", unix.EHOSTUNREACH},
@@ -141,7 +153,8 @@ func TestPathMTU(t *testing.T) {
 		l := newLab(t)
 		p := Ping{Dst: netip.MustParseAddr(tt.dst), DF: tt.df, Size: new(1380), Count: 1, Timeout: 2 * patience}
 		for _, want := range []string{tt.first, tt.second} {
-			if r, got := ping(t, p, l.client); got != want || strings.Contains(want, "mtu") && !errors.Is(r.Failures[0], unix.EMSGSIZE) {
+			if r, got := ping(t, p, l.client); got != want ||
+				strings.Contains(want, "mtu") && !errors.Is(r.Failures[0], unix.EMSGSIZE) {
 				t.Errorf("%s, df %v: got %s, want %s", tt.dst, tt.df, got, want)
 			}
 		}
@@ -171,8 +184,10 @@ func TestPingRefused(t *testing.T) {
 		is   error
 		want string
 	}{
-		{Ping{Dst: v4, Source: netip.MustParseAddr("10.0.0.2")}, ns.in, unix.EADDRNOTAVAIL, "bind to 10.0.0.2: cannot assign requested address"},
-		{Ping{Dst: v6, Source: netip.MustParseAddr("fd00::2")}, ns.in, unix.EADDRNOTAVAIL, "bind to fd00::2: cannot assign requested address"},
+		{Ping{Dst: v4, Source: netip.MustParseAddr("10.0.0.2")}, ns.in, unix.EADDRNOTAVAIL,
+			"bind to 10.0.0.2: cannot assign requested address"},
+		{Ping{Dst: v6, Source: netip.MustParseAddr("fd00::2")}, ns.in, unix.EADDRNOTAVAIL,
+			"bind to fd00::2: cannot assign requested address"},
 		{Ping{Dst: v6, Source: v4}, ns.in, unix.EAFNOSUPPORT, ""},
 		{Ping{Dst: netip.MustParseAddr("fe80::1%nope")}, ns.in, unix.ENODEV, "find interface nope: no such device"},
 		{Ping{Dst: netip.MustParseAddr("fe80::1")}, ns.in, unix.EINVAL, ""},

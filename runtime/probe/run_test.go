@@ -19,7 +19,8 @@ var lo4, lo6 = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	p, err := Ping{Dst: lo4}.complete()
-	if err != nil || p.Count != 3 || p.Interval != 0 || p.Timeout != time.Second || *p.Size != 56 || p.TTL != 0 || p.DF {
+	if err != nil || p.Count != 3 || p.Interval != 0 || p.Timeout != time.Second || *p.Size != 56 ||
+		p.TTL != 0 || p.DF {
 		t.Errorf("got %+v, %v", p, err)
 	}
 }
@@ -96,7 +97,8 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	r, err := silent.Run(ctx, ns.in)
-	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || r.Sent != 1 || took < limit || took > patience {
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || r.Sent != 1 || took < limit ||
+		took > patience {
 		t.Errorf("in mid-wait: got %+v, %v after %s", r, err, took)
 	}
 }
@@ -109,7 +111,8 @@ func TestConcurrent(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			p := Ping{Dst: netip.MustParseAddr("10.0.1.254"), Count: 20, Interval: time.Millisecond, Timeout: 2 * patience, Size: new(40 + i)}
+			p := Ping{Dst: netip.MustParseAddr("10.0.1.254"), Count: 20, Interval: time.Millisecond,
+				Timeout: 2 * patience, Size: new(40 + i)}
 			if i%4 >= 2 {
 				p.Dst, p.TTL = netip.MustParseAddr("10.0.2.2"), 1 // its errors are pending on every other socket
 			}
@@ -145,7 +148,8 @@ func (l lab) slow(t testing.TB, rate uint64) {
 		if err != nil {
 			return err
 		}
-		attrs := netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_ROOT, Handle: netlink.MakeHandle(1, 0)}
+		attrs := netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_ROOT,
+			Handle: netlink.MakeHandle(1, 0)}
 		burst := netlink.Xmittime(rate, 8000)
 		return netlink.QdiscAdd(&netlink.Tbf{QdiscAttrs: attrs, Rate: rate, Limit: 1 << 20, Buffer: burst})
 	})
@@ -163,7 +167,8 @@ func TestSendBufferHalfFull(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.slow(t, 500_000)
-	p := Ping{Dst: netip.MustParseAddr("10.0.2.2"), TTL: 1, Count: 3, Interval: time.Nanosecond, Timeout: 2 * patience, Size: new(60000)}
+	p := Ping{Dst: netip.MustParseAddr("10.0.2.2"), TTL: 1, Count: 3, Interval: time.Nanosecond, Timeout: 2 * patience,
+		Size: new(60000)}
 	const expired = "time exceeded from 10.0.1.254"
 	if _, got := ping(t, p, l.client); got != expired+"; "+expired+"; "+expired {
 		t.Errorf("got %s", got)
@@ -174,8 +179,10 @@ func TestSendBufferFull(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.slow(t, 10_000)
-	p := Ping{Dst: netip.MustParseAddr("10.0.2.2"), Count: 12, Interval: time.Nanosecond, Timeout: 20 * time.Millisecond, Size: new(60000)}
-	if r, got := ping(t, p, l.client); !strings.HasSuffix(got, "; no buffer space available (ENOBUFS)") || r.Received != 0 {
+	p := Ping{Dst: netip.MustParseAddr("10.0.2.2"), Count: 12, Interval: time.Nanosecond,
+		Timeout: 20 * time.Millisecond, Size: new(60000)}
+	if r, got := ping(t, p, l.client); !strings.HasSuffix(got, "; no buffer space available (ENOBUFS)") ||
+		r.Received != 0 {
 		t.Errorf("got %s", got)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
-// bindings is a script that binds the lab's namespaces and links to their names, as far as those can be names in a script
-// and mean nothing else. A link whose name is that of several has its namespace's before it.
+// bindings is a script that binds the lab's namespaces and links to their names, as far as those can be names in a
+// script and mean nothing else. A link whose name is that of several has its namespace's before it.
 func bindings(s *runtime.Session) (string, error) {
 	places, err := places(s)
 	if err != nil {
@@ -29,7 +29,8 @@ func bindings(s *runtime.Session) (string, error) {
 			}
 			return '_'
 		}, strings.Join(parts, "_"))
-		if unicode.IsDigit([]rune(n)[0]) || script.Keyword(n) || slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
+		if unicode.IsDigit([]rune(n)[0]) || script.Keyword(n) ||
+			slices.Contains([]string{"as", "from", "import", "is", "while", "with"}, n) {
 			n = "_" + n
 		}
 		for taken.Has(n) || starlark.Universe.Has(n) {

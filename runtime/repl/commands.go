@@ -33,7 +33,8 @@ func commands() []command {
 		{"save", "FILE", "write the inputs as a script", (*REPL).save},
 		{"load", "FILE", "run a script as one input", (*REPL).load},
 		{"time", "EXPR", "say how long it takes", (*REPL).time},
-		{"watch", "EXPR", "show its value again whenever it has changed, until Ctrl-C; what it changes is undone", (*REPL).watch},
+		{"watch", "EXPR", "show its value again whenever it has changed, until Ctrl-C; what it changes is undone",
+			(*REPL).watch},
 		{"trace", "on|off", "show each change as the iproute2 command that would do the same", (*REPL).setTrace},
 		{"shell", "NS", "a shell in a namespace", (*REPL).shell},
 		{"set", "[NAME VALUE]", "rows N: how many of a table are shown; interval TIME: pause of :watch", (*REPL).set},
@@ -77,7 +78,8 @@ func (r *REPL) helpCommand(arg string) error {
 	for _, c := range commands() {
 		fmt.Fprintf(r.Out, "%-24s %s\n", ":"+strings.TrimSpace(c.name+" "+c.args), c.doc)
 	}
-	fmt.Fprintf(r.Out, "%-24s %s\n", "NAME?", "what a name means; Tab completes names, attributes, arguments and strings")
+	fmt.Fprintf(r.Out, "%-24s %s\n", "NAME?",
+		"what a name means; Tab completes names, attributes, arguments and strings")
 	return nil
 }
 
@@ -103,7 +105,8 @@ func (r *REPL) help(topic string) {
 			text = m.Decl.Help(false)
 		case m.Val != nil:
 			if text = voc.HelpOn(m.Val); r.in.Globals()[topic] != nil {
-				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.Val), 200), text), "\n") + "\n"
+				text = strings.TrimRight(fmt.Sprintf("%s is %s\n\n%s", topic, cut(brief(m.Val), 200), text), "\n") +
+					"\n"
 			}
 		default:
 			if of, attr, dotted := cutLast(topic, "."); dotted {

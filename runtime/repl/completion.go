@@ -15,7 +15,8 @@ func (r *REPL) scope() *assist.Scope {
 	for n := range r.in.Globals() {
 		own[n] = r.in.Own(n)
 	}
-	return &assist.Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own, Namespaces: r.namespaces, Links: r.links,
+	return &assist.Scope{Vocabulary: r.s.Vocabulary(), Names: r.in.Globals(), Own: own,
+		Namespaces: r.namespaces, Links: r.links,
 		Files: func(dir string) []string { return script.Entries(filepath.Join(r.s.Root(), dir)) }}
 }
 
@@ -38,7 +39,8 @@ func (r *REPL) links() (names []string) {
 	return names
 }
 
-// Complete finds what the word may become that the typed part of a line ends with. head is what stands before that word.
+// Complete finds what the word may become that the typed part of a line ends with. head is what stands before that
+// word.
 func (r *REPL) Complete(line string) (head string, candidates []string) {
 	if r.typed == "" && strings.HasPrefix(line, ":") {
 		return r.completeCommand(line)

@@ -44,12 +44,13 @@ func (r *REPL) read() (text string, err error) {
 		}
 		switch {
 		case lines == nil || script.Unfinished(text):
-		case blank && (r.Piped || len(r.ahead) > 0 || !before && script.AwaitsBody(text)): // it ends a block for who types it
+		case blank && (r.Piped || len(r.unread) > 0 || !before && script.AwaitsBody(text)):
+			// it ends a block for who types it
 		case blank:
 			return text, nil
 		case block && !indented(line) && !continues(line):
 			// The block has ended without an empty line, as in a text that was pasted.
-			r.ahead = append([]string{line}, r.ahead...)
+			r.unread = append([]string{line}, r.unread...)
 			return strings.TrimRight(text, "\n"), nil
 		}
 		lines = append(lines, line)
@@ -71,17 +72,17 @@ func continues(line string) bool {
 
 // line is the next line, of several that came as one if there are such.
 func (r *REPL) line(prompt string) (string, error) {
-	if len(r.ahead) == 0 {
+	if len(r.unread) == 0 {
 		text, err := r.In.Prompt(prompt)
 		if err != nil {
 			return "", err
 		}
-		r.ahead = strings.Split(text, "\n")
-		if len(r.ahead) > 1 && script.IsBlock(text) {
-			r.ahead = append(r.ahead, "") // from the history: it was a whole block
+		r.unread = strings.Split(text, "\n")
+		if len(r.unread) > 1 && script.IsBlock(text) {
+			r.unread = append(r.unread, "") // from the history: it was a whole block
 		}
 	}
-	line := r.ahead[0]
-	r.ahead = r.ahead[1:]
+	line := r.unread[0]
+	r.unread = r.unread[1:]
 	return line, nil
 }

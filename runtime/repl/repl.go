@@ -19,8 +19,8 @@ import (
 
 // A LineReader is what a REPL reads from.
 type LineReader interface {
-	// Prompt reads a line. The error is io.EOF at the end, ErrAborted when the line was given up, and anything else when
-	// there is nobody any more to read from: then the REPL ends with that.
+	// Prompt reads a line. The error is io.EOF at the end, ErrAborted when the line was given up, and anything else
+	// when there is nobody any more to read from: then the REPL ends with that.
 	Prompt(prompt string) (string, error)
 	// AppendHistory remembers an input, which may have several lines.
 	AppendHistory(input string)
@@ -29,8 +29,8 @@ type LineReader interface {
 // ErrAborted says that a line is not to be used.
 var ErrAborted = errors.New("aborted")
 
-// A REPL reads inputs, runs each as a transaction of its own, and shows what came of it. Make one with the fields that are
-// exported, then a session that it observes, then call Run.
+// A REPL reads inputs, runs each as a transaction of its own, and shows what came of it. Make one with the fields that
+// are exported, then a session that it observes, then call Run.
 type REPL struct {
 	In       LineReader
 	Out, Err io.Writer // what is asked for, and the rest
@@ -48,7 +48,7 @@ type REPL struct {
 	s        *runtime.Session
 	in       *runtime.Inputs
 	n        int      // inputs so far
-	ahead    []string // lines that were read before their turn
+	unread   []string // lines that were read before their turn
 	typed    string   // the lines of the block that is being typed
 	def      string   // the input before, when it defined a function
 	more     bool     // the input is that once more, and goes on where it ended
@@ -73,8 +73,8 @@ func (r *REPL) Observe(ev change.Event) {
 	}
 }
 
-// Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there is
-// bound to its names.
+// Start makes the REPL one of a session; then Execute and Run can be called. In a lab that was entered, what is there
+// is bound to its names.
 func (r *REPL) Start(s *runtime.Session) error {
 	r.s, r.in, r.interval = s, runtime.NewInputs(s), time.Second
 	if r.Size == nil {

@@ -146,7 +146,8 @@ func (r *REPL) ls(arg string) error {
 		for _, p := range places {
 			for _, l := range p.links {
 				if l.Index > 1 {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\tmtu %d\t%s\n", p.ref, l.Name, l.Kind, state(l), l.MTU, r.addresses(l))
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\tmtu %d\t%s\n", p.ref, l.Name, l.Kind, state(l),
+						l.MTU, r.addresses(l))
 				}
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// End answers a caller, with a descriptor by which that sees the sandbox's end, and ends it: all processes in it are killed. It
-// returns only when it could not.
+// End answers a caller, with a descriptor by which that sees the sandbox's end, and ends it: all processes in it are
+// killed. It returns only when it could not.
 func (in *Inside) End(c *net.UnixConn, answer any) error {
 	line, err := json.Marshal(answer)
 	if err != nil {
@@ -29,8 +29,8 @@ func (in *Inside) End(c *net.UnixConn, answer any) error {
 	return nil
 }
 
-// AwaitEnd reads the answer of End, and returns when the last process of the sandbox has ended: the first one's end, which
-// the kernel tells only then, and not that of the connection, which it closes before.
+// AwaitEnd reads the answer of End, and returns when the last process of the sandbox has ended: the first one's end,
+// which the kernel tells only then, and not that of the connection, which it closes before.
 func AwaitEnd(c *net.UnixConn, answer any, patience time.Duration) error {
 	line, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4))
 	n, end := 0, -1

@@ -29,8 +29,8 @@ func (in *Inside) Move(to *Listener) error {
 }
 
 // Enter is called by the first process of a sandbox, before anything else: it makes the new namespaces a machine, with
-// mounts, /proc and /sys of its own and an empty /run. From here on the process ends when who started it does, unless it
-// is kept. An error about what the machine does not allow is a *Refusal.
+// mounts, /proc and /sys of its own and an empty /run. From here on the process ends when who started it does, unless
+// it is kept. An error about what the machine does not allow is a *Refusal.
 func Enter() (*Inside, error) {
 	control := os.NewFile(fdControl, "control")
 	c, err := readConfig(control)
@@ -92,7 +92,8 @@ func furnish(c config) error {
 	if err := mount("", "/", unix.MS_REC|unix.MS_PRIVATE); err != nil {
 		return err
 	}
-	if err := errors.Join(mount("proc", "/proc", flags|unix.MS_NOEXEC), mount("sysfs", "/sys", flags|unix.MS_NOEXEC)); err != nil {
+	if err := errors.Join(mount("proc", "/proc", flags|unix.MS_NOEXEC),
+		mount("sysfs", "/sys", flags|unix.MS_NOEXEC)); err != nil {
 		return err
 	}
 	if !c.Secluded {
@@ -138,8 +139,8 @@ func loopback() error {
 	return nil
 }
 
-// Keep lets the sandbox go on when who started it ends, and makes the last report, as JSON. Its standard descriptors are let
-// go.
+// Keep lets the sandbox go on when who started it ends, and makes the last report, as JSON. Its standard descriptors
+// are let go.
 func (in *Inside) Keep(report any) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

@@ -25,8 +25,8 @@ type tree struct {
 	fd   int
 }
 
-// openTrees opens folders with all that is mounted in them, and changes the flags of those mounts. idmap is a user namespace
-// whose root is to own there what is root's on the machine; -1 when owners stay.
+// openTrees opens folders with all that is mounted in them, and changes the flags of those mounts. idmap is a user
+// namespace whose root is to own there what is root's on the machine; -1 when owners stay.
 func openTrees(folders []string, set uint64, idmap int) (trees []tree, err error) {
 	defer func() {
 		if err != nil {
@@ -47,7 +47,8 @@ func openTrees(folders []string, set uint64, idmap int) (trees []tree, err error
 		if set == 0 {
 			continue
 		}
-		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: set}); err != nil {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+			&unix.MountAttr{Attr_set: set}); err != nil {
 			return trees, fmt.Errorf("mount %s: %w", path, err)
 		}
 		if idmap >= 0 {
@@ -59,7 +60,8 @@ func openTrees(folders []string, set uint64, idmap int) (trees []tree, err error
 	return trees, nil
 }
 
-// visible are folders and the current one, without symbolic links. One that is not there is for whoever looks for it to miss.
+// visible are folders and the current one, without symbolic links. One that is not there is for whoever looks for it to
+// miss.
 func visible(folders []string) (all []string) {
 	cwd, err := os.Getwd()
 	if err == nil && !slices.ContainsFunc(ownFolders, func(f ownFolder) bool { return f.path == cwd }) {
@@ -84,8 +86,8 @@ func closeTrees(trees []tree) {
 	}
 }
 
-// attach mounts a tree at its path. Folders on the way that are not there any more are made, and one that others may not
-// enter is replaced by an empty one.
+// attach mounts a tree at its path. Folders on the way that are not there any more are made, and one that others may
+// not enter is replaced by an empty one.
 func (t tree) attach() error {
 	for dir := range ancestors(t.path) {
 		st, err := os.Stat(dir)
@@ -121,8 +123,8 @@ func ancestors(path string) func(yield func(string) bool) {
 
 // seclude gives the calling thread, which must be one of onThread's, the mounts of a sandbox that root starts: the
 // machine's files are read-only, /run, /tmp and /dev/shm are the sandbox's own, and the given folders are seen, where
-// root's files are its root's. No more can be done to them in the sandbox, since they are there before its user namespace
-// is (mount_namespaces(7)).
+// root's files are its root's. No more can be done to them in the sandbox, since they are there before its user
+// namespace is (mount_namespaces(7)).
 func seclude(ids *unused, folders []string) error {
 	// Without it, as where this process is traced, the folders show what everybody may read.
 	idmap := -1
@@ -165,8 +167,8 @@ func seclude(ids *unused, folders []string) error {
 	return unix.Chdir("/")
 }
 
-// readOnly makes all mounts read-only but those that the sandbox will mount itself: the kernel lets it have no more of them
-// than it sees.
+// readOnly makes all mounts read-only but those that the sandbox will mount itself: the kernel lets it have no more of
+// them than it sees.
 func readOnly() error {
 	set := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID}
 	var open []string

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// idMaps are the ids of a sandbox: its root is the user, and ids from 1 on are the user's subordinate ones (subuid(5)), so
-// that daemons in it can drop their privileges.
+// idMaps are the ids of a sandbox: its root is the user, and ids from 1 on are the user's subordinate ones (subuid(5)),
+// so that daemons in it can drop their privileges.
 type idMaps struct{ uids, gids []string }
 
-// subordinate looks for the user's subordinate ids and the commands that may give them (newuidmap(1)); nil when something
-// is missing, and then root is the only user in the sandbox.
+// subordinate looks for the user's subordinate ids and the commands that may give them (newuidmap(1)); nil when
+// something is missing, and then root is the only user in the sandbox.
 func subordinate() *idMaps {
 	for _, c := range []string{"newuidmap", "newgidmap"} {
 		if _, err := exec.LookPath(c); err != nil {

@@ -34,7 +34,8 @@ func Limits() []Limit {
 		which  int
 		need   uint64
 		remedy string
-	}{{"open files", unix.RLIMIT_NOFILE, 4 * enough, "ulimit -n"}, {"processes", unix.RLIMIT_NPROC, enough, "ulimit -u"}} {
+	}{{"open files", unix.RLIMIT_NOFILE, 4 * enough, "ulimit -n"},
+		{"processes", unix.RLIMIT_NPROC, enough, "ulimit -u"}} {
 		var limit unix.Rlimit
 		if err := unix.Getrlimit(r.which, &limit); err != nil {
 			all = append(all, Limit{Name: r.name, Err: err})

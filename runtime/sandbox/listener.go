@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Listener is where a sandbox is reached from outside: an abstract unix(7) socket with the user's id and a name in its
-// address. It is in no file system, so nothing of it can be left behind: the kernel frees the name with the sandbox. Anybody can
-// bind any such address, so it is the user who made the socket that counts: where another one has the address, a longer one
-// serves.
+// A Listener is where a sandbox is reached from outside: an abstract unix(7) socket with the user's id and a name in
+// its address. It is in no file system, so nothing of it can be left behind: the kernel frees the name with the
+// sandbox. Anybody can bind any such address, so it is the user who made the socket that counts: where another one has
+// the address, a longer one serves.
 type Listener struct{ file *os.File }
 
 // ErrTaken says that there is a sandbox of that name.
@@ -96,7 +96,8 @@ func listen(address string) (*Listener, error) {
 // backlog is how many callers can wait.
 const backlog = 128
 
-// answering makes this process the one that callers see behind the socket (SO_PEERCRED): until then that is who claimed the name.
+// answering makes this process the one that callers see behind the socket (SO_PEERCRED): until then that is who claimed
+// the name.
 func (l *Listener) answering() error { return unix.Listen(int(l.file.Fd()), backlog) }
 
 // Listening is a listener that another process has claimed.
@@ -113,8 +114,8 @@ func (l *Listener) stop() error {
 // Close lets go of the name, as far as this process holds it.
 func (l *Listener) Close() error { return l.file.Close() }
 
-// Accept waits for the next caller that is the sandbox's own user; others are sent away. The error is os.ErrClosed when the
-// sandbox is not reached here any more.
+// Accept waits for the next caller that is the sandbox's own user; others are sent away. The error is os.ErrClosed when
+// the sandbox is not reached here any more.
 func (l *Listener) Accept() (*net.UnixConn, error) {
 	for {
 		fd, _, err := unix.Accept4(int(l.file.Fd()), unix.SOCK_CLOEXEC)
@@ -134,8 +135,8 @@ func (l *Listener) Accept() (*net.UnixConn, error) {
 	}
 }
 
-// ours reports whether an id is this user's or, for root, that of root in its sandboxes. The user is root in the sandbox,
-// and nobody else is.
+// ours reports whether an id is this user's or, for root, that of root in its sandboxes. The user is root in the
+// sandbox, and nobody else is.
 func ours(uid uint32) bool {
 	u := unusedIDs()
 	return int(uid) == os.Geteuid() || u != nil && int(uid) == u.uids.HostID
@@ -151,8 +152,8 @@ func conn(fd int) (*net.UnixConn, error) {
 	return c.(*net.UnixConn), nil
 }
 
-// Dial reaches a sandbox of this user, and tells its first process. os.ErrNotExist: there is none of that name; ErrSilent: it is
-// there, and takes no connection.
+// Dial reaches a sandbox of this user, and tells its first process. os.ErrNotExist: there is none of that name;
+// ErrSilent: it is there, and takes no connection.
 func Dial(name string) (c *net.UnixConn, pid int, err error) {
 	found, err := own()
 	if err == nil && len(found[name]) == 0 {

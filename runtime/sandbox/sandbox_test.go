@@ -28,7 +28,8 @@ func TestRefusal(t *testing.T) {
 	} {
 		err := refusal(c.step, c.err)
 		r := new(Refusal)
-		if !errors.Is(err, c.err) || !errors.As(err, &r) || !strings.Contains(r.Why, c.want) || !strings.Contains(err.Error(), c.step) {
+		if !errors.Is(err, c.err) || !errors.As(err, &r) || !strings.Contains(r.Why, c.want) ||
+			!strings.Contains(err.Error(), c.step) {
 			t.Errorf("%s: %v: %q, want %q", c.step, err, r.Why, c.want)
 		}
 	}
@@ -98,8 +99,8 @@ func TestListen(t *testing.T) {
 	}
 }
 
-// TestSquatted has another user bind the address of a name: it can be claimed and reached all the same, once, and it is not
-// listed when this user has none of that name.
+// TestSquatted has another user bind the address of a name: it can be claimed and reached all the same, once, and it is
+// not listed when this user has none of that name.
 func TestSquatted(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a socket another user's")

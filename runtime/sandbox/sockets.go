@@ -28,8 +28,8 @@ const (
 	diagHeader   = unix.SizeofNlMsghdr + 16 // of an answer, before its attributes
 )
 
-// sockets lists the abstract sockets of this network namespace by which something may be reached. Who made one is in the
-// kernel: it tells without a connection, which a socket of somebody else's need not take.
+// sockets lists the abstract sockets of this network namespace by which something may be reached. Who made one is in
+// the kernel: it tells without a connection, which a socket of somebody else's need not take.
 func sockets() ([]owned, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
@@ -73,7 +73,8 @@ func answers(msgs []byte) (all []owned, done bool, err error) {
 		case kind == unix.NLMSG_DONE:
 			return all, true, nil
 		case kind == unix.NLMSG_ERROR && size >= unix.SizeofNlMsghdr+4:
-			return all, true, fmt.Errorf("list unix sockets: %w", unix.Errno(-int32(n.Uint32(msgs[unix.SizeofNlMsghdr:]))))
+			return all, true, fmt.Errorf("list unix sockets: %w",
+				unix.Errno(-int32(n.Uint32(msgs[unix.SizeofNlMsghdr:]))))
 		case kind == diagByFamily && size >= diagHeader:
 			if s := (attributes(msgs[diagHeader:size])); s.address != "" {
 				all = append(all, s)

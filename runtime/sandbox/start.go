@@ -39,7 +39,8 @@ type config struct {
 	Memory   uint64   `json:"memory,omitempty"`
 	Folders  []string `json:"folders,omitempty"`  // that are to be seen
 	Secluded bool     `json:"secluded,omitempty"` // it has the mounts that root has made for it
-	Ids      bool     `json:"ids,omitempty"`      // it has its user ids now, and is to begin once more; the rest follows
+	// it has its user ids now, and is to begin once more; the rest follows
+	Ids bool `json:"ids,omitempty"`
 }
 
 // A Sandbox is a sandbox that was started, in the hands of who started it.

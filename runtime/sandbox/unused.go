@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The ids of a sandbox that root starts are nobody's: no system gives out these (systemd's "Users, Groups, UIDs and GIDs on
-// systemd Systems" has the list). So its root owns no file and no process of the machine.
+// The ids of a sandbox that root starts are nobody's: no system gives out these (systemd's "Users, Groups, UIDs and
+// GIDs on systemd Systems" has the list). So its root owns no file and no process of the machine.
 const (
 	firstUnused = 0x70000000
 	countUnused = 1 << 16
@@ -34,8 +34,8 @@ func unusedIDs() *unused {
 	return u
 }
 
-// unusedOf looks into the ids that there are here (user_namespaces(7)): a container may have so few that only its last one is
-// likely to be nobody's.
+// unusedOf looks into the ids that there are here (user_namespaces(7)): a container may have so few that only its last
+// one is likely to be nobody's.
 func unusedOf(idMap string) syscall.SysProcIDMap {
 	last := 0
 	for _, line := range strings.Split(idMap, "\n") {
@@ -58,7 +58,8 @@ func (u *unused) attributes(a *syscall.SysProcAttr) {
 	a.Credential = &syscall.Credential{}
 }
 
-// unusedNamespace is a user namespace with these ids. It is made once, by a process that is stopped before its first instruction.
+// unusedNamespace is a user namespace with these ids. It is made once, by a process that is stopped before its first
+// instruction.
 var unusedNamespace = sync.OnceValues(func() (f *os.File, err error) {
 	return f, onThread(func() error { // which traces the process
 		a := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, Ptrace: true, Pdeathsig: syscall.SIGKILL}

@@ -7,8 +7,8 @@ import (
 	"go.starlark.net/starlark"
 )
 
-// MostElements is how many elements a builtin of the language may build or look at in one step, which nothing interrupts: more
-// cannot be meant, and Go cannot recover from running out of memory.
+// MostElements is how many elements a builtin of the language may build or look at in one step, which nothing
+// interrupts: more cannot be meant, and Go cannot recover from running out of memory.
 const MostElements = 50_000_000
 
 // mostDigits is how long a number may be that is read: the time that it takes is quadratic.
@@ -31,9 +31,12 @@ func Bounded() starlark.StringDict {
 	return all
 }
 
-// Checked is what a builtin of other people's does, once its arguments have passed a check. A Go panic in it is an error.
-func Checked(inner *starlark.Builtin, check func(args ...starlark.Value) error) func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
-	return func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (val starlark.Value, err error) {
+// Checked is what a builtin of other people's does, once its arguments have passed a check. A Go panic in it is an
+// error.
+func Checked(inner *starlark.Builtin, check func(args ...starlark.Value) error) func(*starlark.Thread,
+	*starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
+	return func(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple,
+		kwargs []starlark.Tuple) (val starlark.Value, err error) {
 		defer Recovered(inner.Name(), &err)
 		err = check(args...)
 		for _, kw := range kwargs {
@@ -67,7 +70,8 @@ func zippable(args ...starlark.Value) error {
 	return fits(max(rows, 0), uint64(len(args)), MostElements, "elements")
 }
 
-func limitedAttr(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+func limitedAttr(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple,
+	kwargs []starlark.Tuple) (starlark.Value, error) {
 	if len(args) > 0 {
 		args = append(starlark.Tuple{limitedText(args[0])}, args[1:]...)
 	}

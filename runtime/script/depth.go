@@ -6,8 +6,9 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// mostNested is how deep expressions and statements of a script may be nested, chains such as a.b.c and 1 + 1 + 1 included:
-// who looks at each part and at all that is in it takes a time that is quadratic, as buildifier's printer does.
+// mostNested is how deep expressions and statements of a script may be nested, chains such as a.b.c and 1 + 1 + 1
+// included: who looks at each part and at all that is in it takes a time that is quadratic, as buildifier's printer
+// does.
 const mostNested = 1000
 
 // nested is what is wrong with a file in which something is nested too deep, nil when nothing is.
@@ -20,7 +21,8 @@ func nested(f *syntax.File) (deep *Finding) {
 		}
 		if depth > mostNested {
 			if deep == nil {
-				deep = &Finding{Pos: syntax.Start(n), Msg: fmt.Sprintf("this is nested more than %d deep", mostNested), Hint: "give parts of it names"}
+				deep = &Finding{Pos: syntax.Start(n), Msg: fmt.Sprintf("this is nested more than %d deep", mostNested),
+					Hint: "give parts of it names"}
 			}
 			return false
 		}

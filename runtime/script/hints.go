@@ -91,7 +91,8 @@ func sharpen(err syntax.Error, source string) syntax.Error {
 	if kind := tokens[m[1]]; kind != nil {
 		token = kind().FindString(before)
 	}
-	if token == "" || !strings.HasSuffix(before, token) || strings.HasPrefix(string(text[len([]rune(before)):]), token) {
+	if token == "" || !strings.HasSuffix(before, token) ||
+		strings.HasPrefix(string(text[len([]rune(before)):]), token) {
 		return err
 	}
 	return at(n, len([]rune(before))-len([]rune(token))+1)

@@ -7,7 +7,8 @@ const (
 	noLambda  = "a lambda is one expression, whose value it returns: def a function for more"
 	noArrows  = "there are no arrows: a function without a name is lambda x: x + 1"
 	noBraces  = "a block has no braces: the line before it ends with a colon, and its lines are indented"
-	noGlobal  = "there is no global: a function cannot assign to one; return the value, or change a list or dict in place"
+	noGlobal  = "there is no global: a function cannot assign to one; return the value, or change a list or dict in " +
+		"place"
 )
 
 // syntaxMistakes are what people write who come from Python, a shell or C: a regular expression for the parser's
@@ -74,7 +75,8 @@ var syntaxMistakes = []struct{ msg, before, after, hint string }{
 	{"got else, want primary|got identifier, want newline", "", `^else\s+if\b`, "else if is written elif"},
 	{"got identifier, want newline", `^\s*(elsif|elseif|elif)\s*$`, "", "else if is written elif"},
 	{"got (else|elif), want primary", `^\s*$`, "",
-		"there is no if before it that is indented alike, and a loop has no else: return out of the loop in a function"},
+		"there is no if before it that is indented alike, and a loop has no else: return out of the loop in a " +
+			"function"},
 	{"got else, want ']'", "", "",
 		"the if of a comprehension chooses its elements; a value is chosen in front: [a if c else b for x in list]"},
 	{"conditional expression without else", "", "", "it has two values: a if condition else b"},

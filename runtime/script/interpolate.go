@@ -77,7 +77,8 @@ func newOperands(y starlark.Value) *operands {
 
 func (in *operands) next() (starlark.Value, error) {
 	if in.used == len(in.all) {
-		return nil, fmt.Errorf("not enough arguments for format string: it has more than %s", Count(in.used, "conversion"))
+		return nil, fmt.Errorf("not enough arguments for format string: it has more than %s",
+			Count(in.used, "conversion"))
 	}
 	in.used++
 	return in.all[in.used-1], nil
@@ -111,7 +112,8 @@ func (in *operands) key(name string) (starlark.Value, error) {
 // rest is an error when there are values that were not put in.
 func (in *operands) rest() error {
 	if in.used < len(in.all) && in.dict == nil {
-		return fmt.Errorf("too many arguments for format string: it has %s, and there are %d", Count(in.used, "conversion"), len(in.all))
+		return fmt.Errorf("too many arguments for format string: it has %s, and there are %d",
+			Count(in.used, "conversion"), len(in.all))
 	}
 	return nil
 }

@@ -55,9 +55,13 @@ func Lex(text string) (toks []Token, open []int) {
 			end, closed := stringEnd(text, i)
 			add(map[bool]tokenKind{true: TokString, false: TokOpen}[closed], end)
 		case r == '_' || unicode.IsLetter(r):
-			add(TokName, i+span(text[i:], func(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+			add(TokName, i+span(text[i:], func(r rune) bool {
+				return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r)
+			}))
 		case unicode.IsDigit(r):
-			add(TokNumber, i+span(text[i:], func(r rune) bool { return r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r) }))
+			add(TokNumber, i+span(text[i:], func(r rune) bool {
+				return r == '.' || unicode.IsLetter(r) || unicode.IsDigit(r)
+			}))
 		default:
 			switch r {
 			case '(', '[', '{':
@@ -80,8 +84,8 @@ func span(s string, in func(rune) bool) int {
 	return len(s)
 }
 
-// stringEnd is where the string literal ends that begins at i. One that is not closed ends with its line, a long one with
-// the text.
+// stringEnd is where the string literal ends that begins at i. One that is not closed ends with its line, a long one
+// with the text.
 func stringEnd(text string, i int) (end int, closed bool) {
 	quote := text[i : i+1]
 	if long := strings.Repeat(quote, 3); strings.HasPrefix(text[i:], long) {
@@ -100,12 +104,13 @@ func stringEnd(text string, i int) (end int, closed bool) {
 	return len(text), false
 }
 
-// Unfinished reports whether more is to come before a text can be an input: a bracket or a long string is open, or the last
-// line goes on.
+// Unfinished reports whether more is to come before a text can be an input: a bracket or a long string is open, or the
+// last line goes on.
 func Unfinished(text string) bool {
 	toks, open := Lex(text)
 	last := len(toks) - 1
-	if last >= 0 && toks[last].Kind == TokOpen && (strings.HasPrefix(toks[last].Text, `"""`) || strings.HasPrefix(toks[last].Text, "'''")) {
+	if last >= 0 && toks[last].Kind == TokOpen &&
+		(strings.HasPrefix(toks[last].Text, `"""`) || strings.HasPrefix(toks[last].Text, "'''")) {
 		return true
 	}
 	return len(open) > 0 || strings.HasSuffix(text, "\\")
@@ -125,7 +130,8 @@ func AwaitsBody(text string) bool {
 // IsBlock reports whether a text begins a statement with a body.
 func IsBlock(text string) bool {
 	toks, _ := Lex(text)
-	return len(toks) > 0 && toks[0].Kind == TokName && slices.Contains([]string{"def", "if", "for", "while"}, toks[0].Text)
+	return len(toks) > 0 && toks[0].Kind == TokName &&
+		slices.Contains([]string{"def", "if", "for", "while"}, toks[0].Text)
 }
 
 // LineAt is where the line begins and ends that an offset of a text is in; one goes on while brackets are open.
@@ -148,12 +154,13 @@ func LineAt(text string, at int) (begin, end int) {
 	return begin, len(text)
 }
 
-// TokenAt is where the name, number or string begins and ends that an offset of a text is in or at the end of; where there is
-// none, the character.
+// TokenAt is where the name, number or string begins and ends that an offset of a text is in or at the end of; where
+// there is none, the character.
 func TokenAt(text string, at int) (begin, end int) {
 	toks, _ := Lex(text)
 	for _, t := range toks {
-		if end := t.Pos + len(t.Text); t.Pos <= at && at <= end && t.Kind != tokOp && t.Kind != TokEnd && (at < end || t.Kind == TokName) {
+		if end := t.Pos + len(t.Text); t.Pos <= at && at <= end && t.Kind != tokOp && t.Kind != TokEnd &&
+			(at < end || t.Kind == TokName) {
 			return t.Pos, end
 		}
 	}

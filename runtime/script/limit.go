@@ -20,15 +20,18 @@ const mostText = 1 << 28
 // Limits are what stands in a script's syntax for what the language itself does without a limit, x * y and methods of
 // strings, or does not do, x % y with widths. No script can spell their names.
 var Limits = starlark.StringDict{
-	Mark + "times": starlark.NewBuiltin("*", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return times(args[0], args[1])
-	}),
-	Mark + "percent": starlark.NewBuiltin("%", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return percent(args[0], args[1])
-	}),
-	Mark + "text": starlark.NewBuiltin("text", func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-		return limitedText(args[0]), nil
-	}),
+	Mark + "times": starlark.NewBuiltin("*",
+		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			return times(args[0], args[1])
+		}),
+	Mark + "percent": starlark.NewBuiltin("%",
+		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			return percent(args[0], args[1])
+		}),
+	Mark + "text": starlark.NewBuiltin("text",
+		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			return limitedText(args[0]), nil
+		}),
 }
 
 // limited are the operators that have one of Limits.
@@ -39,7 +42,8 @@ var limited = map[syntax.Token]string{
 // Limit has a file use limits.
 func Limit(f *syntax.File) *syntax.File {
 	call := func(name string, pos syntax.Position, args ...syntax.Expr) syntax.Expr {
-		return &syntax.CallExpr{Fn: &syntax.Ident{NamePos: pos, Name: Mark + name}, Lparen: pos, Args: args, Rparen: pos}
+		return &syntax.CallExpr{Fn: &syntax.Ident{NamePos: pos, Name: Mark + name}, Lparen: pos,
+			Args: args, Rparen: pos}
 	}
 	rewrite(reflect.ValueOf(f), func(e syntax.Expr) syntax.Expr {
 		switch e := e.(type) {
@@ -65,7 +69,8 @@ func Limit(f *syntax.File) *syntax.File {
 	return f
 }
 
-// rewrite replaces the expressions below a node of the syntax, innermost first, and has each statement changed in place.
+// rewrite replaces the expressions below a node of the syntax, innermost first, and has each statement changed in
+// place.
 func rewrite(v reflect.Value, expr func(syntax.Expr) syntax.Expr, stmt func(syntax.Stmt)) {
 	switch v.Kind() {
 	case reflect.Interface:
@@ -86,7 +91,8 @@ func rewrite(v reflect.Value, expr func(syntax.Expr) syntax.Expr, stmt func(synt
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() && (f.Type.Kind() != reflect.Interface || f.Type.NumMethod() > 0) {
+			if f := v.Type().Field(i); f.IsExported() &&
+				(f.Type.Kind() != reflect.Interface || f.Type.NumMethod() > 0) {
 				rewrite(v.Field(i), expr, stmt)
 			}
 		}
@@ -208,14 +214,16 @@ func (t boundedText) Attr(name string) (starlark.Value, error) {
 	if err != nil || !ok || textMethods[name] == nil {
 		return val, err
 	}
-	return starlark.NewBuiltin(name, func(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-		given := slices.Clone(args)
-		for _, kw := range kwargs {
-			given = append(given, kw[1])
-		}
-		if err := textMethods[name](string(text), given...); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		return method.CallInternal(thread, args, kwargs)
-	}).BindReceiver(text), nil
+	return starlark.NewBuiltin(name,
+		func(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple,
+			kwargs []starlark.Tuple) (starlark.Value, error) {
+			given := slices.Clone(args)
+			for _, kw := range kwargs {
+				given = append(given, kw[1])
+			}
+			if err := textMethods[name](string(text), given...); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			return method.CallInternal(thread, args, kwargs)
+		}).BindReceiver(text), nil
 }

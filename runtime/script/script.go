@@ -39,7 +39,8 @@ type Sources map[string]string
 func ParseFile(name string, src []byte) (*syntax.File, error) {
 	text := string(src)
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, &SyntaxError{Sources: Sources{}, List: []Finding{{Pos: syntax.MakePosition(&name, 1, 1), Msg: "this is no text: a script is UTF-8"}}}
+		return nil, &SyntaxError{Sources: Sources{},
+			List: []Finding{{Pos: syntax.MakePosition(&name, 1, 1), Msg: "this is no text: a script is UTF-8"}}}
 	}
 	return ParseIn(dialect, name, text)
 }
@@ -56,8 +57,8 @@ func ParseIn(d *syntax.FileOptions, name, text string) (*syntax.File, error) {
 	return f, nil
 }
 
-// ResolveLoad turns the label of a load statement into the file's name: "@std//x.star" of the embedded library, "//x.star"
-// from the root, else relative to the file that loads it.
+// ResolveLoad turns the label of a load statement into the file's name: "@std//x.star" of the embedded library,
+// "//x.star" from the root, else relative to the file that loads it.
 func ResolveLoad(root, from, label string) (string, error) {
 	rel, rooted := strings.CutPrefix(label, "//")
 	switch {
@@ -173,10 +174,12 @@ func NewSyntaxError(err error, name, text string, names map[string]bool) error {
 	case errors.As(err, &many):
 		for i, r := range many {
 			if i == mostFindings {
-				e.List = append(e.List, Finding{r.Pos, fmt.Sprintf("and %d more mistakes from here on", len(many)-i), ""})
+				e.List = append(e.List,
+					Finding{r.Pos, fmt.Sprintf("and %d more mistakes from here on", len(many)-i), ""})
 				break
 			}
-			e.List = append(e.List, Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
+			e.List = append(e.List,
+				Finding{r.Pos, r.Msg, cmp.Or(nameHint(r.Msg, names), syntaxHint(syntax.Error(r), text))})
 		}
 	default:
 		return err

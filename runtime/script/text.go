@@ -11,9 +11,9 @@ import (
 // MostDepth is how deep what is written out, or read, may be nested.
 const MostDepth = 1000
 
-// What is written out may have this many parts. The interpreter itself would try with anything: it takes quadratic time for
-// a deep list, more stack than Go has for a deep tuple, and the age of the universe for a list that has another twice,
-// which has another twice, and so on.
+// What is written out may have this many parts. The interpreter itself would try with anything: it takes quadratic time
+// for a deep list, more stack than Go has for a deep tuple, and the age of the universe for a list that has another
+// twice, which has another twice, and so on.
 const (
 	mostParts = 2_000_000
 	mostBits  = 1 << 20 // of a number

@@ -38,10 +38,11 @@ type Selection struct {
 	Count  int            // how many times each; 1 when 0
 }
 
-// Find lists the cases in files, and in all *.star files below folders but those in a folder named lib. The cases of one
-// file are in its own order.
+// Find lists the cases in files, and in all *.star files below folders but those in a folder named lib. The cases of
+// one file are in its own order.
 //
-// A path may be a case's name as it is printed, FILE:FUNCTION. A part of none is no mistake: of few cases some parts are empty.
+// A path may be a case's name as it is printed, FILE:FUNCTION. A part of none is no mistake: of few cases some parts
+// are empty.
 func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error) {
 	var files []string
 	only, whole := map[string][]string{}, map[string]bool{} // functions of files, and files that are taken whole
@@ -105,7 +106,8 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 		}
 	}
 	if !others {
-		return nil, fmt.Errorf("no tests in %s%s", strings.Join(paths, ", "), map[bool]string{true: " match the selection"}[len(files) > 0])
+		return nil, fmt.Errorf("no tests in %s%s", strings.Join(paths, ", "),
+			map[bool]string{true: " match the selection"}[len(files) > 0])
 	}
 	slices.SortStableFunc(all, func(a, b Case) int { return a.Try - b.Try })
 	return all, nil
@@ -130,7 +132,8 @@ func inFile(voc *runtime.Vocabulary, file string) []Case {
 	return all
 }
 
-// matches reports whether a case is one of those that are asked for. Nobody knows of a file that does not compile which it has.
+// matches reports whether a case is one of those that are asked for. Nobody knows of a file that does not compile which
+// it has.
 func (s Selection) matches(c Case) bool {
 	return s.Run == nil || c.Err != nil || s.Run.MatchString(c.Name())
 }

@@ -44,8 +44,8 @@ func (j *JSON) write(e event) {
 func (j *JSON) Start(c Case) { j.write(event{Event: "start", Test: c.Name(), Try: c.Try}) }
 
 func (j *JSON) Done(r Result) {
-	j.write(event{Event: string(r.Status), Test: r.Case.Name(), Try: r.Case.Try, Seconds: r.Elapsed.Seconds(), Error: r.Error,
-		Output: r.Output, Changes: r.Changes, Dump: r.Dump, Lab: r.Lab})
+	j.write(event{Event: string(r.Status), Test: r.Case.Name(), Try: r.Case.Try,
+		Seconds: r.Elapsed.Seconds(), Error: r.Error, Output: r.Output, Changes: r.Changes, Dump: r.Dump, Lab: r.Lab})
 }
 
 func (j *JSON) End(s Summary) error {
@@ -78,7 +78,8 @@ func (t *TAP) Done(r Result) {
 	fmt.Fprintln(t.W)
 	if r.Status == Failed {
 		fmt.Fprintln(t.W, "  ---")
-		for _, part := range [][2]string{{"error", r.Error}, {"output", r.Output}, {"changes", strings.Join(r.Changes, "\n")}, {"lab", r.Dump}} {
+		for _, part := range [][2]string{{"error", r.Error}, {"output", r.Output},
+			{"changes", strings.Join(r.Changes, "\n")}, {"lab", r.Dump}} {
 			if text := strings.TrimRight(script.Printable(part[1]), "\n"); text != "" {
 				fmt.Fprintf(t.W, "  %s: |\n    %s\n", part[0], strings.ReplaceAll(text, "\n", "\n    "))
 			}
@@ -127,7 +128,8 @@ func (j *JUnit) Done(r Result) {
 	switch r.Status {
 	case Failed:
 		text := r.Error
-		for _, part := range [][2]string{{"its changes", strings.Join(r.Changes, "\n")}, {"the lab when it failed", r.Dump}} {
+		for _, part := range [][2]string{{"its changes", strings.Join(r.Changes, "\n")},
+			{"the lab when it failed", r.Dump}} {
 			if part[1] != "" {
 				text += "\n" + part[0] + ":\n" + part[1]
 			}

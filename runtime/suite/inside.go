@@ -35,8 +35,8 @@ type outcome struct {
 	Kept    bool     `json:"kept,omitempty"`
 }
 
-// RunInside runs one case in the sandbox that this process is the first of. It reports what became of it, and returns; when the
-// lab is to be kept, with kept set. Nothing is undone: all of it ends with the process.
+// RunInside runs one case in the sandbox that this process is the first of. It reports what became of it, and returns;
+// when the lab is to be kept, with kept set. Nothing is undone: all of it ends with the process.
 func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j Job) (kept bool, err error) {
 	src, err := script.ReadScript(j.File)
 	if err != nil {
@@ -48,8 +48,8 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 	}
 	var o outcome
 	changes := map[int]int{} // which of them it is, by its number in the journal
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: j.Lab, Script: j.File, Root: j.Root, Stdout: os.Stdout,
-		Helper: helper, Sandboxed: true, Observe: func(e change.Event) {
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: j.Lab, Script: j.File, Root: j.Root,
+		Stdout: os.Stdout, Helper: helper, Sandboxed: true, Observe: func(e change.Event) {
 			switch e.Event {
 			case "change":
 				changes[e.Seq] = len(o.Changes)

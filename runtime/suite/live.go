@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Live reports to a terminal: as Text does, and below that a line for each case that is running, with the time it took so far.
+// Live reports to a terminal: as Text does, and below that a line for each case that is running, with the time it took
+// so far.
 type Live struct {
 	Text
 	Width   func() int // columns of the terminal

@@ -209,8 +209,8 @@ func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error
 	return nil
 }
 
-// listen claims a name for a lab that may be kept: its own, or the next one that is free. Other folders may have a test of the
-// same name, and so may a lab that an earlier run has left.
+// listen claims a name for a lab that may be kept: its own, or the next one that is free. Other folders may have a test
+// of the same name, and so may a lab that an earlier run has left.
 func listen(lab string) (l *sandbox.Listener, name string, err error) {
 	for i := 1; ; i++ {
 		if name = lab; i > 1 {
@@ -223,7 +223,8 @@ func listen(lab string) (l *sandbox.Listener, name string, err error) {
 }
 
 // outOfMemory is what Go says at its end when it gets no more memory, also for the stack of a thread.
-var outOfMemory = regexp.MustCompile(`(?s)(fatal error: runtime: (cannot allocate|out of) memory|runtime: out of memory|fatal error: out of memory|` +
+var outOfMemory = regexp.MustCompile(`(?s)(fatal error: runtime: (cannot allocate|out of) memory|runtime: ` +
+	`out of memory|fatal error: out of memory|` +
 	`runtime/cgo: pthread_create failed|runtime: failed to create new OS thread).*`)
 
 // unreported says why a case ended without a word.
@@ -252,7 +253,8 @@ func labOf(c Case) string {
 		name += fmt.Sprintf(".%d", c.Try)
 	}
 	valid := strings.Map(func(r rune) rune {
-		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("._-", r)) {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			strings.ContainsRune("._-", r)) {
 			return r
 		}
 		return '-'

@@ -62,7 +62,8 @@ const enough = 30
 
 // more tells about a failure: all that is known when that is little, or wanted.
 func (t *Text) more(r Result) {
-	parts := []part{{"", r.Error, 12, 0}, {"it printed", r.Output, 0, 5}, {"its changes", strings.Join(r.Changes, "\n"), 0, 5}, {"the lab when it failed", r.Dump, 0, 0}}
+	parts := []part{{"", r.Error, 12, 0}, {"it printed", r.Output, 0, 5},
+		{"its changes", strings.Join(r.Changes, "\n"), 0, 5}, {"the lab when it failed", r.Dump, 0, 0}}
 	lines := 0
 	for _, p := range parts {
 		lines += 1 + len(p.lines())
@@ -74,7 +75,9 @@ func (t *Text) more(r Result) {
 		t.print(p)
 	}
 	if r.Lab != "" {
-		t.print(part{text: fmt.Sprintf("the lab is up: `nsscript shell %s NS` enters it, `nsscript down %s` takes it down", r.Lab, r.Lab)})
+		t.print(
+			part{text: fmt.Sprintf("the lab is up: `nsscript shell %s NS` enters it, `nsscript down %s` takes it down",
+				r.Lab, r.Lab)})
 	}
 }
 
@@ -111,6 +114,7 @@ func (t *Text) End(s Summary) error {
 			fmt.Fprintln(t.W, "FAIL "+name)
 		}
 	}
-	_, err := fmt.Fprintf(t.W, "%d passed, %d failed, %d skipped in %s\n", s.Passed, s.Failed, s.Skipped, s.Elapsed.Round(10*time.Millisecond))
+	_, err := fmt.Fprintf(t.W, "%d passed, %d failed, %d skipped in %s\n", s.Passed, s.Failed, s.Skipped,
+		s.Elapsed.Round(10*time.Millisecond))
 	return err
 }

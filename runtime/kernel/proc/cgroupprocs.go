@@ -31,7 +31,8 @@ func newCgroupProcs(lab string) (procs, error) {
 	}
 	p := &cgroupProcs{path: filepath.Join(lab, "run-"+randomName()), lab: fd}
 	if err = failpoint.Call(func() error { return unix.Mkdirat(fd, filepath.Base(p.path), 0o755) }); err == nil {
-		p.fd, err = unix.Openat(fd, filepath.Base(p.path), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+		p.fd, err = unix.Openat(fd, filepath.Base(p.path),
+			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -46,7 +47,8 @@ func (p *cgroupProcs) start(cmd *exec.Cmd) error {
 	}
 	p.cmd = cmd
 	cmd.WaitDelay = outputPatience
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL, UseCgroupFD: p.path != "", CgroupFD: p.fd}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL,
+		UseCgroupFD: p.path != "", CgroupFD: p.fd}
 	return cmd.Start()
 }
 
@@ -71,8 +73,8 @@ func (p *cgroupProcs) kill() error {
 	return nil
 }
 
-// leave lets what the command left running stay in its cgroup as long as the lab's is there. Without cgroups it ends now,
-// for there is no later time at which it could be found.
+// leave lets what the command left running stay in its cgroup as long as the lab's is there. Without cgroups it ends
+// now, for there is no later time at which it could be found.
 func (p *cgroupProcs) leave(killed bool) error {
 	if p.path == "" {
 		if p.cmd != nil && p.cmd.Process != nil {

@@ -46,7 +46,8 @@ func (p *initProcs) start(cmd *exec.Cmd) (err error) {
 	}
 	theirs = []*os.File{controlled, reporting}
 	p.control, p.report = control, reports
-	p.cmd = exec.Command(p.helper[0], append(append(p.helper[1:len(p.helper):len(p.helper)], "init", cmd.Path), cmd.Args...)...)
+	p.cmd = exec.Command(p.helper[0],
+		append(append(p.helper[1:len(p.helper):len(p.helper)], "init", cmd.Path), cmd.Args...)...)
 	p.cmd.Env, p.cmd.Dir = cmd.Env, cmd.Dir
 	p.cmd.ExtraFiles = []*os.File{controlled, reporting}
 	p.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
@@ -104,8 +105,8 @@ func (p *initProcs) start(cmd *exec.Cmd) (err error) {
 	return nil
 }
 
-// drain copies a pipe until its end. finish gives that a little time, since what a command left running may hold it open,
-// and ends it.
+// drain copies a pipe until its end. finish gives that a little time, since what a command left running may hold it
+// open, and ends it.
 func drain(to io.Writer, from *os.File) (finish func(time.Duration)) {
 	done := make(chan struct{})
 	go func() {
@@ -144,8 +145,8 @@ func (p *initProcs) wait() (unix.WaitStatus, error) {
 	return r.Status, nil
 }
 
-// kill kills the command and all that it started, and returns when they have ended: the kernel ends the others before it
-// lets the first one go.
+// kill kills the command and all that it started, and returns when they have ended: the kernel ends the others before
+// it lets the first one go.
 func (p *initProcs) kill() error {
 	p.control.Close()
 	err := p.cmd.Process.Kill()
@@ -180,8 +181,8 @@ func Spawn(helper []string, cmd *exec.Cmd) (*Spawned, error) {
 	return &Spawned{p}, nil
 }
 
-// Wait returns when the command itself has ended, with its exit code as a shell would give it. What it left running goes
-// on as long as this process.
+// Wait returns when the command itself has ended, with its exit code as a shell would give it. What it left running
+// goes on as long as this process.
 func (s *Spawned) Wait() (int, error) {
 	st, err := s.p.wait()
 	return ExitCode(st), err

@@ -14,8 +14,8 @@ import (
 // ErrNoCgroups means that this process has no cgroup of version 2 that it may make others in.
 var ErrNoCgroups = errors.New("no writable cgroup of version 2 for this process")
 
-// FreeCgroup chooses the path of a cgroup that is not there yet, inside the process's own. Its name is random, so that it
-// tells the cgroup from any other. ErrNoCgroups: there can be none.
+// FreeCgroup chooses the path of a cgroup that is not there yet, inside the process's own. Its name is random, so that
+// it tells the cgroup from any other. ErrNoCgroups: there can be none.
 func (r *Runner) FreeCgroup() (string, error) {
 	if r.cgroup == nil {
 		home := ownCgroup()

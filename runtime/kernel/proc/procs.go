@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Procs is where the commands of one transaction have their processes: the path of a cgroup, or a name for PID namespaces
-// that this process knows; neither is for commands whose processes end with them.
+// Procs is where the commands of one transaction have their processes: the path of a cgroup, or a name for PID
+// namespaces that this process knows; neither is for commands whose processes end with them.
 type Procs struct {
 	Cgroup string
 	PIDs   string
@@ -24,8 +24,8 @@ type Procs struct {
 // holds it open.
 const outputPatience = 100 * time.Millisecond
 
-// procs are one command's processes, so that a timeout ends all of them: in a cgroup of their own inside the lab's, or in a
-// PID namespace of their own, or, where there can be neither, in a process group, which a process can leave.
+// procs are one command's processes, so that a timeout ends all of them: in a cgroup of their own inside the lab's, or
+// in a PID namespace of their own, or, where there can be neither, in a process group, which a process can leave.
 type procs interface {
 	// start starts the command on the calling thread, which is in its namespace.
 	start(cmd *exec.Cmd) error
@@ -37,8 +37,8 @@ type procs interface {
 	leave(killed bool) error
 }
 
-// startable tells what is wrong with a command's folder and words. Starting it would blame the program, or the one that is to
-// run it in a PID namespace.
+// startable tells what is wrong with a command's folder and words. Starting it would blame the program, or the one that
+// is to run it in a PID namespace.
 func startable(cmd *exec.Cmd) error {
 	if cmd.Dir != "" {
 		st, err := os.Stat(cmd.Dir)

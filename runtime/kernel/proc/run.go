@@ -86,8 +86,8 @@ func (r *Runner) Prepare(cmd *exec.Cmd, in Procs) (*Command, error) {
 // process, and when ctx ends, then with all that it started. What it leaves running when it ends by itself stays in its
 // Procs. The error is about running it, not about how it ended.
 //
-// enter must lock the calling goroutine to its thread for good: the thread, with what enter changed of it, is to end with
-// the goroutine, which goes on until the command has ended. Pdeathsig means the death of that thread.
+// enter must lock the calling goroutine to its thread for good: the thread, with what enter changed of it, is to end
+// with the goroutine, which goes on until the command has ended. Pdeathsig means the death of that thread.
 func (c *Command) Run(ctx context.Context, enter func() error) (unix.WaitStatus, error) {
 	type result struct {
 		st  unix.WaitStatus
@@ -127,8 +127,8 @@ func (c *Command) await(ctx context.Context) (unix.WaitStatus, error) {
 // Close gives the place up, unless processes are left in it.
 func (c *Command) Close() error { return c.procs.leave(c.killed) }
 
-// DropInherited keeps what this process itself inherited from what the calling thread starts or becomes: that has descriptors
-// 0 to 2, and no mask of signals.
+// DropInherited keeps what this process itself inherited from what the calling thread starts or becomes: that has
+// descriptors 0 to 2, and no mask of signals.
 func DropInherited() error {
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return err

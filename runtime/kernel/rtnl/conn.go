@@ -198,7 +198,8 @@ func (c *Conn) Dump(buf []byte, kind int, parts ...nl.NetlinkRequestData) (all [
 		all, err = c.Execute(buf, kind, unix.NLM_F_DUMP, parts...)
 		switch {
 		case errors.Is(err, ErrInterrupted):
-		case err != nil || kind != unix.RTM_GETADDR || inOne(all) || before != nil && slices.EqualFunc(before, all, bytes.Equal):
+		case err != nil || kind != unix.RTM_GETADDR || inOne(all) ||
+			before != nil && slices.EqualFunc(before, all, bytes.Equal):
 			return all, err
 		default:
 			before = all
@@ -207,9 +208,10 @@ func (c *Conn) Dump(buf []byte, kind int, parts ...nl.NetlinkRequestData) (all [
 	return nil, fmt.Errorf("%w, %d times: %w", ErrInterrupted, dumpTries, unix.EAGAIN)
 }
 
-// inOne reports whether a dump surely came in one message. One of addresses that did not may be wrong without being marked
-// as interrupted: the kernel makes it without a lock, and counts a change only after it (__ipv6_ifa_notify in
-// net/ipv6/addrconf.c), so a dump can step over an address, or find one twice, at just that moment. Not twice in the same way.
+// inOne reports whether a dump surely came in one message. One of addresses that did not may be wrong without being
+// marked as interrupted: the kernel makes it without a lock, and counts a change only after it (__ipv6_ifa_notify in
+// net/ipv6/addrconf.c), so a dump can step over an address, or find one twice, at just that moment. Not twice in the
+// same way.
 func inOne(all [][]byte) bool {
 	size := 0
 	for _, m := range all {

@@ -1,0 +1,182 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// retired are words that meant something in this repository alone. The field's own word is behind each.
+var retired = map[string]string{
+	"herd": "procs", "pen": "proc.Procs", "vanishing": "teardown", "frail": "unrestorable", "stake": "only",
+	"grounded": "downByOthers", "restless": "awaitingCarrier", "strayed": "moved", "republish": "restoreName",
+	"unpublish": "takeName", "unpublisher": "unnamer", "deviate": "differ", "baseline": "defaults",
+	"moot": "covered by its maker", "guest": "a link that was moved in", "guests": "links that were moved in",
+}
+
+// unnamed are words that are good English, and were bad names.
+var unnamed = map[string]string{
+	"Home": "Restored", "Returned": "MarkRestored", "Elsewhere": "MovedOn", "Level": "SetDefaults",
+	"Attended": "RestoresOthers", "Layered": "Supersedes", "Passing": "Temporary", "Wholly": "SetWhole",
+	"ahead": "spares", "Held": "ClaimedError, or Sandboxed", "Door": "Server",
+}
+
+// TestWords checks that no word comes back which only this repository's first readers knew.
+func TestWords(t *testing.T) {
+	word := regexp.MustCompile(`[A-Za-z]+`)
+	eachText(t, func(name, text string) {
+		if name == "house_text_test.go" {
+			return
+		}
+		for i, line := range strings.Split(text, "\n") {
+			for _, w := range word.FindAllString(line, -1) {
+				for _, part := range camel(w) {
+					if better, is := retired[strings.ToLower(part)]; is {
+						t.Errorf("%s:%d: %q is no word of the field: %s", name, i+1, part, better)
+					}
+				}
+			}
+		}
+	})
+	eachGo(t, func(name string, fset *token.FileSet, file *ast.File, _ []byte) {
+		ast.Inspect(file, func(n ast.Node) bool {
+			var names []*ast.Ident
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				names = append(names, n.Name)
+			case *ast.TypeSpec:
+				names = append(names, n.Name)
+			case *ast.ValueSpec:
+				names = n.Names
+			case *ast.Field:
+				names = n.Names
+			}
+			for _, id := range names {
+				if better, is := unnamed[id.Name]; is && !kept[name+" "+id.Name] {
+					t.Errorf("%s: the name %s says too little: %s", fset.Position(id.Pos()), id.Name, better)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// kept are names that mean what they say.
+var kept = map[string]bool{
+	"runtime/change/op.go Held":   true, // a namespace that is held by somebody
+	"runtime/script/text.go Held": true, // what a value holds
+	"builtins/flow.go Held":       true,
+}
+
+// camel is the words of a name: NSRef is NS and Ref.
+func camel(name string) (parts []string) {
+	begin := 0
+	for i, r := range name {
+		after := name[i+1:]
+		if i > begin && unicode.IsUpper(r) && (!unicode.IsUpper(rune(name[i-1])) ||
+			after != "" && !unicode.IsUpper(rune(after[0]))) {
+			parts = append(parts, name[begin:i])
+			begin = i
+		}
+	}
+	return append(parts, name[begin:])
+}
+
+// columns is how wide a line of Go may be, with 4 for a tab.
+const columns = 120
+
+// TestColumns checks that no line of Go is wider than that. A line inside a raw string, and one with a struct's tag,
+// cannot be broken.
+func TestColumns(t *testing.T) {
+	eachGo(t, func(name string, fset *token.FileSet, file *ast.File, text []byte) {
+		whole := map[int]bool{}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				first, last := fset.Position(n.Pos()).Line, fset.Position(n.End()).Line
+				for line := first; line <= last && first < last; line++ {
+					whole[line] = true
+				}
+			case *ast.Field:
+				if n.Tag != nil {
+					whole[fset.Position(n.Tag.Pos()).Line] = true
+				}
+			}
+			return true
+		})
+		for i, line := range strings.Split(string(text), "\n") {
+			width := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t")
+			if width > columns && !whole[i+1] && !slices.Contains(wide, name) {
+				t.Errorf("%s:%d: %d columns, at most %d are allowed", name, i+1, width, columns)
+			}
+		}
+	})
+}
+
+// eachText calls fn with each file of code, of scripts and of documents.
+func eachText(t *testing.T, fn func(name, text string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (name == "bin" || strings.HasPrefix(d.Name(), ".") && name != ".") {
+			return fs.SkipDir
+		}
+		if err != nil || d.IsDir() || !slices.Contains([]string{".go", ".md", ".star", ".txt"}, filepath.Ext(name)) {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		fn(filepath.ToSlash(name), string(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachGo calls fn with each file of Go.
+func eachGo(t *testing.T, fn func(name string, fset *token.FileSet, file *ast.File, text []byte)) {
+	t.Helper()
+	eachText(t, func(name, text string) {
+		if filepath.Ext(name) != ".go" {
+			return
+		}
+		fset := token.NewFileSet()
+		file, err := parser.ParseFile(fset, name, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(name, fset, file, []byte(text))
+	})
+}
+
+// wide are files whose lines are still to be broken.
+var wide = strings.Fields(`
+	builtins/acts_test.go
+	builtins/builtins.go
+	builtins/endpoint.go
+	builtins/foreign_test.go
+	builtins/hostile_test.go
+	builtins/irreversible_test.go
+	builtins/laws_test.go
+	builtins/mutant_test.go
+	builtins/netns.go
+	builtins/ping.go
+	builtins/property_test.go
+	builtins/unheld_test.go
+	runtime/journal/log.go
+	runtime/kernel/kind.go
+	runtime/kernel/lookup.go
+	runtime/kernel/neigh.go
+	runtime/kernel/proc/init.go
+	runtime/kernel/table.go
+	runtime/kernel/unheld.go
+	runtime/kernel/unheldport.go
+`)
