@@ -67,8 +67,9 @@ func (a *endpointArg) String() string {
 // several reports whether it has addresses to choose from.
 func (a *endpointArg) several() bool { return !a.ip.IsValid() }
 
-// addrs are the addresses that it has now, those of a namespace without the ones of its loopback.
-func (a *endpointArg) addrs(v *runtime.View) (all []kernel.Addr, err error) {
+// addrs are its addresses, those of a namespace without the ones of its loopback; where packets are to go now, without
+// those of links that carry none, as long as there are others.
+func (a *endpointArg) addrs(v *runtime.View, now bool) (all []kernel.Addr, err error) {
 	switch {
 	case a.addr != nil:
 		return []kernel.Addr{*a.addr}, nil
@@ -78,10 +79,16 @@ func (a *endpointArg) addrs(v *runtime.View) (all []kernel.Addr, err error) {
 		return v.Machine().Addrs(*a.link)
 	}
 	n, err := v.Machine().Namespace(*a.ns)
-	if err == nil {
-		all, err = n.Addrs()
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(all, func(a kernel.Addr) bool { return a.Prefix.Addr().IsLoopback() }), err
+	carried, others, err := n.Addrs()
+	loopback := func(a kernel.Addr) bool { return a.Prefix.Addr().IsLoopback() }
+	carried, others = slices.DeleteFunc(carried, loopback), slices.DeleteFunc(others, loopback)
+	if now && len(carried) > 0 {
+		return carried, err
+	}
+	return append(carried, others...), err
 }
 
 // own chooses the address of the family that packets are sent from.
@@ -89,7 +96,7 @@ func (a *endpointArg) own(v *runtime.View, family int) (netip.Addr, error) {
 	if !a.several() {
 		return a.ip, nil
 	}
-	all, err := a.addrs(v)
+	all, err := a.addrs(v, false)
 	for _, addr := range all {
 		if ip := addr.Prefix.Addr(); ofFamily(ip, family) && !linkScoped(ip) && !ip.IsLoopback() {
 			return ip, nil
@@ -101,36 +108,37 @@ func (a *endpointArg) own(v *runtime.View, family int) (netip.Addr, error) {
 	return netip.Addr{}, err
 }
 
-// gateway chooses the address that a route of a namespace goes via: one in a subnet that the namespace is in, over the link
+// gateway chooses the address that a route of a namespace goes via: one in a subnet that the namespace is in, on the link
 // when that is given.
-func (a *endpointArg) gateway(v *runtime.View, ns kernel.NSRef, dev *kernel.LinkRef, family int) (ip netip.Addr, err error) {
+func (a *endpointArg) gateway(v *runtime.View, ns kernel.NSRef, dev *kernel.LinkRef, family int) (netip.Addr, error) {
 	if !a.several() {
 		return a.ip, nil
 	}
 	if err := v.Machine().SettleLinks(); err != nil {
-		return ip, err // a link-local address comes with the carrier
+		return a.ip, err // a link-local address comes with the carrier
 	}
 	from := endpointArg{link: dev, ns: &ns}
-	own, err := from.addrs(v)
+	own, err := from.addrs(v, false)
 	if err != nil {
-		return ip, err
+		return a.ip, err
 	}
-	to, err := a.addrs(v)
+	to, err := a.addrs(v, false)
 	if err != nil {
-		return ip, err
+		return a.ip, err
 	}
 	for _, w := range ways(own, to, family, dev != nil) {
 		if w.shared {
 			return w.to.WithZone(""), nil
 		}
 	}
-	return ip, a.apart("find gateway", family, to, &from, own)
+	return a.ip, a.apart("find gateway", family, to, &from, own)
 }
 
 // without is the error of an act on an endpoint that has no address of the family.
 func (a *endpointArg) without(op, ns string, family int) error {
 	return &kernel.Error{Op: op, Object: a.String(), NS: ns,
-		Err: fmt.Errorf("it has no%s address: %w", familyWord(family), unix.EADDRNOTAVAIL), Hint: "addr(link, ...) gives it one"}
+		Err:  fmt.Errorf("it has no%s address: %w", familyWord(family), unix.EADDRNOTAVAIL),
+		Hint: "addr(link, ...) gives it one"}
 }
 
 // apart is the error of an act on an endpoint none of whose addresses is reached from those of another.
@@ -152,8 +160,8 @@ type way struct {
 	shared   bool // both are in one subnet
 }
 
-// ways orders the addresses of an endpoint as a sender best reaches them, IPv4 first each time: those in a subnet of the
-// sender's, then the others, and those of a link last, which mean something only to a sender on one link.
+// ways orders the addresses of an endpoint as a sender best reaches them, IPv4 first each time: those in a subnet of
+// the sender's, then the others, and those of a link last, which mean something only to a sender on one link.
 func ways(own, to []kernel.Addr, family int, oneLink bool) []way {
 	var ranked [6][]way
 	for _, t := range to {

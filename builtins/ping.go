@@ -105,8 +105,8 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	return &pingValue{v, res}, nil
 }
 
-// ends chooses the address to reach and the one to send from, which the kernel chooses when it is not valid. Of an endpoint
-// that cannot be reached it is the best address: the kernel says why.
+// ends chooses the address to reach and the one to send from, which the kernel chooses when it is not valid. Of an
+// endpoint that cannot be reached it is the best address: the kernel says why.
 func (a *pingArgs) ends(v *runtime.View, n *kernel.Namespace) (dst, source netip.Addr, err error) {
 	sender := &a.NS.endpointArg
 	if a.Source != nil {
@@ -118,11 +118,11 @@ func (a *pingArgs) ends(v *runtime.View, n *kernel.Namespace) (dst, source netip
 	if !a.Dst.several() && (sender.ip.IsValid() || sender.link == nil && a.Source == nil) {
 		return a.Dst.ip, sender.ip, nil // there is nothing to choose
 	}
-	to, err := a.Dst.addrs(v)
+	to, err := a.Dst.addrs(v, true)
 	if err != nil {
 		return dst, source, err
 	}
-	own, err := sender.addrs(v)
+	own, err := sender.addrs(v, true)
 	if err != nil {
 		return dst, source, err
 	}

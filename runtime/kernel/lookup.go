@@ -9,31 +9,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Addrs lists the addresses of the namespace, in the order of its links' indexes; those of a link as Machine.Addrs does.
-func (n *Namespace) Addrs() ([]Addr, error) {
+// Addrs lists the addresses of the namespace in the order of its links' indexes, those of links without a carrier apart.
+func (n *Namespace) Addrs() (carried, others []Addr, err error) {
 	links, err := n.Links()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	refs := map[int]LinkRef{}
+	byIndex := map[int]*Link{}
 	for _, l := range links {
-		refs[l.Index] = l.LinkRef
+		byIndex[l.Index] = l
 	}
-	var all []Addr
 	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
 		msgs, err := n.dump(unix.RTM_GETADDR, nl.NewIfAddrmsg(fam))
 		if err != nil {
-			return nil, fail(err, "list addresses", "", n)
+			return nil, nil, fail(err, "list addresses", "", n)
 		}
 		for _, msg := range msgs {
 			a, ok := parseAddr(msg)
-			if a.Link = refs[int(nl.DeserializeIfAddrmsg(msg).Index)]; ok && a.Link.Index > 0 {
-				all = append(all, a)
+			l := byIndex[int(nl.DeserializeIfAddrmsg(msg).Index)]
+			if !ok || l == nil {
+				continue // the link was made since
+			}
+			if a.Link = l.LinkRef; l.Carrier {
+				carried = append(carried, a)
+			} else {
+				others = append(others, a)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Addr) int { return cmp.Compare(a.Link.Index, b.Link.Index) })
-	return all, nil
+	for _, addrs := range [][]Addr{carried, others} {
+		slices.SortStableFunc(addrs, func(a, b Addr) int { return cmp.Compare(a.Link.Index, b.Link.Index) })
+	}
+	return carried, others, nil
 }
 
 // Subnet is the prefix that the link of an address leads to.
