@@ -54,6 +54,12 @@ type addLink struct {
 	freed freed
 }
 
+var (
+	_ change.Checkable  = (*addLink)(nil)
+	_ change.Maker      = (*addLink)(nil)
+	_ change.Supersedes = (*addLink)(nil)
+)
+
 func (o *addLink) Kind() string { return "link add" }
 
 // Valid wants the kind to be a word: it is part of a command.

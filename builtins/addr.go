@@ -64,6 +64,8 @@ type addAddr struct {
 	Image *kernel.Image `json:"image,omitempty"`
 }
 
+var _ change.Checkable = (*addAddr)(nil)
+
 func (o *addAddr) Kind() string             { return "addr add" }
 func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
 func (o *addAddr) Claims() []change.Claim   { return claims(o.Link) }
@@ -180,6 +182,11 @@ type delAddr struct {
 	kernel.Addr
 	Image *kernel.Image `json:"image,omitempty"`
 }
+
+var (
+	_ change.Checkable = (*delAddr)(nil)
+	_ change.Unmaker   = (*delAddr)(nil)
+)
 
 func (o *delAddr) Kind() string             { return "addr del" }
 func (o *delAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }

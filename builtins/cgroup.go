@@ -36,6 +36,11 @@ type addCgroup struct {
 	Path string `json:"path"`
 }
 
+var (
+	_ change.Checkable = (*addCgroup)(nil)
+	_ change.Temporary = (*addCgroup)(nil)
+)
+
 func (o *addCgroup) Kind() string                                  { return "cgroup add" }
 func (o *addCgroup) Command() string                               { return "mkdir " + o.Path }
 func (o *addCgroup) Touches() []kernel.Object                      { return nil }
@@ -51,6 +56,8 @@ func (o *addCgroup) Idle(m *kernel.Machine) (idle bool, err error) { return m.Cg
 type addPIDs struct {
 	Name string `json:"name"`
 }
+
+var _ change.Temporary = (*addPIDs)(nil)
 
 func (o *addPIDs) Kind() string { return "pid namespace" }
 func (o *addPIDs) Command() string {

@@ -207,6 +207,8 @@ type delLink struct {
 	Others []*kernel.Image `json:"others,omitempty"`
 }
 
+var _ change.Checkable = (*delLink)(nil)
+
 func (o *delLink) Kind() string             { return "link del" }
 func (o *delLink) Command() string          { return in(o.Link.NS) + "link del " + o.Link.Name }
 func (o *delLink) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }

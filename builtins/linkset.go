@@ -93,6 +93,12 @@ type setLink struct {
 	under []string // what older changes of the run found it to be
 }
 
+var (
+	_ change.Checkable      = (*setLink)(nil)
+	_ change.RestoresOthers = (*setLink)(nil)
+	_ change.Supersedes     = (*setLink)(nil)
+)
+
 func (o *setLink) Kind() string { return "link set" }
 func (o *setLink) Valid() error { return kernel.ValidAttr(o.Attr, o.Value) }
 

@@ -22,6 +22,8 @@ type moveLink struct {
 	whole bool
 }
 
+var _ change.Mover = (*moveLink)(nil)
+
 func (o *moveLink) Kind() string { return "link set netns" }
 func (o *moveLink) Command() string {
 	cmd := in(o.From.NS) + "link set " + o.From.Name + " netns " + netnsWord(o.To.NS)

@@ -151,6 +151,12 @@ type addNetns struct {
 	NS   kernel.NSRef `json:"ns"`
 }
 
+var (
+	_ change.Checkable = (*addNetns)(nil)
+	_ change.Maker     = (*addNetns)(nil)
+	_ change.Namer     = (*addNetns)(nil)
+)
+
 func (o *addNetns) Kind() string             { return "netns add" }
 func (o *addNetns) Touches() []kernel.Object { return nil }
 func (o *addNetns) Claims() []change.Claim   { return nil }
@@ -304,6 +310,11 @@ type delNetns struct {
 	Other  string       `json:"other,omitempty"`  // another name that it has, by which it lives on
 	Pinned bool         `json:"pinned,omitempty"` // since an older change of the run took another name of it away
 }
+
+var (
+	_ change.Checkable = (*delNetns)(nil)
+	_ change.Unnamer   = (*delNetns)(nil)
+)
 
 func (o *delNetns) Kind() string             { return "netns del" }
 func (o *delNetns) Command() string          { return "ip netns del " + o.NS.Name }

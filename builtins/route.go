@@ -105,6 +105,11 @@ type addRoute struct {
 	under bool // older changes of the run found a route in its place
 }
 
+var (
+	_ change.Checkable  = (*addRoute)(nil)
+	_ change.Supersedes = (*addRoute)(nil)
+)
+
 func (o *addRoute) Kind() string             { return "route add" }
 func (o *addRoute) Command() string          { return routeCommand("add", o.Route) }
 func (o *addRoute) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
@@ -266,6 +271,12 @@ type delRoute struct {
 
 	under bool // older changes of the run found another route in its place
 }
+
+var (
+	_ change.Checkable  = (*delRoute)(nil)
+	_ change.Supersedes = (*delRoute)(nil)
+	_ change.Unmaker    = (*delRoute)(nil)
+)
 
 func (o *delRoute) Kind() string               { return "route del" }
 func (o *delRoute) Command() string            { return routeCommand("del", o.Route) }

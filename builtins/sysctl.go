@@ -100,6 +100,11 @@ type setSysctl struct {
 	under []string // what older changes of the run found, here or where they write the same
 }
 
+var (
+	_ change.Checkable  = (*setSysctl)(nil)
+	_ change.Supersedes = (*setSysctl)(nil)
+)
+
 func (o *setSysctl) Kind() string             { return "sysctl" }
 func (o *setSysctl) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
 
