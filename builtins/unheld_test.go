@@ -76,6 +76,8 @@ var givenToLinks = []struct {
 		map[string]string{"leave": "backup_port of p1 of link p0 in host", "move": "backup_port of p1", "delete": "backup_port of p1"}},
 	{"a state that a port was set to", "p0", "bridge link set dev p0 state 2", map[string]string{"down": "state learning of port p0 of link p0 in host",
 		"leave": "state learning of port p0", "move": "state learning of port p0", "delete": "state learning of port p0 of link p0 in host"}},
+	{"a state that a port was set to under a bridge that is down", "p0", "ip link set b0 down; bridge link set dev p0 state 3",
+		map[string]string{"leave": "state forwarding of port p0", "move": "state forwarding of port p0", "delete": "state forwarding of port p0"}},
 	{"a state of the port at the other end", "q0", "bridge link set dev p0 state 0",
 		map[string]string{"down": "state disabled of port p0 of link q0 in host", "move": "state disabled of port p0", "delete": "state disabled of port p0"}},
 	{"a state of a port, to its bridge", "b0", "bridge link set dev p1 state 2",

@@ -42,6 +42,7 @@ var parts = []part{
 	{Moving | Deleting, givenMACs, "bridge fdb show dev %s"},
 	{Closing | stranding, givenMode, "ip link show dev %s"},
 	{Closing | Leaving | orphaning, givenStates, "bridge -d link show"},
+	{Leaving | orphaning, givenStatesDown, "bridge -d link show"},
 	{Leaving, otherMaster, "ip -d link show dev %s"},
 	{Leaving, backedPorts, "bridge -d link show"},
 	{Leaving | Deleting | orphaning, givenGroups, "bridge mdb show"},

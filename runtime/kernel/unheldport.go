@@ -121,7 +121,13 @@ func otherVLANs(spec []byte, pvid uint16) (found []string) {
 
 // givenStates are the states of ports that somebody has set: of a link that is one, of the ports of a bridge, and of the other end of a
 // pair. Without the spanning tree protocol a port forwards whenever its link comes up, and with it the bridge decides.
-func givenStates(at *subject) (found []string, err error) {
+func givenStates(at *subject) ([]string, error) { return statesOf(at, true) }
+
+// givenStatesDown are those of ports that are down, or whose bridge is: such a port is disabled. The state stays when the other of the
+// two goes down as well.
+func givenStatesDown(at *subject) ([]string, error) { return statesOf(at, false) }
+
+func statesOf(at *subject, up bool) (found []string, err error) {
 	ports := []LinkRef{at.l.LinkRef}
 	if peer, err := at.m.Peer(at.l); err == nil {
 		ports = append(ports, peer)
@@ -138,7 +144,7 @@ func givenStates(at *subject) (found []string, err error) {
 		}
 	}
 	for _, p := range ports {
-		state, err := at.m.givenState(p)
+		state, err := at.m.givenState(p, up)
 		if err != nil && !errors.Is(err, ErrGone) {
 			return nil, err
 		}
@@ -152,8 +158,9 @@ func givenStates(at *subject) (found []string, err error) {
 // portStates are a port's states (BR_STATE_DISABLED and so on), in bridge(8)'s words.
 var portStates = []string{"disabled", "listening", "learning", "forwarding", "blocking"}
 
-// givenState is a port's state when the bridge would not have it so by itself. "": it would, or the link is no port.
-func (m *Machine) givenState(port LinkRef) (string, error) {
+// givenState is the state of a port that is up, or of one that is not, when the bridge would not have it so by itself. "": it would, or the
+// link is no such port.
+func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 	n, err := m.Namespace(port.NS)
 	if err != nil {
 		return "", err
@@ -171,9 +178,13 @@ func (m *Machine) givenState(port LinkRef) (string, error) {
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
 	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
-	const forwarding = 3
-	if up == 0 || len(carrier) != 1 || carrier[0] == 0 || rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
-		len(state) != 1 || state[0] == forwarding || int(state[0]) >= len(portStates) {
+	const disabled, forwarding = 0, 3
+	want := byte(disabled)
+	if isUp {
+		want = forwarding
+	}
+	if isUp != (up != 0) || isUp && (len(carrier) != 1 || carrier[0] == 0) || rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
+		len(state) != 1 || state[0] == want || int(state[0]) >= len(portStates) {
 		return "", nil
 	}
 	return portStates[state[0]], nil
