@@ -1,14 +1,11 @@
 package journal
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -20,52 +17,6 @@ import (
 // removing one act each; the kernel frees it with the process, so a SIGKILL at any point leaves at worst a folder
 // without a journal, which had no changes and is swept away by the next who looks.
 type Dir struct{ path string }
-
-// ErrLive says that a run's process is alive.
-var ErrLive = errors.New("its process is running")
-
-// ErrKept says that a run is a lab that is up.
-var ErrKept = errors.New("it is up")
-
-// A TakenError says that there is a run of this name already.
-type TakenError struct{ Entry }
-
-func (e *TakenError) Error() string {
-	if e.Live {
-		return fmt.Sprintf("lab %s is running: process %d, %s", e.Name, e.Header.PID, e.Header.Script)
-	}
-	if !e.Kept {
-		return fmt.Sprintf("lab %s, made by %s, could not be undone whole", e.Name, e.Header.Script)
-	}
-	return fmt.Sprintf("lab %s is up: made by %s at %s", e.Name, e.Header.Script,
-		e.Header.Start.Local().Format("15:04:05"))
-}
-
-// An Entry is a run as found in the folder.
-type Entry struct {
-	Name    string
-	Header  Header
-	Records []Record
-	Live    bool  // its process is running
-	Kept    bool  // it succeeded, and was not dropped since
-	Dropped bool  // it is to be undone, whatever it was before; when it is live too, that is being done
-	Err     error // the journal is damaged, of another version, or could not be read
-}
-
-// State is what is known of a run, for people.
-func (e Entry) State() string {
-	switch {
-	case errors.As(e.Err, new(*VersionError)):
-		return "other version"
-	case e.Err != nil:
-		return "damaged"
-	case e.Live:
-		return "running"
-	case e.Kept:
-		return "up"
-	}
-	return "dead"
-}
 
 // DefaultDir is where runs have their journals: it ends with the boot, as the kernel's state does.
 const DefaultDir = "/run/nsscript"
@@ -151,125 +102,6 @@ func (d *Dir) file(run, name string) string { return filepath.Join(d.path, run, 
 // open never waits for what is no journal, such as a FIFO.
 func (d *Dir) open(run, name string, flags int) (*os.File, error) {
 	return os.OpenFile(d.file(run, name), flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
-}
-
-// List reads every run, in the order of their names.
-func (d *Dir) List() ([]Entry, error) {
-	unlock, err := d.lock(false)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	all, err := d.entries("")
-	d.leave()
-	return all, err
-}
-
-// entries looks at all runs but one while the folder is locked.
-func (d *Dir) entries(but string) ([]Entry, error) {
-	found, err := os.ReadDir(d.path)
-	if err != nil {
-		return nil, err
-	}
-	var all []Entry
-	for _, f := range found {
-		if f.Name() == but || ValidName(f.Name()) != nil {
-			continue
-		}
-		if e, ok := d.entry(f.Name()); ok {
-			all = append(all, e)
-		}
-	}
-	slices.SortFunc(all, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
-}
-
-// Find reads one run; ok is false when there is none.
-func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
-	if err := ValidName(name); err != nil {
-		return e, false, err
-	}
-	unlock, err := d.lock(false)
-	if errors.Is(err, os.ErrNotExist) {
-		return e, false, nil
-	} else if err != nil {
-		return e, false, err
-	}
-	defer unlock()
-	e, ok = d.entry(name)
-	return e, ok, nil
-}
-
-// Sweep removes the folder of a run whose process died when its journal was gone already.
-func (d *Dir) Sweep(name string) error {
-	unlock, err := d.lock(false)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	defer unlock()
-	defer d.leave()
-	e, _ := d.entry(name) // looking at it is what sweeps
-	return e.Err
-}
-
-// entry looks at a run while the folder is locked, and sweeps it away when it never began.
-func (d *Dir) entry(name string) (Entry, bool) {
-	e := Entry{Name: name}
-	f, err := d.open(name, file, os.O_RDONLY)
-	if errors.Is(err, os.ErrNotExist) {
-		e.Err = d.discard(name)
-		return e, e.Err != nil
-	} else if err != nil {
-		e.Err = err
-		return e, true
-	}
-	defer f.Close()
-	e.Live = lock.Try(f, syscall.LOCK_SH) != nil
-	_, e.Err = load(f, &e)
-	return e, true
-}
-
-// load reads a run's journal, and says where what is whole of it ends.
-func load(f *os.File, e *Entry) (end End, err error) {
-	text, err := read(f)
-	if err != nil {
-		return end, err
-	}
-	h, records, end, err := Decode(text)
-	if err == nil && h.Name != e.Name && !called(records, e.Name) {
-		err = &DamageError{Reason: fmt.Sprintf("it is of lab %q", h.Name)}
-	}
-	e.Header, e.Records = h, records
-	e.Kept, e.Dropped = decided(records)
-	return end, named(err, f.Name())
-}
-
-func named(err error, file string) error {
-	var d *DamageError
-	var v *VersionError
-	if errors.As(err, &d) {
-		d.File = file
-	} else if errors.As(err, &v) {
-		v.File = file
-	}
-	return err
-}
-
-func read(f *os.File) ([]byte, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxFile {
-		return nil, fmt.Errorf("journal %s is no regular file of at most %d bytes", f.Name(), maxFile)
-	}
-	var b bytes.Buffer
-	_, err = io.Copy(&b, io.LimitReader(f, maxFile))
-	return b.Bytes(), err
 }
 
 // Claim takes over a run whose process is gone, to undo it. One that was not kept is dropped in the same act, so that

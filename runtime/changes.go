@@ -3,6 +3,8 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"syscall"
 
 	"github.com/nsscript/nsscript/runtime/change"
@@ -88,3 +90,78 @@ func (w *Irreversible) accept(op change.Op, err error) ([]string, error) {
 	}
 	return all, nil
 }
+
+// fresh reports whether all that an op touches was made by the transaction that is running: then its own undoing will
+// never be called for.
+func (s *Session) fresh(op change.Op) bool {
+	begin := s.frames[len(s.frames)-1]
+	within := func(o kernel.Object) bool {
+		at, ok := s.born[o]
+		return ok && at >= begin
+	}
+	for _, o := range op.Touches() {
+		if _, in := s.movedIn[o]; !within(o) && (in || !within(kernel.Object{Cookie: o.Cookie})) {
+			return false
+		}
+	}
+	return len(op.Touches()) > 0
+}
+
+// remember adds a change that was made.
+func (s *Session) remember(c change.Made) {
+	at := len(s.changes)
+	s.changes = append(s.changes, c)
+	if maker, ok := c.Op.(change.Maker); ok {
+		for _, o := range maker.Makes() {
+			s.born[o] = at
+		}
+	}
+	if u, ok := c.Op.(change.Unnamer); ok && u.Last() {
+		s.deleted[u.Unnames().Object()] = at
+	}
+	if mover, ok := c.Op.(change.Mover); ok {
+		from, to := mover.Moves()
+		if born, ok := s.born[from.Object()]; ok {
+			s.born[to.Object()] = born
+		} else if _, before := s.movedIn[to.Object()]; !before {
+			s.movedIn[to.Object()] = at
+		}
+	}
+}
+
+// forget drops the changes from one on, which were undone.
+func (s *Session) forget(begin int) {
+	s.changes = s.changes[:begin]
+	for _, of := range []map[kernel.Object]int{s.born, s.movedIn, s.deleted} {
+		maps.DeleteFunc(of, func(_ kernel.Object, at int) bool { return at >= begin })
+	}
+}
+
+// reachable is an error when the run has deleted the namespace that something is in.
+func (s *Session) reachable(o kernel.Object) error {
+	if _, ok := s.deleted[kernel.Object{Cookie: o.Cookie}]; !ok {
+		return nil
+	}
+	for _, c := range slices.Backward(s.changes) {
+		if u, ok := c.Op.(change.Unnamer); ok && u.Unnames().Cookie == o.Cookie {
+			return deleted(u.Unnames())
+		}
+	}
+	return nil
+}
+
+func deleted(ref kernel.NSRef) error {
+	return &kernel.Error{Op: "use namespace", Object: ref.String(), Err: kernel.ErrDeleted}
+}
+
+// Changes is how many changes are there to undo.
+func (s *Session) Changes() int { return len(s.changes) }
+
+// Owns reports whether the run has made something that is there.
+func (s *Session) Owns(o kernel.Object) bool {
+	_, ours := s.born[o]
+	return ours
+}
+
+// Namespaces lists the namespaces that the run has made and not deleted, oldest first.
+func (s *Session) Namespaces() []kernel.NSRef { return change.Named(s.changes) }
