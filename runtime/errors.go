@@ -177,15 +177,14 @@ func Hint(err error) string {
 		return "the nsscript that made it can undo it; " + forgetting(other.File)
 	case errors.As(err, &damage):
 		return forgetting(damage.File)
-	case err != nil && frozen().MatchString(err.Error()):
-		return "what a file defines does not change once it was loaded: let a function of it make and return what is " +
-			"to change"
+	}
+	if at := innermost(err); at != nil {
+		return script.RunHint(at.Msg)
+	} else if err != nil {
+		return script.RunHint(err.Error())
 	}
 	return ""
 }
-
-// frozen is what the interpreter says of values that a loaded file has.
-var frozen = script.Pattern(`cannot .* frozen (list|hash table)$`)
 
 // forgetting says how to give up a run whose journal cannot be read.
 func forgetting(file string) string {

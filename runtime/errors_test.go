@@ -113,15 +113,15 @@ func TestReport(t *testing.T) {
           ^
   hint: this is a fault of nsscript itself; please report it with the script
 `},
-		{"tabs", "if True:\n\tx = 'a\tb' + 1",
-			"x.star:2:12: unknown binary op: string + int\n    \tx = 'a\tb' + 1\n    \t      \t   ^\n"},
-		{"wide", "x = '日本語' + 1",
-			"x.star:1:11: unknown binary op: string + int\n    x = '日本語' + 1\n                 ^\n"},
-		{"emoji and combining", "x = '🚀e\u0301' + 1",
-			"x.star:1:11: unknown binary op: string + int\n    x = '🚀e\u0301' + 1\n              ^\n"},
-		{"carriage return", "x = 1 + ''\r\ny = 2",
-			"x.star:1:7: unknown binary op: int + string\n    x = 1 + ''\n          ^\n"},
-		{"last line", "\n\n\n1 + ''", "x.star:4:3: unknown binary op: int + string\n    1 + ''\n      ^\n"},
+		{"tabs", "if True:\n\tx = 'a\tb' - 1",
+			"x.star:2:12: unknown binary op: string - int\n    \tx = 'a\tb' - 1\n    \t      \t   ^\n"},
+		{"wide", "x = '日本語' - 1",
+			"x.star:1:11: unknown binary op: string - int\n    x = '日本語' - 1\n                 ^\n"},
+		{"emoji and combining", "x = '🚀e\u0301' - 1",
+			"x.star:1:11: unknown binary op: string - int\n    x = '🚀e\u0301' - 1\n              ^\n"},
+		{"carriage return", "x = 1 - ''\r\ny = 2",
+			"x.star:1:7: unknown binary op: int - string\n    x = 1 - ''\n          ^\n"},
+		{"last line", "\n\n\n1 - ''", "x.star:4:3: unknown binary op: int - string\n    1 - ''\n      ^\n"},
 		{"backtrace", `
 def f():
     return g()
