@@ -145,7 +145,7 @@ func TestDeep(t *testing.T) {
 		t.Skip("the race detector has a stack of its own, which is shorter")
 	}
 	before := nstest.Dump(t)
-	out, err := nsscript("-c", "netns('n1')\nx = ()\nfor _ in range(4000000):\n    x = (x,)\n{x: 1}").CombinedOutput()
+	out, err := nsscript("-c", "netns('n1')\nx = ()\nfor _ in range(8000000):\n    x = (x,)\n{x: 1}").CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed ||
 		!strings.HasPrefix(string(out), "<command>:5:3: interrupted") ||
