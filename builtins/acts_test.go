@@ -104,6 +104,21 @@ var acts = map[string]func(w *madeWorld) act{
 		}
 		return func(e *env) change.Op { return &delRoute{Route: e.route(r)} }
 	},
+	"rule add": func(w *madeWorld) act {
+		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "10.80.1.0/24", "fd80::/64"), w.pick("7", "8", "1000"), w.pick("500", "500", "501")
+		return func(e *env) change.Op {
+			return &addEntry{ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
+		}
+	},
+	"rule del": func(w *madeWorld) act {
+		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64"), w.pick("7", "8"), w.pick("500", "500", "501")
+		for range 1 + w.rand.IntN(4) {
+			w.in("%srule add from %s table %s priority 500", map[bool]string{true: "-6 "}[strings.Contains(src, ":")], w.pick(src, "10.81.0.0/16", "10.80.1.0/24", "all"), w.pick("7", "8"))
+		}
+		return func(e *env) change.Op {
+			return &delEntry{Entry: ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
+		}
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()

@@ -3,6 +3,8 @@
 package builtins
 
 import (
+	"slices"
+
 	"go.starlark.net/lib/math"
 	"go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
@@ -18,7 +20,7 @@ func All() *runtime.Vocabulary {
 		Decls: []*runtime.Decl{
 			netnsDecl, netnsAtDecl, namespacesDecl, nsLinkDecl, nsDeleteDecl,
 			vethDecl, bridgeDecl, setDecl, upDecl, downDecl, linkDeleteDecl,
-			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, sysctlDecl,
+			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, ruleDecl, ruleDeleteDecl, sysctlDecl,
 			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
@@ -26,9 +28,9 @@ func All() *runtime.Vocabulary {
 			skipDecl, requireDecl,
 			structDecl, helpDecl,
 		},
-		Types: []*runtime.Type{nsType, linkType, addrType, routeType, poolType, pingType, runType, attemptType, testType},
-		Ops: []change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &moveLink{},
-			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}},
+		Types: []*runtime.Type{nsType, linkType, addrType, routeType, ruleType, poolType, pingType, runType, attemptType, testType},
+		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &moveLink{},
+			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}}, entryOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
 		Topics:   topics(),

@@ -44,6 +44,9 @@ var foreigners = map[string]foreigner{
 	"addr del":             {"ip addr add 10.9.0.1/24 dev law0 label law0:theirs", "ip addr show law0", true},
 	"route add":            {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
 	"route del":            {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
+	"rule add":             {"ip rule del priority 500 table 78; ip rule add from 10.98.0.0/16 table 78 priority 500 protocol 9", "ip rule show", true},
+	"rule add v6":          {"ip -6 rule del priority 500; ip -6 rule add from fd98::/64 table 78 priority 500 protocol 9", "ip -6 rule show", true},
+	"rule del":             {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
 	"sysctl":               {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
 	"pid namespace":        {"true", "true", false}, // nobody else has one of its name, which this process alone knows
 	"cgroup add":           {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot

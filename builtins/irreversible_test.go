@@ -133,6 +133,7 @@ func makeHost(t *testing.T, world string) {
 // clearHost deletes all links and namespaces of the sandbox.
 func clearHost(t *testing.T) {
 	t.Helper()
+	clearRules(t)
 	links, err := os.ReadDir("/sys/class/net")
 	if err != nil {
 		t.Fatal(err)

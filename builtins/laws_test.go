@@ -1,11 +1,14 @@
 package builtins
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net/netip"
 	"reflect"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -111,6 +114,15 @@ func laws() []law {
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
 			return &delRoute{Route: r}
 		}},
+		{"rule add", func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{ruleOf(m.Host().Ref(), "10.98.0.0/16", 78, 500)}
+		}},
+		{"rule add v6", func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{ruleOf(m.Host().Ref(), "fd98::/64", 78, 500)}
+		}},
+		{"rule del", func(t *testing.T, m *kernel.Machine) change.Op {
+			return &delEntry{Entry: ruleOf(m.Host().Ref(), "10.97.0.0/16", 77, 500)}
+		}},
 		{"sysctl", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
@@ -119,11 +131,28 @@ func laws() []law {
 	}
 }
 
+// ruleOf is a rule for packets from a prefix.
+func ruleOf(ns kernel.NSRef, src string, table, priority uint32) kernel.Entry {
+	p := netip.MustParsePrefix(src)
+	attrs := kernel.AppendAttr(nil, unix.FRA_SRC, p.Addr().AsSlice())
+	attrs = kernel.AppendAttr(attrs, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, priority))
+	return kernel.Entry{NS: ns, Table: "rule", Msg: kernel.Rule{Family: familyOf(p.Addr()), Src: p.Bits(), Table: table}.Message(attrs)}
+}
+
+// clearRules deletes the rules of the host that are not the kernel's own.
+func clearRules(t *testing.T) {
+	t.Helper()
+	shell(t, `for f in -4 -6; do ip $f rule show | while read priority rest; do
+	case $priority in 0:|32766:|32767:) ;; *) ip $f rule del priority ${priority%:} ;; esac
+done; done`)
+}
+
 // world makes what the ops work on, and takes it away again.
 func world(t *testing.T) {
 	t.Helper()
 	makeWorld(t)
 	t.Cleanup(func() {
+		clearRules(t)
 		for _, args := range [][]string{{"link", "del", "law0"}, {"link", "del", "lawbr"}, {"netns", "del", "lawns"}} {
 			nstest.TryIP(t, args...)
 		}
@@ -141,6 +170,8 @@ func makeWorld(t *testing.T) {
 		{"addr", "add", "10.9.0.1/24", "dev", "law0"}, {"addr", "add", "10.9.0.2/24", "dev", "law0"},
 		{"addr", "add", "fd09::1/64", "dev", "law0", "nodad"},
 		{"route", "add", "10.99.0.0/16", "via", "10.9.0.77"}, {"-6", "route", "add", "fd99::/64", "via", "fd09::77"},
+		{"rule", "add", "from", "10.97.0.0/16", "table", "77", "priority", "500"}, {"rule", "add", "from", "10.97.1.0/24", "table", "77", "priority", "500"},
+		{"rule", "add", "blackhole", "iif", "law0", "priority", "500"},
 		{"neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "law0", "nud", "permanent"},
 	} {
 		nstest.IP(t, args...)

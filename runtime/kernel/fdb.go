@@ -9,8 +9,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// fdbTable holds the forwarding entries (bridge-fdb(8)) of links that have a table of their own: those of a bridge that
-// are the bridge itself, and those of a vxlan, which say behind which other end an address is.
+// fdbTable holds the forwarding entries (bridge-fdb(8)) of links that have a table of their own: those of a bridge
+// that are the bridge itself, and those of a vxlan, which say behind which other end an address is.
 var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).Ports != nil || kindOf(l.Kind).FDB },
 	func(l *Link, raw []byte) bool {
 		master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
@@ -41,8 +41,8 @@ func givenFDB(l *Link, raw []byte) bool {
 	return !own && (state&(unix.NUD_NOARP|unix.NUD_PERMANENT) != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0)
 }
 
-// fdbKey is an entry's address, its vlan or network, and where it is where there can be several: a vxlan sends what it
-// knows no other end for to all that it has for the address of zeros.
+// fdbKey is an entry's address, its vlan or network, and where it is where there can be several: a vxlan sends what
+// it knows no other end for to all that it has for the address of zeros.
 func fdbKey(raw []byte) (key string) {
 	for _, typ := range []int{unix.NDA_LLADDR, unix.NDA_VLAN, netlink.NDA_SRC_VNI} {
 		key += string(rtnl.Attr(raw, unix.SizeofNdMsg, typ)) + "/"
@@ -55,8 +55,8 @@ func fdbKey(raw []byte) (key string) {
 	return key
 }
 
-// severalFDB reports whether there can be several entries of one address: of a vxlan, for groups and for the address of
-// zeros.
+// severalFDB reports whether there can be several entries of one address: of a vxlan, for groups and for the address
+// of zeros.
 func severalFDB(raw []byte) bool {
 	mac := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
 	return rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST) != nil && len(mac) > 0 &&

@@ -10,8 +10,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// mdbTable holds the groups (bridge-mdb(8)) that a bridge was told of behind a port. Those behind the bridge itself end
-// by themselves.
+// mdbTable holds the groups (bridge-mdb(8)) that a bridge was told of behind a port. Those behind the bridge itself
+// end by themselves.
 var mdbTable = &Table{Name: "mdb", One: "group", Many: "groups",
 	Get: unix.RTM_GETMDB, New: unix.RTM_NEWMDB, Del: unix.RTM_DELMDB, Header: sizeofBrPortMsg,
 	Families: []byte{unix.AF_BRIDGE},
@@ -67,8 +67,8 @@ func mdbEntry(raw []byte) []byte {
 
 func mdbLink(raw []byte) int { return int(int32(binary.NativeEndian.Uint32(mdbEntry(raw)))) }
 
-// splitMDB makes requests of the entries in an answer, but for groups with a list of their sources, which no request of
-// ours has.
+// splitMDB makes requests of the entries in an answer, but for groups with a list of their sources, which no request
+// of ours has.
 func splitMDB(raw []byte) (all [][]byte) {
 	for group := range rtnl.Nested(rtnl.Attr(raw, sizeofBrPortMsg, mdbaMDB)) {
 		for e := range rtnl.Nested(group) {

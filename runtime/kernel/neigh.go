@@ -14,8 +14,11 @@ import (
 var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
 	Families: []byte{unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
-	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh,
+	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
 	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
+
+// replacing are the flags of a request whose entry may have one in its place that the kernel has learned.
+func replacing([]byte) int { return unix.NLM_F_CREATE | unix.NLM_F_REPLACE }
 
 // ndMsg is a struct ndmsg: family, index, state, flags, type.
 func ndMsg(family, flags byte) rtnl.Raw {
@@ -31,8 +34,9 @@ func managed(raw []byte) bool {
 	return rtnl.Uint32(raw, unix.SizeofNdMsg, netlink.NDA_FLAGS_EXT)&netlink.NTF_EXT_MANAGED != 0
 }
 
-// given reports whether somebody added a neighbour: a permanent one, one that a program learned (extern_learn) or has the
-// kernel look after (managed), or one that nobody is asked for. Groups are of that last state, too, by the kernel itself.
+// given reports whether somebody added a neighbour: a permanent one, one that a program learned (extern_learn) or
+// has the kernel look after (managed), or one that nobody is asked for. Groups are of that last state, too, by the
+// kernel itself.
 func given(raw []byte) bool {
 	lladdr := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
 	one := len(lladdr) > 0 && lladdr[0]&1 == 0 && len(bytes.Trim(lladdr, "\x00")) > 0
@@ -40,8 +44,8 @@ func given(raw []byte) bool {
 	return state&unix.NUD_PERMANENT != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0 || managed(raw) || state&unix.NUD_NOARP != 0 && one
 }
 
-// neighKey is what makes a neighbour another one than the others of its link: its address, and whether it is one that is
-// answered for.
+// neighKey is what makes a neighbour another one than the others of its link: its address, and whether it is one
+// that is answered for.
 func neighKey(raw []byte) string {
 	return string(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST)) + string(rune(raw[10]&netlink.NTF_PROXY))
 }
@@ -49,8 +53,8 @@ func neighKey(raw []byte) string {
 func plainNeigh(msg []byte) []byte {
 	msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_PROBES)
 	if msg[10]&netlink.NTF_PROXY != 0 {
-		// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others when the
-		// link changes while it has no carrier.
+		// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others
+		// when the link changes while it has no carrier.
 		binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
 	}
 	if managed(msg) {

@@ -12,8 +12,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// nexthopTable holds ip-nexthop(8)'s objects. The kernel deletes one, and the routes through it, when the link that it
-// goes over loses its carrier, and takes it out of the groups that it is in.
+// nexthopTable holds ip-nexthop(8)'s objects. The kernel deletes one, and the routes through it, when the link that
+// it goes over loses its carrier, and takes it out of the groups that it is in.
 var nexthopTable = &Table{Name: "nexthop", One: "nexthop object", Many: "nexthop objects",
 	Get: unix.RTM_GETNEXTHOP, New: unix.RTM_NEWNEXTHOP, Del: unix.RTM_DELNEXTHOP, Header: unix.SizeofNhmsg,
 	Families: []byte{unix.AF_UNSPEC, unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{make([]byte, unix.SizeofNhmsg)},
@@ -73,8 +73,8 @@ func linkNexthops(t *Table, n *Namespace, l *Link, _ *Image) (mine [][]byte, err
 	return mine, err
 }
 
-// restoreNexthops adds the objects that are missing, and completes their groups with all those members that are there:
-// one that is over another link comes back with that.
+// restoreNexthops adds the objects that are missing, and completes their groups with all those members that are
+// there: one that is over another link comes back with that.
 func restoreNexthops(t *Table, n *Namespace, _ *Link, img *Image) error {
 	want := img.Parts[t.Name]
 	if len(want) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// A Table is one kind of thing that the kernel keeps in a list and that comes back when its own message is sent back: a row
-// says how. What hangs on a link is saved in the link's image, row by row.
+// A Table is one kind of thing that the kernel keeps in a list and that comes back when its own message is sent
+// back: a row says how. What hangs on a link is saved in the link's image, row by row.
 type Table struct {
 	Name      string // ip(8)'s or bridge(8)'s word, which journals have
 	One, Many string // what an entry is, and several
@@ -23,15 +23,20 @@ type Table struct {
 	// Split takes a message of a dump apart into those that would add what it tells of; nil where they are the same.
 	Split func(raw []byte) [][]byte
 
-	On    holder                                                    // what its entries go with
-	Goes  Taking                                                    // what takes them away, beside the deletion of that
-	Of    func(l *Link) bool                                        // which links have it; nil: all of them
-	Link  func(raw []byte) int                                      // the index of the link, notOne for what is of several
-	Mine  func(l *Link, raw []byte) bool                            // somebody gave it, and not the kernel by itself; nil: all of them
-	Key   func(raw []byte) string                                   // what makes it another entry than the others
-	Plain func(raw []byte) []byte                                   // the message that adds it: without times, counters and states
-	Flags func(raw []byte) int                                      // of the request that adds it; nil: NLM_F_CREATE|NLM_F_REPLACE
-	Place func(raw []byte) string                                   // those that have it in common are in an order that counts; nil: in none
+	On    holder                         // what its entries go with
+	Goes  Taking                         // what takes them away, beside the deletion of that
+	Of    func(l *Link) bool             // which links have it; nil: all of them
+	Link  func(raw []byte) int           // the index of the link, notOne for what is of several
+	Mine  func(l *Link, raw []byte) bool // somebody gave it, and not the kernel by itself; nil: all of them
+	Key   func(raw []byte) string        // what makes it another entry than the others
+	Plain func(raw []byte) []byte        // the message that adds it: without times, counters and states
+	Flags func(raw []byte) int           // of the request that adds it; nil: NLM_F_CREATE, and not what is there already
+	Place func(raw []byte) string        // those that have it in common are in an order that counts; nil: in none
+	// Text are the words that ip(8) or bridge(8) has for an entry on a link and takes to add it; nil where none is
+	// changed by itself.
+	Text func(raw []byte, dev string) []string
+	// Mark says in a message that nsscript adds the entry; nil where the kernel does not keep that.
+	Mark  func(raw []byte) []byte
 	lists func(*Table, *Namespace, *Link, *Image) ([][]byte, error) // instead of a dump
 	put   func(*Table, *Namespace, *Link, *Image) error             // instead of adding what is missing
 }
@@ -49,7 +54,7 @@ const (
 const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
-var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable}
+var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable, ruleTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
@@ -59,7 +64,8 @@ func tableNamed(name string) *Table {
 	return nil
 }
 
-// entries are all entries of a table in the namespace, as New takes them but for Plain. A kernel without the table has none.
+// entries are all entries of a table in the namespace, as New takes them but for Plain. A kernel without the table
+// has none.
 func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
 	for _, ask := range t.Dumps {
 		some, err := n.dump(t.Get, ask)
@@ -118,8 +124,8 @@ func (n *Namespace) parts(l *Link, on holder, img *Image) error {
 	return nil
 }
 
-// restoreParts adds the entries that are missing of what went with a link, or with it as a port. One may need another that
-// comes later, as a nexthop object the route to its gateway: what fails is tried once more.
+// restoreParts adds the entries that are missing of what went with a link, or with it as a port. One may need
+// another that comes later, as a nexthop object the route to its gateway: what fails is tried once more.
 func (n *Namespace) restoreParts(l *Link, on holder, img *Image) error {
 	todo := tables
 	for last := false; ; last = true {

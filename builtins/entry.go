@@ -1,0 +1,179 @@
+package builtins
+
+import (
+	"fmt"
+
+	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// entryTables are the tables whose entries scripts add and delete.
+var entryTables = []string{"rule"}
+
+// entryOps are the ops of all of them: one pair, whose kinds are told apart by the table.
+func entryOps() (all []change.Op) {
+	for _, table := range entryTables {
+		all = append(all, &addEntry{kernel.Entry{Table: table}}, &delEntry{Entry: kernel.Entry{Table: table}})
+	}
+	return all
+}
+
+// entryCommand is the command line that changes an entry.
+func entryCommand(verb string, e kernel.Entry) string {
+	cmd := in(e.NS)
+	if e.Family() == 6 && e.Table == "rule" {
+		cmd += "-6 "
+	}
+	return cmd + e.Table + " " + verb + " " + e.Words()
+}
+
+// entryClaims are the entry, and the link that it hangs on.
+func entryClaims(e kernel.Entry) []change.Claim {
+	if e.Link != nil {
+		return claims(*e.Link)
+	}
+	key := fmt.Sprintf("%s of IPv%d, priority %d", e.Table, e.Family(), uint32(e.Number(unix.FRA_PRIORITY)))
+	return []change.Claim{change.ClaimKey(e.NS, key)}
+}
+
+func entryTouches(e kernel.Entry) []kernel.Object {
+	if e.Link != nil {
+		return []kernel.Object{e.Link.Object()}
+	}
+	return []kernel.Object{e.NS.Object()}
+}
+
+// addEntry adds an entry to one of the kernel's tables.
+type addEntry struct{ kernel.Entry }
+
+func (o *addEntry) Kind() string             { return o.Table + " add" }
+func (o *addEntry) Command() string          { return entryCommand("add", o.Entry) }
+func (o *addEntry) Touches() []kernel.Object { return entryTouches(o.Entry) }
+func (o *addEntry) Claims() []change.Claim   { return entryClaims(o.Entry) }
+
+// Check refuses an entry that is there, or that could not be told from one that is: after a crash nobody could tell
+// whose it is.
+func (o *addEntry) Check(m *kernel.Machine, _ bool) error { return m.CheckEntry(o.Entry) }
+func (o *addEntry) Do(m *kernel.Machine) error            { return m.AddEntry(o.Entry) }
+func (o *addEntry) Undo(m *kernel.Machine) error          { return m.TakeEntryBack(o.Entry) }
+
+// delEntry deletes an entry, whoever added it.
+type delEntry struct {
+	kernel.Entry
+	Behind [][]byte `json:"behind,omitempty"` // those of its place that came after it
+}
+
+var _ change.Unmaker = (*delEntry)(nil)
+
+func (o *delEntry) Kind() string             { return o.Table + " del" }
+func (o *delEntry) Command() string          { return entryCommand("del", o.Entry) }
+func (o *delEntry) Touches() []kernel.Object { return entryTouches(o.Entry) }
+func (o *delEntry) Claims() []change.Claim   { return entryClaims(o.Entry) }
+
+func (o *delEntry) Valid() error {
+	for _, msg := range o.Behind {
+		if err := (kernel.Entry{NS: o.NS, Table: o.Table, Link: o.Link, Msg: msg}).Valid(); err != nil {
+			return err
+		}
+	}
+	return o.Entry.Valid()
+}
+
+func (o *delEntry) Unmakes(older change.Op) bool {
+	add, ok := older.(*addEntry)
+	return ok && add.Same(o.Entry)
+}
+
+func (o *delEntry) Check(m *kernel.Machine, _ bool) error {
+	found, err := m.FindEntry(o.Entry)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return &kernel.Error{Op: "delete " + o.Table, Object: o.Words(), NS: o.NS.String(), Err: kernel.ErrGone}
+	}
+	o.Entry = *found
+	o.Behind, err = m.Behind(o.Entry)
+	return err
+}
+
+func (o *delEntry) Do(m *kernel.Machine) error   { return m.DelEntry(o.Entry) }
+func (o *delEntry) Undo(m *kernel.Machine) error { return m.RestoreEntry(o.Entry, o.Behind) }
+
+// entryValue is an entry of a table in a script.
+type entryValue struct {
+	v     *runtime.View
+	entry kernel.Entry
+}
+
+var _ starlark.HasAttrs = (*entryValue)(nil)
+
+func (e *entryValue) Freeze()                                  {}
+func (e *entryValue) Truth() starlark.Bool                     { return true }
+func (e *entryValue) String() string                           { return e.entry.Words() }
+func (e *entryValue) Hash() (uint32, error)                    { return starlark.String(e.String()).Hash() }
+func (e *entryValue) Attr(name string) (starlark.Value, error) { return e.v.Attr(e.Type(), e, name) }
+func (e *entryValue) AttrNames() []string                      { return e.v.AttrNames(e.Type()) }
+
+// Type is the table's word, "entry" for those of any.
+func (e *entryValue) Type() string {
+	if e == nil {
+		return "entry"
+	}
+	return e.entry.Table
+}
+
+// entryAttr declares an attribute that is read from the kernel when it is asked for.
+func entryAttr(name, typ, doc string, get func(*runtime.View, kernel.Entry) (starlark.Value, error)) runtime.Attr {
+	read := func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+		e := r.(*entryValue).entry
+		found, err := v.Machine().FindEntry(e)
+		if err == nil && found == nil {
+			err = &kernel.Error{Op: "read " + e.Table, Object: e.Words(), NS: e.NS.String(), Err: kernel.ErrGone}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return get(v, *found)
+	}
+	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: read}
+}
+
+// entryNumber declares an attribute that is a 32-bit one of the kernel's.
+func entryNumber(name, doc string, typ int) runtime.Attr {
+	return entryAttr(name, "int", doc, func(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
+		return starlark.MakeInt64(int64(uint32(e.Number(typ)))), nil
+	})
+}
+
+var entryNS = entryAttr("ns", "namespace", "the namespace that it is in",
+	func(v *runtime.View, e kernel.Entry) (starlark.Value, error) { return &nsValue{v, e.NS}, nil })
+
+// entries lists the entries of a table as values.
+func entries(v *runtime.View, ns kernel.NSRef, table string, link *kernel.LinkRef) (starlark.Value, error) {
+	n, err := v.Machine().Namespace(ns)
+	if err != nil {
+		return nil, err
+	}
+	all, err := n.Entries(table, link)
+	var values []starlark.Value
+	for _, e := range all {
+		values = append(values, &entryValue{v, e})
+	}
+	return starlark.NewList(values), err
+}
+
+// entryDeleteArgs are those of every table's delete.
+type entryDeleteArgs struct {
+	Entry *entryValue `arg:"entry" doc:"the entry"`
+	_     struct{}    `arg:"*"`
+	runtime.Irreversible
+}
+
+func (a *entryDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	return nil, tx.Apply(&delEntry{Entry: a.Entry.entry})
+}

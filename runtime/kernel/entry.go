@@ -1,0 +1,240 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
+)
+
+// An Entry is an entry of a table, as a journal writes it: the message that adds it.
+type Entry struct {
+	NS    NSRef    `json:"ns"`
+	Table string   `json:"table"`
+	Link  *LinkRef `json:"link,omitempty"` // that it hangs on
+	Msg   []byte   `json:"msg"`
+}
+
+// Valid says what is wrong with an entry: it must be of a table whose entries are changed one by one, and of its
+// link.
+func (e Entry) Valid() error {
+	t, index := tableNamed(e.Table), notOne
+	switch {
+	case t == nil || t.Text == nil:
+		return fmt.Errorf("there is no table %q", e.Table)
+	case e.Link != nil && e.Link.NS.Cookie != e.NS.Cookie:
+		return fmt.Errorf("the %s is in another namespace than its link", t.One)
+	case e.Link != nil:
+		index = e.Link.Index
+	}
+	if err := t.valid(e.Msg, index); err != nil {
+		return fmt.Errorf("an entry is %w", err)
+	}
+	return nil
+}
+
+// Words are what ip(8) or bridge(8) says of the entry, and takes to add it.
+func (e Entry) Words() string {
+	if e.Valid() != nil {
+		return ""
+	}
+	dev := ""
+	if e.Link != nil {
+		dev = e.Link.Name
+	}
+	return strings.Join(tableNamed(e.Table).Text(e.Msg, dev), " ")
+}
+
+func (e Entry) String() string { return e.Words() }
+
+// Family is 6 for an entry of IPv6, and 4 for others.
+func (e Entry) Family() int {
+	if len(e.Msg) > 0 && e.Msg[0] == unix.AF_INET6 {
+		return 6
+	}
+	return 4
+}
+
+// Same reports whether two entries stand for one and the same.
+func (e Entry) Same(other Entry) bool {
+	t := tableNamed(e.Table)
+	return e.Table == other.Table && e.NS.Cookie == other.NS.Cookie && (e.Link == nil) == (other.Link == nil) &&
+		(e.Link == nil || e.Link.Object() == other.Link.Object()) && t.Key(e.Msg) == t.Key(other.Msg)
+}
+
+// Number is a 32-bit attribute of the entry's message, 0 when it has none; Attr is any.
+func (e Entry) Number(typ int) int { return rtnl.Uint32(e.Msg, tableNamed(e.Table).Header, typ) }
+
+// Attr is an attribute of the entry's message, nil when it has none.
+func (e Entry) Attr(typ int) []byte { return rtnl.Attr(e.Msg, tableNamed(e.Table).Header, typ) }
+
+// AppendAttr adds an attribute to a message.
+func AppendAttr(msg []byte, typ int, value []byte) []byte {
+	msg = binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(msg, uint16(4+len(value))), uint16(typ))
+	return append(append(msg, value...), make([]byte, -len(value)&3)...)
+}
+
+// locate finds the namespace of an entry. One whose link is in another place now has gone with that.
+func (m *Machine) locate(e Entry) (*Namespace, *Table, error) {
+	if err := e.Valid(); err != nil {
+		return nil, &Table{One: "entry"}, err
+	}
+	t := tableNamed(e.Table)
+	if e.Link == nil {
+		n, err := m.Namespace(e.NS)
+		return n, t, err
+	}
+	n, index, err := m.find(*e.Link)
+	if err == nil && index != e.Link.Index {
+		err = ErrGone
+	}
+	return n, t, err
+}
+
+// listed are the entries of a table that somebody gave a link, or the namespace.
+func (n *Namespace) listed(t *Table, link *LinkRef) ([][]byte, error) {
+	if link == nil || t.lists != nil { // what is of one link has a name in the whole namespace
+		return n.entries(t)
+	}
+	l, err := n.linkByIndex(link.Index)
+	if err != nil {
+		return nil, err
+	}
+	return n.part(t, l, nil)
+}
+
+// Entries lists the entries of a table that somebody gave the namespace, or a link.
+func (n *Namespace) Entries(table string, link *LinkRef) (all []Entry, err error) {
+	t := tableNamed(table)
+	raws, err := n.listed(t, link)
+	for _, raw := range raws {
+		all = append(all, Entry{NS: n.ref, Table: table, Link: link, Msg: raw})
+	}
+	return all, fail(err, "list "+t.Many, "", n)
+}
+
+// FindEntry is the entry as the kernel has it, nil when it is not there.
+func (m *Machine) FindEntry(e Entry) (found *Entry, err error) {
+	n, t, err := m.locate(e)
+	if gone(err) {
+		return nil, nil
+	}
+	var all [][]byte
+	if err == nil {
+		all, err = n.listed(t, e.Link)
+	}
+	if gone(err) {
+		return nil, nil
+	}
+	if i := slices.IndexFunc(all, func(raw []byte) bool { return t.Key(raw) == t.Key(e.Msg) }); i >= 0 {
+		e.Msg = all[i]
+		return &e, nil
+	}
+	return nil, fail(err, "find "+t.One, e.String(), n)
+}
+
+// CheckEntry is EEXIST when an entry is there that is to be added. The kernel deletes the first entry that has all
+// that a request says: one that would be taken for an older one in its place could not be taken back, and is
+// refused.
+func (m *Machine) CheckEntry(e Entry) error {
+	found, err := m.FindEntry(e)
+	if err != nil {
+		return err
+	}
+	n, t, err := m.locate(e)
+	if err == nil && found != nil {
+		return hinted(fail(unix.EEXIST, "add "+t.One, e.String(), n), "%s has it already", n.Name())
+	}
+	if err == nil && t.Place != nil {
+		err = n.taken(t, e)
+	}
+	return fail(err, "add "+t.One, e.String(), n)
+}
+
+// AddEntry adds an entry.
+func (m *Machine) AddEntry(e Entry) error {
+	n, t, err := m.locate(e)
+	if err == nil {
+		flags := unix.NLM_F_CREATE | unix.NLM_F_EXCL
+		if t.Flags != nil {
+			flags = t.Flags(e.Msg)
+		}
+		err = n.do(t.New, flags, rtnl.Raw(t.plain(e.marked(n, t))))
+	}
+	err = fail(err, "add "+t.One, e.String(), n)
+	if errors.Is(err, unix.EEXIST) {
+		err = hinted(err, "%s has it already", n.Name())
+	}
+	return err
+}
+
+// marked is the message with a mark that nsscript added the entry, in a namespace which no run made: undoing looks
+// for that.
+func (e Entry) marked(n *Namespace, t *Table) []byte {
+	if t.Mark == nil || e.NS.Token != "" && !n.base {
+		return e.Msg
+	}
+	return t.Mark(slices.Clone(e.Msg))
+}
+
+// DelEntry deletes an entry. One that is not there is ErrGone.
+func (m *Machine) DelEntry(e Entry) error {
+	n, t, err := m.locate(e)
+	if gone(err) {
+		err = ErrGone // with its namespace or its link
+	}
+	if err != nil {
+		return fail(err, "delete "+t.One, e.String(), n)
+	}
+	found, err := m.FindEntry(e)
+	if err == nil && found == nil {
+		err = ErrGone
+	}
+	if err == nil && t.Place != nil {
+		err = n.taken(t, *found)
+	}
+	if err != nil {
+		return fail(err, "delete "+t.One, e.String(), n)
+	}
+	err = n.do(t.Del, 0, rtnl.Raw(t.plain(found.Msg)))
+	return n.reallyGone(err, "delete "+t.One, e.String(), func() (bool, error) {
+		found, err := m.FindEntry(e)
+		return found != nil, err
+	})
+}
+
+// TakeEntryBack deletes an entry that AddEntry added: ErrDiverged when somebody else has put another one in its
+// place.
+func (m *Machine) TakeEntryBack(e Entry) error {
+	found, err := m.FindEntry(e)
+	if err != nil || found == nil {
+		return err
+	}
+	n, t, err := m.locate(e)
+	if err == nil && !bytes.Equal(t.sum(found.Msg), t.sum(e.marked(n, t))) {
+		err = ErrDiverged
+	}
+	if err != nil {
+		return fail(err, "delete "+t.One, e.String(), n)
+	}
+	return unlessGone(m.DelEntry(*found))
+}
+
+// sum is the same for two messages that say the same.
+func (t *Table) sum(raw []byte) []byte { return sorted(t.plain(raw), t.Header) }
+
+// sorted is a message with its attributes in one order.
+func sorted(raw []byte, header int) []byte {
+	var attrs [][]byte
+	for at := range rtnl.Attrs(raw, header) {
+		attrs = append(attrs, raw[at:min(at+(int(binary.NativeEndian.Uint16(raw[at:]))+3)&^3, len(raw))])
+	}
+	slices.SortFunc(attrs, bytes.Compare)
+	return append(slices.Clone(raw[:header]), slices.Concat(attrs...)...)
+}
