@@ -1,4 +1,5 @@
 # make run    builds nsscript and runs the first lab
+# make check  runs the short tests, for every day
 # make test   passes all tests
 # make crash  kills nsscript at every point at which it can die, lets all that it does fail, and looks for what is left
 # make install copies nsscript and the shells' completions of it below PREFIX; make uninstall removes them
@@ -11,13 +12,17 @@ BASH_COMPLETION = $(SHARE)/bash-completion/completions/nsscript
 ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_nsscript
 FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/nsscript.fish
 
-.PHONY: run test crash setup build install uninstall
+.PHONY: run check test crash setup build install uninstall
 
 run: build
 	./bin/nsscript --replace scripts/two_ns.star
 
 build:
 	CGO_ENABLED=0 go build -o bin/nsscript ./cmd/nsscript
+
+check: setup
+	./.ci/check
+	go test -short ./...
 
 test: setup
 	./.ci/test

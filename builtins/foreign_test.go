@@ -153,6 +153,7 @@ var beside = []struct {
 
 // TestBeside has somebody else change other things of a link than an op did: undoing that leaves them, and is content.
 func TestBeside(t *testing.T) {
+	long(t)
 	for _, l := range laws() {
 		if strings.HasPrefix(l.name, "netns") || strings.HasPrefix(l.name, "link add") || strings.HasPrefix(l.name, "link del") {
 			continue // it is not of a link that was there and still is

@@ -286,6 +286,7 @@ var wider = []struct {
 
 // TestRegress holds what was fixed, and what is known of the kernel.
 func TestRegress(t *testing.T) {
+	long(t)
 	for _, r := range append(regressions, wider...) {
 		t.Run(r.name, func(t *testing.T) { regress(t, r.world, r.acts, r.refused) })
 	}

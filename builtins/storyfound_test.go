@@ -94,6 +94,7 @@ var found = []struct {
 }
 
 func TestStoriesFound(t *testing.T) {
+	long(t)
 	for _, f := range found {
 		t.Run(f.name, func(t *testing.T) {
 			var w madeWorld

@@ -35,11 +35,17 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// TestFlipped changes each byte in every way that there is: it is always seen.
+// TestFlipped changes each byte in every way that there is, in the short run by a bit: it is always seen.
 func TestFlipped(t *testing.T) {
 	text := sample(t)
+	var flips []int
+	for flip := 1; flip < 256; flip++ {
+		if !testing.Short() || flip&(flip-1) == 0 {
+			flips = append(flips, flip)
+		}
+	}
 	for n := range text {
-		for flip := 1; flip < 256; flip++ {
+		for _, flip := range flips {
 			bad := bytes.Clone(text)
 			bad[n] ^= byte(flip)
 			_, records, _, err := Decode(bad)
