@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -110,7 +111,10 @@ type entryValue struct {
 	entry kernel.Entry
 }
 
-var _ starlark.HasAttrs = (*entryValue)(nil)
+var (
+	_ starlark.HasAttrs   = (*entryValue)(nil)
+	_ starlark.Comparable = (*entryValue)(nil)
+)
 
 func (e *entryValue) Freeze()                                  {}
 func (e *entryValue) Truth() starlark.Bool                     { return true }
@@ -118,6 +122,11 @@ func (e *entryValue) String() string                           { return e.entry.
 func (e *entryValue) Hash() (uint32, error)                    { return starlark.String(e.String()).Hash() }
 func (e *entryValue) Attr(name string) (starlark.Value, error) { return e.v.Attr(e.Type(), e, name) }
 func (e *entryValue) AttrNames() []string                      { return e.v.AttrNames(e.Type()) }
+
+// CompareSameType makes two values of one entry equal.
+func (e *entryValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
+	return equal(op, e.Type(), e.entry.Same(other.(*entryValue).entry))
+}
 
 // Type is the table's word, "entry" for those of any.
 func (e *entryValue) Type() string {

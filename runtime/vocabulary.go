@@ -36,6 +36,7 @@ type Type struct {
 type Attr struct {
 	Name, Type, Doc string
 	Get             func(v *View, recv starlark.Value) (starlark.Value, error)
+	Aside           bool // a table of several values leaves it out: what all have tells nothing there
 }
 
 // Attr gives a declared type's value its attributes and methods; it is what HasAttrs.Attr of such a value calls.

@@ -173,7 +173,7 @@ func (r *REPL) columns(items []starlark.Value) (cols []string) {
 	for _, t := range r.s.Vocabulary().Types {
 		if t.Name == typ {
 			for _, a := range t.Attrs {
-				if a.Type != "struct" && !strings.HasPrefix(a.Type, "list of struct") {
+				if !a.Aside && a.Type != "struct" && !strings.HasPrefix(a.Type, "list of struct") {
 					cols = append(cols, a.Name)
 				}
 			}
