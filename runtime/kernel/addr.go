@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -243,9 +242,4 @@ func parseAddr(msg []byte) (a Addr, ok bool) {
 		a.Peer, a.Prefix = netip.PrefixFrom(far, int(head.Prefixlen)), netip.PrefixFrom(local, local.BitLen())
 	}
 	return a, local.IsValid()
-}
-
-// ipNet is a prefix as the netlink library wants it.
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

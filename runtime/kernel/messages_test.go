@@ -52,7 +52,11 @@ func FuzzMessages(f *testing.F) {
 			_ = img.Whole() // nothing is wrong with most
 		}
 		for _, t := range tables {
-			if len(a) < t.Header || t.Key == nil || t.valid(a, t.Link(a)) != nil {
+			index := 0
+			if t.Link != nil && len(a) >= t.Header {
+				index = t.Link(a)
+			}
+			if t.Key == nil || t.valid(a, index) != nil {
 				continue
 			}
 			t.Key(a)
@@ -62,6 +66,9 @@ func FuzzMessages(f *testing.F) {
 			}
 			if t.Flags != nil {
 				t.Flags(a)
+			}
+			if t.Text != nil {
+				t.Text(a, "x0")
 			}
 		}
 	})

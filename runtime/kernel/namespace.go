@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -21,15 +20,14 @@ import (
 // A Namespace is an open network namespace: a descriptor that keeps it alive, and netlink sockets in it, opened when
 // first used and once.
 type Namespace struct {
-	m      *Machine
-	ref    NSRef
-	fd     netns.NsHandle
-	base   bool      // the host: every thread is in it already
-	next   int       // in a namespace made by this process: the next interface index to give out
-	alone  bool      // so far nobody else can have made a link in it
-	born   time.Time // when it was made as a spare
-	conn   *rtnl.Conn
-	routes *netlink.Handle
+	m     *Machine
+	ref   NSRef
+	fd    netns.NsHandle
+	base  bool      // the host: every thread is in it already
+	next  int       // in a namespace made by this process: the next interface index to give out
+	alone bool      // so far nobody else can have made a link in it
+	born  time.Time // when it was made as a spare
+	conn  *rtnl.Conn
 }
 
 // Name is the namespace's name, "host" for the one nsscript started in.
@@ -254,10 +252,7 @@ func (n *Namespace) Forget() {
 
 func (n *Namespace) release() {
 	n.conn.Close()
-	if n.routes != nil {
-		n.routes.Close()
-	}
-	n.conn, n.routes = nil, nil
+	n.conn = nil
 	if n.fd >= 0 {
 		n.fd.Close()
 	}

@@ -66,15 +66,12 @@ func (n *Namespace) linkRoutes(index int, addrs [][]byte) (mine [][]byte, err er
 // routes46 are the raw messages of all routes but the kernel's own, which come back with the address, some of them a
 // moment later.
 func (n *Namespace) routes46() (mine [][]byte, err error) {
-	for _, fam := range []int{unix.AF_INET, unix.AF_INET6} {
-		all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(fam)}})
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		all, err := n.routesOf(family)
 		if err != nil {
 			return nil, err
 		}
 		for _, raw := range all {
-			if len(raw) < unix.SizeofRtMsg || nl.DeserializeRtMsg(raw).Flags&unix.RTM_F_CLONED != 0 {
-				continue
-			}
 			switch nl.DeserializeRtMsg(raw).Type {
 			case unix.RTN_LOCAL, unix.RTN_BROADCAST, unix.RTN_ANYCAST:
 				if nl.DeserializeRtMsg(raw).Protocol == unix.RTPROT_KERNEL {
@@ -85,6 +82,14 @@ func (n *Namespace) routes46() (mine [][]byte, err error) {
 		}
 	}
 	return mine, nil
+}
+
+// routesOf are the raw messages of all routes of a family but those that the kernel has made of others.
+func (n *Namespace) routesOf(family byte) ([][]byte, error) {
+	all, err := n.dump(unix.RTM_GETROUTE, &nl.RtMsg{RtMsg: unix.RtMsg{Family: family}})
+	return slices.DeleteFunc(all, func(raw []byte) bool {
+		return len(raw) < unix.SizeofRtMsg || nl.DeserializeRtMsg(raw).Flags&unix.RTM_F_CLONED != 0
+	}), err
 }
 
 // A place is what routes compete for: a destination in a table, with a type of service and a metric.

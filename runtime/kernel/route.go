@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
@@ -90,11 +90,11 @@ func (r Route) Valid() error {
 
 // AddRoute adds a route. One to the same destination with the same metric in the same table is EEXIST.
 func (m *Machine) AddRoute(r Route) error {
-	n, route, err := m.netlinkRoute(r)
+	n, route, err := m.routeMessage(r)
 	if err != nil {
 		return fail(err, "add route", r.String(), n)
 	}
-	err = n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeRequest(route)...)
+	err = n.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, rtnl.Raw(route))
 	err = fail(err, "add route", r.String(), n)
 	if hint := routeHints[rtnl.Explanation(err)]; hint != "" {
 		return hinted(err, "%s", hint)
@@ -133,7 +133,7 @@ var routeHints = map[string]string{
 
 // DelRoute deletes a route. One that is not there is ErrGone.
 func (m *Machine) DelRoute(r Route) error {
-	n, route, err := m.netlinkRoute(r)
+	n, route, err := m.routeMessage(r)
 	if gone(err) {
 		err = ErrGone // with its namespace or its link
 	}
@@ -142,8 +142,8 @@ func (m *Machine) DelRoute(r Route) error {
 	}
 	// The kernel takes a route of any type for it, and for an IPv6 one without a metric one of any metric.
 	there := func() (bool, error) {
-		have, err := n.routesLike(route, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
-		return slices.ContainsFunc(have, func(h netlink.Route) bool { return sameWays(&h, route) }), err
+		have, err := n.routesLike(route)
+		return slices.ContainsFunc(have, func(h []byte) bool { return sameRouteAsAdded(h, route) }), err
 	}
 	is, err := there()
 	if err == nil && !is {
@@ -152,116 +152,34 @@ func (m *Machine) DelRoute(r Route) error {
 	if err != nil {
 		return fail(err, "delete route", r.String(), n)
 	}
-	route.Priority = metricOf(route)
-	err = n.do(unix.RTM_DELROUTE, 0, routeRequest(route)...)
+	if metric := placeOf(route).metric; metric == 0 && r.Dst.Addr().Is6() {
+		route = AppendAttr(route, unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, defaultMetric6))
+	}
+	err = n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(route))
 	return n.reallyGone(err, "delete route", r.String(), there)
 }
 
 // RouteThere reports whether a route is there as AddRoute added it, and whether another one is in its place that
 // nsscript did not add.
 func (m *Machine) RouteThere(r Route) (there, foreign bool, err error) {
-	n, want, err := m.netlinkRoute(r)
+	n, want, err := m.routeMessage(r)
 	if err != nil {
 		return false, false, fail(err, "find route", r.String(), n)
 	}
-	have, err := n.routesLike(want, 0)
+	have, err := n.routesLike(want)
 	for _, h := range have {
-		if h.Protocol != want.Protocol {
+		if h[5] != want[5] { // rtm_protocol
 			foreign = true
-		} else if h.Type == want.Type && sameWays(&h, want) {
+		} else if sameRouteAsAdded(h, want) {
 			there = true
 		}
 	}
 	return there, foreign, fail(err, "find route", r.String(), n)
 }
 
-// sameWays reports whether a route goes no other ways than it was given. The kernel may have dropped some.
-func sameWays(have, want *netlink.Route) bool {
-	if want.Type != unix.RTN_UNICAST {
-		return true
-	}
-	ways := func(r *netlink.Route) []*netlink.NexthopInfo {
-		if len(r.MultiPath) > 0 {
-			return r.MultiPath
-		}
-		return []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw, Via: r.Via}}
-	}
-	for _, h := range ways(have) {
-		if !slices.ContainsFunc(ways(want), func(w *netlink.NexthopInfo) bool {
-			return (w.LinkIndex == 0 || h.LinkIndex == w.LinkIndex) && h.Gw.Equal(w.Gw) &&
-				(w.Via == nil || w.Via.Equal(h.Via))
-		}) {
-			return false
-		}
-	}
-	return true
-}
-
-// metricOf is a route's metric with the kernel's default for it.
-func metricOf(r *netlink.Route) int {
-	if r.Priority == 0 && r.Family == unix.AF_INET6 {
-		return 1024
-	}
-	return r.Priority
-}
-
-func (m *Machine) netlinkRoute(r Route) (*Namespace, *netlink.Route, error) {
-	if err := r.Valid(); err != nil {
-		return nil, nil, err
-	}
-	n, err := m.Namespace(r.NS)
-	if err != nil {
-		return nil, nil, err
-	}
-	route := &netlink.Route{Family: family(r.Dst.Addr()), Dst: ipNet(r.Dst), Table: r.Table, Priority: r.Metric,
-		Type: routeTypes[cmp.Or(r.Type, "unicast")], Protocol: unix.RTPROT_STATIC}
-	if n.next == 0 {
-		route.Protocol = protoForeign
-	}
-	if r.Src.IsValid() {
-		route.Src = r.Src.AsSlice()
-	}
-	var hops []*netlink.NexthopInfo
-	for _, hop := range r.Nexthops {
-		info := &netlink.NexthopInfo{Hops: max(hop.Weight, 1) - 1}
-		if hop.Dev != nil {
-			at, index, err := m.find(*hop.Dev)
-			if err != nil {
-				return n, nil, err
-			}
-			if at != n {
-				return n, nil, fmt.Errorf("link %s is in %s: %w", hop.Dev.Name, at.Name(), unix.ENODEV)
-			}
-			info.LinkIndex = index
-		}
-		if hop.Via.IsValid() {
-			if hop.Via.Is4() == r.Dst.Addr().Is4() {
-				info.Gw = hop.Via.AsSlice()
-			} else {
-				info.Via = &netlink.Via{AddrFamily: family(hop.Via), Addr: hop.Via.AsSlice()}
-			}
-		}
-		hops = append(hops, info)
-	}
-	switch {
-	case len(hops) == 1:
-		route.LinkIndex, route.Gw, route.Via = hops[0].LinkIndex, hops[0].Gw, hops[0].Via
-		if route.Gw == nil && route.Via == nil && route.Dst.IP.To4() != nil {
-			route.Scope = netlink.SCOPE_LINK
-		}
-	case len(hops) > 1:
-		route.MultiPath = hops
-	}
-	return n, route, nil
-}
-
 // RouteLinks names the links that a route goes over: those it says, and those that its gateways are reached by.
 func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
-	n, _, err := m.netlinkRoute(r)
-	if err != nil {
-		return nil, fail(err, "look up route", r.String(), n)
-	}
-	h, err := n.handle()
+	n, _, err := m.routeMessage(r)
 	if err != nil {
 		return nil, fail(err, "look up route", r.String(), n)
 	}
@@ -270,19 +188,20 @@ func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
 			over = append(over, m.Current(*hop.Dev))
 			continue
 		}
-		ways, err := h.RouteGet(hop.Via.AsSlice())
+		dst := AppendAttr(nil, unix.RTA_DST, hop.Via.AsSlice())
+		head := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(hop.Via)), Dst_len: uint8(hop.Via.BitLen())}}
+		raw, err := n.get(unix.RTM_GETROUTE, head, rtnl.Raw(dst))
 		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
 			continue // so the kernel will not take the route
 		} else if err != nil {
 			return nil, fail(err, "look up route", hop.Via.String(), n)
 		}
-		for _, way := range ways {
-			l, err := n.linkByIndex(way.LinkIndex)
-			if err != nil {
-				return nil, fail(err, "read link", "with index "+strconv.Itoa(way.LinkIndex), n)
-			}
-			over = append(over, l.LinkRef)
+		index := rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_OIF)
+		l, err := n.linkByIndex(index)
+		if err != nil {
+			return nil, fail(err, "read link", "with index "+strconv.Itoa(index), n)
 		}
+		over = append(over, l.LinkRef)
 	}
 	return over, nil
 }
@@ -290,16 +209,14 @@ func (m *Machine) RouteLinks(r Route) (over []LinkRef, err error) {
 // UnrestorableRoute is the Loss of a route that could not be added again once it is deleted: one of its nexthops' links
 // is down.
 func (m *Machine) UnrestorableRoute(r Route) (*Loss, error) {
-	n, want, err := m.netlinkRoute(r)
+	n, want, err := m.routeMessage(r)
 	if err != nil {
 		return nil, fail(err, "delete route", r.String(), n)
 	}
-	have, err := n.routesLike(want, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TYPE)
+	have, err := n.routesLike(want)
 	for _, h := range have {
-		for _, hop := range h.MultiPath {
-			if hop.Flags&unix.RTNH_F_DEAD != 0 {
-				return &Loss{What: "route " + r.String() + " in " + n.Name(), Why: deadHop, Hint: deadHopHint}, nil
-			}
+		if h[5] == want[5] && h[7] == want[7] && deadHops(h) > 0 { // rtm_protocol, rtm_type
+			return &Loss{What: "route " + r.String() + " in " + n.Name(), Why: deadHop, Hint: deadHopHint}, nil
 		}
 	}
 	return nil, fail(err, "delete route", r.String(), n)
@@ -307,32 +224,14 @@ func (m *Machine) UnrestorableRoute(r Route) (*Loss, error) {
 
 // CheckRoute is EEXIST when the namespace has a route to the same destination with the same metric in the same table.
 func (m *Machine) CheckRoute(r Route) error {
-	n, want, err := m.netlinkRoute(r)
+	n, want, err := m.routeMessage(r)
 	if err != nil {
 		return fail(err, "add route", r.String(), n)
 	}
-	have, err := n.routesLike(want, 0)
+	have, err := n.routesLike(want)
 	if err == nil && len(have) > 0 {
 		err = unix.EEXIST
 	}
 	return hinted(fail(err, "add route", r.String(), n),
 		"%s has a route to %s with this metric already; give another metric=", n.Name(), r)
-}
-
-// routesLike lists the routes to the same destination with the same metric in the same table, and with what else the
-// filter says.
-func (n *Namespace) routesLike(want *netlink.Route, filter uint64) ([]netlink.Route, error) {
-	h, err := n.handle()
-	if err != nil {
-		return nil, err
-	}
-	like := *want
-	if like.Table == 0 {
-		like.Table = unix.RT_TABLE_MAIN
-	}
-	all, err := whole(func() ([]netlink.Route, error) {
-		return h.RouteListFiltered(like.Family, &like, filter|netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
-	})
-	// The library has a flag for the metric, too, and pays no heed to it.
-	return slices.DeleteFunc(all, func(r netlink.Route) bool { return r.Priority != metricOf(want) }), err
 }

@@ -180,7 +180,7 @@ var (
 	tableNumbers = map[string]uint32{"local": unix.RT_TABLE_LOCAL, "main": unix.RT_TABLE_MAIN,
 		"default": unix.RT_TABLE_DEFAULT}
 	ipProtocols = map[string]byte{"icmp": unix.IPPROTO_ICMP, "tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP,
-		"ipv6-icmp": unix.IPPROTO_ICMPV6, "sctp": unix.IPPROTO_SCTP, "gre": unix.IPPROTO_GRE, "esp": unix.IPPROTO_ESP}
+		"ipv6-icmp": unix.IPPROTO_ICMPV6, "sctp": unix.IPPROTO_SCTP, "esp": unix.IPPROTO_ESP}
 )
 
 // TableNumber is the number of a routing table that has a name everywhere.
