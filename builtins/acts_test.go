@@ -28,11 +28,17 @@ var acts = map[string]func(w *madeWorld) act{
 		return func(e *env) change.Op { return &delNetns{NS: e.away.Ref()} }
 	},
 	"link add": func(w *madeWorld) act {
-		kind, name, mac := w.pick("veth", "bridge"), w.pick("new0", "m0", "b0"), w.maybe(2, "02:00:00:00:00:42")
-		far, up := w.chance(3), w.chance(2)
+		kind, name, mac := w.rand.IntN(len(linkKinds)), w.pick("new0", "m0", "b0"), w.maybe(2, "02:00:00:00:00:42")
+		far, up, on := w.chance(3), w.chance(2), w.pick(w.links...)
 		return func(e *env) change.Op {
-			op := &addLink{LinkSpec: e.spec(e.in, name, mac, up)}
-			if op.LinkSpec.Kind = kind; kind == "veth" {
+			spec := e.spec(e.in, name, mac, up)
+			var lower *kernel.LinkRef
+			if l, err := e.in.Link(on); err == nil {
+				lower = &l.LinkRef
+			}
+			op := allKinds()[kind].example(spec.LinkRef, lower)
+			op.MAC, op.Up = spec.MAC, spec.Up
+			if op.Paired() {
 				b := e.in
 				if far {
 					b = e.away
@@ -42,6 +48,20 @@ var acts = map[string]func(w *madeWorld) act{
 			}
 			return op
 		}
+	},
+	"link set type": func(w *madeWorld) act {
+		name, pick, by := w.pick(w.links...), w.rand.IntN(1000), w.rand.IntN(4)
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
+			at, err := e.m.Read(l)
+			if err != nil || linkKinds[at.Kind] == nil {
+				return nil
+			}
+			ops := wordChanges(linkKinds[at.Kind], at, by)
+			if len(ops) == 0 {
+				return nil
+			}
+			return ops[pick%len(ops)]
+		})
 	},
 	"link del": func(w *madeWorld) act {
 		name := w.pick(w.links...)

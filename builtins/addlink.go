@@ -64,9 +64,7 @@ func (o *addLink) Kind() string { return "link add" }
 
 // Valid wants the kind to be a word: it is part of a command.
 func (o *addLink) Valid() error {
-	if o.LinkSpec.Kind == "" ||
-		strings.ContainsFunc(o.LinkSpec.Kind,
-			func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' }) {
+	if !plainWord(o.LinkSpec.Kind) {
 		return fmt.Errorf("%q is no kind of link", o.LinkSpec.Kind)
 	}
 	return o.LinkSpec.Valid()

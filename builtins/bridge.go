@@ -4,23 +4,31 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
-	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var bridgeDecl = runtime.Change("bridge", "link",
-	"Makes a bridge: an Ethernet switch between the links that are its ports.", &bridgeArgs{Up: true}).Needing("bridge")
+var bridgeKind = declareKind(linkKind{Name: "bridge", Prefix: "br", Args: &bridgeArgs{},
+	Doc: "Makes a bridge: an Ethernet switch between the links that are its ports. " +
+		"Left to itself it takes its mac and mtu from them."})
 
 type bridgeArgs struct {
-	NS    nsArg       `arg:"ns" doc:"namespace that it is in"`
-	_     struct{}    `arg:"*"`
-	Name  linkNameArg `arg:"name?" doc:"name; the next free one of br0, br1 ... when left out"`
-	Ports []linkArg   `arg:"ports?" doc:"links of the namespace that become its ports"`
-	Addrs addrsArg    `arg:"addrs?" doc:"addresses of the bridge itself, one or a list"`
-	Up    bool        `arg:"up?" doc:"whether to set it up"`
-	MTU   mtuArg      `arg:"mtu?" doc:"MTU in bytes; that of its ports when left out"`
-	MAC   macArg      `arg:"mac?" doc:"link-layer address; it follows the ports when left out"`
-	runtime.Irreversible
+	NS    nsArg     `arg:"ns" doc:"namespace that it is in"`
+	_     struct{}  `arg:"*"`
+	Ports []linkArg `arg:"ports?" doc:"links of the namespace that become its ports"`
+	newLinkArgs
+	STP            *onOff[width32] `arg:"stp_state?" ifla:"5" set:"states" doc:"whether it runs the spanning tree protocol (IEEE 802.1D)"`
+	ForwardDelay   *bridgeTime     `arg:"forward_delay?" ifla:"1" set:"yes" doc:"how long a port listens, and then learns, before it forwards; \"15s\" when left out"`
+	HelloTime      *bridgeTime     `arg:"hello_time?" ifla:"2" set:"yes" doc:"time between the messages of the root bridge; \"2s\" when left out"`
+	MaxAge         *bridgeTime     `arg:"max_age?" ifla:"3" set:"yes" doc:"how long another bridge's message is believed; \"20s\" when left out"`
+	AgeingTime     *bridgeTime     `arg:"ageing_time?" ifla:"4" set:"yes" doc:"how long a learned address is kept; \"5m\" when left out"`
+	Priority       *whole[width16] `arg:"priority?" ifla:"6" set:"yes" doc:"its priority to become the root bridge: the lowest does"`
+	VLANFiltering  *onOff[width8]  `arg:"vlan_filtering?" ifla:"7" set:"yes" doc:"whether ports forward only the vlans that they have"`
+	MulticastSnoop *onOff[width8]  `arg:"mcast_snooping?" ifla:"23" set:"yes" doc:"whether it sends to groups only where somebody listens"`
+	MulticastQuery *onOff[width8]  `arg:"mcast_querier?" ifla:"25" set:"yes" doc:"whether it asks who listens to which group"`
+	GroupFwdMask   *whole[width16] `arg:"group_fwd_mask?" ifla:"9" set:"yes" doc:"which link-local groups (01:80:c2:00:00:0X) it forwards, a bit each"`
 }
+
+// bridgeTime is a time of a bridge, which it counts in 1/100 s.
+type bridgeTime = lasting[inCentiseconds, width32]
 
 func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	for _, p := range a.Ports {
@@ -28,14 +36,7 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	var ref kernel.LinkRef
-	err := addNamed(func(taken []string) (err error) {
-		if ref, err = newLink(tx, a.NS.NSRef, a.Name, "br", taken); err != nil {
-			return err
-		}
-		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref, Kind: "bridge", MAC: string(a.MAC),
-			MTU: int(a.MTU), Up: a.Up}})
-	}, a.Name)
+	ref, err := bridgeKind.add(tx, a.NS.NSRef, a, &a.newLinkArgs)
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +46,5 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	if err := a.Addrs.add(tx, ref); err != nil {
-		return nil, err
-	}
-	return &linkValue{tx.View, ref}, nil
+	return a.finish(tx, ref)
 }

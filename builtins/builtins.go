@@ -17,9 +17,10 @@ import (
 // declarations to the table that it gets.
 func All() *runtime.Vocabulary {
 	return &runtime.Vocabulary{
-		Decls: []*runtime.Decl{
+		Decls: slices.Concat([]*runtime.Decl{
 			netnsDecl, netnsAtDecl, namespacesDecl, nsLinkDecl, nsDeleteDecl,
-			vethDecl, bridgeDecl, setDecl, upDecl, downDecl, linkDeleteDecl,
+		}, kindDecls(), []*runtime.Decl{
+			setDecl(), upDecl, downDecl, linkDeleteDecl,
 			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, ruleDecl, ruleDeleteDecl, sysctlDecl,
 			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
@@ -27,9 +28,9 @@ func All() *runtime.Vocabulary {
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear, assertLt, assertLe, assertGt, assertGe, assertFails,
 			skipDecl, requireDecl,
 			structDecl, helpDecl,
-		},
+		}),
 		Types: []*runtime.Type{nsType, linkType, addrType, routeType, ruleType, poolType, pingType, runType, attemptType, testType},
-		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &moveLink{},
+		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &setWord{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}}, entryOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),

@@ -106,7 +106,7 @@ func TestComplete(t *testing.T) {
 		{"ping(a, '1.2.3.4', count=1, co", ""},
 		{"ping(a, '1.2.3.4', count=", "ping(a, '1.2.3.4', count=a|ping(a, '1.2.3.4', count=nodes"},
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
-		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, down"},
+		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, down|ping(a, dummy"},
 		{"a.set(mt", "a.set(mtu="},
 		{"veth(a, netns('x', l",
 			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list"},

@@ -25,9 +25,19 @@ def never():
 eventually(never, timeout = ZERO)`, "assert.true"},
 	"ping.interval": {`
 assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received, 1000)`, ""},
-	"ping.timeout":   {`ping(netns("n"), "127.0.0.1", timeout = ZERO)`, "0 is no time to wait: want more"},
-	"sleep.duration": {`assert.eq(sleep(ZERO), None)`, ""},
-	"run.timeout":    {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+	"ping.timeout":           {`ping(netns("n"), "127.0.0.1", timeout = ZERO)`, "0 is no time to wait: want more"},
+	"sleep.duration":         {`assert.eq(sleep(ZERO), None)`, ""},
+	"bridge.forward_delay":   {`assert.eq(bridge(netns("n"), forward_delay = ZERO).info.forward_delay, "0s")`, ""},
+	"bridge.hello_time":      {`bridge(netns("n"), hello_time = ZERO)`, "numerical result out of range"},
+	"bridge.max_age":         {`bridge(netns("n"), max_age = ZERO)`, "numerical result out of range"},
+	"bridge.ageing_time":     {`assert.eq(bridge(netns("n"), ageing_time = ZERO).info.ageing_time, "0s")`, ""},
+	"vxlan.ageing":           {`vxlan(netns("n"), id = 5, ageing = ZERO)`, "0s is less than 1s"},
+	"link.set.forward_delay": {`assert.eq(bridge(netns("n")).set(forward_delay = ZERO).info.forward_delay, "0s")`, ""},
+	"link.set.hello_time":    {`bridge(netns("n")).set(hello_time = ZERO)`, "numerical result out of range"},
+	"link.set.max_age":       {`bridge(netns("n")).set(max_age = ZERO)`, "numerical result out of range"},
+	"link.set.ageing_time":   {`assert.eq(bridge(netns("n")).set(ageing_time = ZERO).info.ageing_time, "0s")`, ""},
+	"link.set.ageing":        {`vxlan(netns("n"), id = 5).set(ageing = ZERO)`, "0s is less than 1s"},
+	"run.timeout":            {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
 }
 
 // TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.

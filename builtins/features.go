@@ -17,21 +17,10 @@ import (
 
 // features are what a machine may lack. Each is probed in a namespace without a name, which ends with the probe.
 func features() []*runtime.Feature {
-	module := func(name string) string { return "modprobe " + name + ", or a kernel with it (CONFIG_" + name + ")" }
-	return []*runtime.Feature{
+	all := []*runtime.Feature{
 		{Name: "netns", Doc: "network namespaces that can be made (network_namespaces(7))",
 			Remedy: "run it as root, or in a sandbox: `nsscript doctor` says what a sandbox lacks",
 			Probe:  inside(func(*kernel.Machine, kernel.NSRef) error { return nil })},
-		{Name: "veth", Doc: "pairs of Ethernet devices (veth(4))", Remedy: module("veth"),
-			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-				pair, end := spec(ns, 2, "a", "veth"), spec(ns, 3, "b", "veth")
-				pair.Peer = &end
-				return m.AddLink(pair)
-			})},
-		{Name: "bridge", Doc: "Ethernet bridges", Remedy: module("bridge"),
-			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-				return m.AddLink(spec(ns, 2, "a", "bridge"))
-			})},
 		{Name: "ipv6", Doc: "IPv6", Remedy: "boot without ipv6.disable=1, and a kernel with it (CONFIG_IPV6)",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 				return m.AddAddr(kernel.Addr{Link: loOf(ns), Prefix: netip.MustParsePrefix("fd00::1/64")})
@@ -67,6 +56,10 @@ func features() []*runtime.Feature {
 				return err
 			}},
 	}
+	for _, k := range allKinds() {
+		all = append(all, k.feature())
+	}
+	return all
 }
 
 // inside makes a probe of what is to be done in a namespace that nobody else sees.
@@ -82,10 +75,6 @@ func inside(try func(m *kernel.Machine, ns kernel.NSRef) error) func(*kernel.Mac
 }
 
 func loOf(ns kernel.NSRef) kernel.LinkRef { return kernel.LinkRef{NS: ns, Index: 1, Name: "lo"} }
-
-func spec(ns kernel.NSRef, index int, name, kind string) kernel.LinkSpec {
-	return kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: index, Name: name}, Kind: kind}
-}
 
 // pingOnce pings a namespace's own loopback address.
 func pingOnce(m *kernel.Machine, ns kernel.NSRef) error {

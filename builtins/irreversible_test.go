@@ -40,7 +40,7 @@ var irreversible = []struct {
 	lost        []string // what is said to be lost
 	differ      string   // matches each line that differs afterwards
 }{
-	{"delete a link of a kind", "link add ifb0 type ifb; addr add 10.6.0.1/24 dev ifb0", `host.link("ifb0").delete(IRR)`, []string{"link ifb0 in host, its address"}, "ifb|10.6.0|link/ether|valid_lft"},
+	{"delete a link of a kind", "tuntap add mode tap name tap0; addr add 10.6.0.1/24 dev tap0", `host.link("tap0").delete(IRR)`, []string{"link tap0 in host, its address"}, "tap|tun|10.6.0|link/ether|valid_lft"},
 	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns HELD", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
 	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; link add m0 type veth peer name m1; link set m0 master b0; link del m0",
 		`host.link("b0").delete(IRR)`, []string{"the empty mac of link b0 in host"}, "link/ether|bridge_id|b0: "},
@@ -272,14 +272,14 @@ assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
 		err       string // of the run
 		left      int
 	}{
-		{"caught by none", `attempt(attempt, lambda: [host.link("ifb0").delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 1},
-		{"of what is there still", `assert.eq(attempt(lambda: [down(host.link("ifb0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
+		{"caught by none", `attempt(attempt, lambda: [host.link("tap0").delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 1},
+		{"of what is there still", `assert.eq(attempt(lambda: [down(host.link("tap0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
 		{"route of the run's own", route + `r.delete(irreversible = True)`, "", 0},
 		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 0},
 		{"in a namespace of the run's own", `a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			makeHost(t, strings.Replace(deadHop, "; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "", 1)+"; link add ifb0 type ifb")
+			makeHost(t, strings.Replace(deadHop, "; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "", 1)+"; tuntap add mode tap name tap0")
 			defer clearHost(t)
 			before := nstest.Dump(t)
 			s := newSession(t)

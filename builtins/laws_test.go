@@ -57,7 +57,7 @@ func laws() []law {
 			return &setLink{Link: pre(t, m, "law0"), Attr: attr, Value: value}
 		}}
 	}
-	return []law{
+	return append(kindLaws(), []law{
 		{"netns add", func(*testing.T, *kernel.Machine) change.Op { return &addNetns{Name: "lawful", Lo: true} }},
 		{"netns del", func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
@@ -66,18 +66,6 @@ func laws() []law {
 			}
 			return &delNetns{NS: n.Ref()}
 		}},
-		{"link add veth", func(t *testing.T, m *kernel.Machine) change.Op {
-			op, peer := &addLink{LinkSpec: fresh(t, m, "new0")}, fresh(t, m, "new1")
-			op.LinkSpec.Kind, op.Peer = "veth", &peer
-			return op
-		}},
-		{"link add bridge", func(t *testing.T, m *kernel.Machine) change.Op {
-			op := &addLink{LinkSpec: fresh(t, m, "newbr")}
-			op.LinkSpec.Kind = "bridge"
-			return op
-		}},
-		{"link del veth", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "law0")} }},
-		{"link del bridge", func(t *testing.T, m *kernel.Machine) change.Op { return &delLink{Link: pre(t, m, "lawbr")} }},
 		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),
 		set("txqlen", "17"), set("group", "5"), set("master", "0"),
 		{"link set netns", func(t *testing.T, m *kernel.Machine) change.Op {
@@ -128,7 +116,7 @@ func laws() []law {
 		}},
 		{"pid namespace", func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
 		{"cgroup add", func(t *testing.T, m *kernel.Machine) change.Op { return &addCgroup{Path: freeCgroup(t, m)} }},
-	}
+	}...)
 }
 
 // ruleOf is a rule for packets from a prefix.

@@ -100,6 +100,9 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 			}),
 		linkAttr("kind", "string", "veth, bridge, loopback ...",
 			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
+		linkAttr("info", "struct",
+			"what its kind alone has, under the words of its builtin and of link.set; None for what it has not",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return linkKinds[l.Kind].info(v, l) }),
 		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
 			return starlark.String(l.Alias), nil
 		}),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"go.starlark.net/starlark"
 
@@ -12,9 +13,12 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var setDecl = runtime.Change("link.set", "link",
-	"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, "+
-		"group, master, up.", &setArgs{})
+// setDecl is made when all kinds are declared.
+var setDecl = sync.OnceValue(func() *runtime.Decl {
+	return runtime.Change("link.set", "link",
+		"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, "+
+			"group, what its kind alone has, master, up.", &setArgs{})
+})
 
 type setArgs struct {
 	Link   linkArg      `arg:"link" doc:"the link"`
@@ -28,6 +32,7 @@ type setArgs struct {
 	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
 	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
 	Master *masterArg   `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	Own    kindWords    `arg:"..."`
 	runtime.Irreversible
 }
 
@@ -41,6 +46,10 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
+	own, err := a.Own.sets(tx.Machine(), a.Link.LinkRef)
+	if err != nil {
+		return nil, err
+	}
 	if a.NS != nil && a.NS.Cookie != link.current().NS.Cookie {
 		to := kernel.LinkRef{NS: a.NS.NSRef}
 		if a.Name != nil {
@@ -50,31 +59,30 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	var sets [][2]string
-	add := func(given bool, attr string, value func() string) {
-		if given {
-			sets = append(sets, [2]string{attr, value()})
+	set := func(given bool, attr string, value func() string) {
+		if given && err == nil {
+			op := &setLink{Link: link.current(), Attr: attr, Value: value()}
+			if attr == "master" {
+				op.Master = a.Master.Name
+			}
+			err = tx.Apply(op)
 		}
 	}
-	add(a.Up != nil && !*a.Up, "up", func() string { return "off" })
-	add(a.Name != nil, "name", func() string { return string(*a.Name) })
-	add(a.MAC != nil, "mac", func() string { return string(*a.MAC) })
-	add(a.MTU != nil, "mtu", func() string { return itoa(int(*a.MTU)) })
-	add(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
-	add(a.Alias != nil, "alias", func() string { return *a.Alias })
-	add(a.Group != nil, "group", func() string { return itoa(*a.Group) })
-	master := ""
-	if a.Master != nil {
-		master = a.Master.Name
-		sets = append(sets, [2]string{"master", itoa(a.Master.Index)})
-	}
-	add(a.Up != nil && *a.Up, "up", func() string { return "on" })
-	for _, s := range sets {
-		if err := tx.Apply(&setLink{Link: link.current(), Attr: s[0], Value: s[1], Master: master}); err != nil {
-			return nil, err
+	set(a.Up != nil && !*a.Up, "up", func() string { return "off" })
+	set(a.Name != nil, "name", func() string { return string(*a.Name) })
+	set(a.MAC != nil, "mac", func() string { return string(*a.MAC) })
+	set(a.MTU != nil, "mtu", func() string { return itoa(int(*a.MTU)) })
+	set(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
+	set(a.Alias != nil, "alias", func() string { return *a.Alias })
+	set(a.Group != nil, "group", func() string { return itoa(*a.Group) })
+	for _, op := range own {
+		if op.Link = link.current(); err == nil {
+			err = tx.Apply(op)
 		}
 	}
-	return link, nil
+	set(a.Master != nil, "master", func() string { return itoa(a.Master.Index) })
+	set(a.Up != nil && *a.Up, "up", func() string { return "on" })
+	return link, err
 }
 
 // setLink sets one attribute of a link.

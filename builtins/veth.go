@@ -7,9 +7,8 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var vethDecl = runtime.Change("veth", "(link, link)",
-	"Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.",
-	&vethArgs{Up: true}).Needing("veth")
+var vethKind = declareKind(linkKind{Name: "veth", Prefix: "eth", Result: "(link, link)",
+	Doc: "Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", Args: &vethArgs{}})
 
 type vethArgs struct {
 	A     nsArg       `arg:"a" doc:"namespace of the first end"`
@@ -30,16 +29,16 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	var first, second kernel.LinkRef
 	err := addNamed(func(taken []string) (err error) {
-		if first, err = newLink(tx, a.A.NSRef, a.Name, "eth", taken); err != nil {
+		if first, err = newLink(tx, a.A.NSRef, a.Name, vethKind.Prefix, taken); err != nil {
 			return err
 		}
 		if a.A.Cookie == a.B.Cookie { // it is not there yet but has its name
 			taken = append(taken[:len(taken):len(taken)], first.Name)
 		}
-		if second, err = newLink(tx, a.B.NSRef, a.Peer, "eth", taken); err != nil {
+		if second, err = newLink(tx, a.B.NSRef, a.Peer, vethKind.Prefix, taken); err != nil {
 			return err
 		}
-		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: first, Kind: "veth", MAC: string(a.MAC),
+		return tx.Apply(&addLink{LinkSpec: kernel.LinkSpec{LinkRef: first, Kind: vethKind.Name, MAC: string(a.MAC),
 			MTU: int(a.MTU), Up: a.Up,
 			Peer: &kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}}})
 	}, a.Name, a.Peer)

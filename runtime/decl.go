@@ -45,6 +45,13 @@ type Param struct {
 	// Values lists what it can be, when that is one of a few strings; nil otherwise.
 	Values func(*Vocabulary) []string
 	field  []int
+	more   bool // the field is a More
+}
+
+// A More is a field that stands for parameters which others declare, each given by its name. It is tagged `arg:"..."`.
+type More interface {
+	Params() []Param
+	Give(v *View, name string, val starlark.Value) error
 }
 
 // An Unpacker is a type of argument that needs the run to be understood, such as a namespace given by its name. When
@@ -89,6 +96,13 @@ func declare(name, result, doc string, args any) *Decl {
 		}
 		if tag == "*" {
 			keyword = true
+			continue
+		}
+		if more, ok := reflect.New(f.Type).Interface().(More); ok {
+			for _, p := range more.Params() {
+				p.Keyword, p.Required, p.Default, p.field, p.more = true, false, "None", f.Index, true
+				d.Params = append(d.Params, p)
+			}
 			continue
 		}
 		p := Param{Doc: f.Tag.Get("doc"), Keyword: keyword, field: f.Index}
@@ -182,7 +196,7 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 		if val == starlark.None && !p.Required {
 			return nil
 		}
-		if err := unpack(v, target.Elem().FieldByIndex(p.field), val); err != nil {
+		if err := p.unpack(v, target.Elem().FieldByIndex(p.field), val); err != nil {
 			return d.usage("parameter %q: %w", p.Name, err)
 		}
 		return nil
@@ -272,6 +286,14 @@ func (d *Decl) usage(format string, args ...any) error {
 	return &UsageError{Err: fmt.Errorf(d.Name+": "+format, args...), Hint: "usage: " + d.Signature()}
 }
 
+// unpack puts a parameter's value into its field, or into one of the same type.
+func (p Param) unpack(v *View, field reflect.Value, val starlark.Value) error {
+	if p.more {
+		return field.Addr().Interface().(More).Give(v, p.Name, val)
+	}
+	return unpack(v, field, val)
+}
+
 // unpack puts a Starlark value into a field.
 func unpack(v *View, field reflect.Value, val starlark.Value) error {
 	if field.Kind() == reflect.Pointer {
@@ -350,7 +372,7 @@ func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, depth int) erro
 	if val == starlark.None && !p.Required && depth == 0 {
 		return nil
 	}
-	return unpack(&View{s: &Session{voc: voc}}, reflect.New(d.elem(p, depth)).Elem(), val)
+	return p.unpack(&View{s: &Session{voc: voc}}, reflect.New(d.elem(p, depth)).Elem(), val)
 }
 
 // elem is the type of a parameter, of its elements, or of theirs.
@@ -365,6 +387,9 @@ func (d *Decl) elem(p Param, depth int) reflect.Type {
 // Several reports whether a parameter takes a list whose elements can be tried one by one; with a depth of 1, whether
 // such an element does.
 func (d *Decl) Several(p Param, depth int) bool {
+	if p.more {
+		return false
+	}
 	typ := d.elem(p, depth)
 	if _, lister := reflect.New(typ).Interface().(Lister); lister {
 		return true

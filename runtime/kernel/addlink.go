@@ -45,6 +45,9 @@ func (l LinkSpec) Valid() error {
 // OnLink reports whether the lower link is its IFLA_LINK, and not told in its Data.
 func (l LinkSpec) OnLink() bool { return l.Lower != nil && kindOf(l.Kind).Lower.data == nil }
 
+// Paired reports whether the kind's links come as pairs.
+func (l LinkSpec) Paired() bool { return kindOf(l.Kind).Peer != 0 }
+
 // AddLink makes a link of any kind with its own name and index, or a pair, each end in place in its namespace: in one
 // request.
 func (m *Machine) AddLink(l LinkSpec) error {

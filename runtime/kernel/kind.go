@@ -46,12 +46,17 @@ var kinds = []Kind{
 				nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN,
 				nl.IFLA_BRPORT_MRP_IN_OPEN, nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}}},
 
+	{Name: "dummy", Made: true, Lower: standing{none: true}},
+	{Name: "ifb", Made: true, Lower: standing{none: true}},
+	{Name: "macvlan", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8}, // IFLA_MACVLAN_MACADDR_COUNT, IFLA_MACVLAN_BC_QUEUE_LEN_USED
+		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
+	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true, Needs: []int{nl.IFLA_VXLAN_ID},
+		Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}}, // IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
+
 	{Name: "vlan", Lower: standing{outlives: Moved}},
-	{Name: "macvlan", Lower: standing{outlives: Moved}},
 	{Name: "macvtap", Lower: standing{outlives: Moved}},
 	{Name: "ipvlan", Lower: standing{outlives: Moved}},
 	{Name: "ipvtap", Lower: standing{outlives: Moved}},
-	{Name: "vxlan", FDB: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
 	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK
 

@@ -125,6 +125,7 @@ type Link struct {
 	TxQLen int
 	Group  int
 	Alias  string
+	Info   []byte // IFLA_INFO_DATA
 	Master int    // index of the bridge it is a port of, 0 when of none
 	State  string // RFC 2863's, in ip-link(8)'s words
 	// Whether it can carry packets: with most kinds of link, whether the other end is there and up.
@@ -221,7 +222,7 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 		LinkRef: n.at(a.Index),
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
 		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags,
-		token: tokenOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
+		token: tokenOf(raw), Info: infoOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // userFlags are the flags of a link that are set apart from all else: `ip link set LINK arp off promisc on` and so on.
@@ -54,6 +56,21 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 		m.renamed[ref.Object()] = true
 	}
 	return fail(n.do(unix.RTM_NEWLINK, 0, parts...), "set "+attr+" of link", ref.Name, n)
+}
+
+// SetInfo sets attributes of a link's IFLA_INFO_DATA.
+func (m *Machine) SetInfo(ref LinkRef, kind string, data []byte) error {
+	op := "set " + kind + " link"
+	n, index, err := m.find(ref)
+	if err != nil {
+		return fail(err, op, ref.Name, n)
+	}
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
+	info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddChild(rtnl.Raw(data))
+	return fail(n.do(unix.RTM_NEWLINK, 0, msg, info), op, ref.Name, n)
 }
 
 func linkAttr(attr, value string) (*nl.RtAttr, error) {

@@ -106,6 +106,19 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	return l, nil
 }
 
+// InfoAttr is an attribute's value in a link's IFLA_INFO_DATA, nil when it is not there.
+func InfoAttr(info []byte, typ int) []byte { return rtnl.Attr(info, 0, typ) }
+
+// ValidInfo says what is wrong with IFLA_INFO_DATA that is to have no attributes but some.
+func ValidInfo(info []byte, types ...int) error {
+	for _, typ := range rtnl.Attrs(info, 0) {
+		if !slices.Contains(types, typ) {
+			return fmt.Errorf("it has attribute %d", typ)
+		}
+	}
+	return rtnl.ValidAttrs(info)
+}
+
 // infoOf is the IFLA_INFO_DATA of an RTM_NEWLINK message.
 func infoOf(raw []byte) []byte {
 	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)

@@ -1,0 +1,188 @@
+package builtins
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// A linkKind is a kind of link, declared by the arguments of the builtin that makes one. Its parameters, link.info,
+// link.set, the trace and the reference come from that. A field that is an attribute of the kind is tagged so:
+//
+//	ifla:"7"       its number in IFLA_INFO_DATA; "4|17" those of an IPv4 and an IPv6 address; "lower" where it is
+//	               the link that this one stands on
+//	ip:"WORD"      what ip-link(8) calls it, where it is not the name
+//	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
+//	eg:"42"        a value, for one that must be given
+type linkKind struct {
+	Name   string // ip-link(8)'s word
+	Doc    string
+	Args   linkMaker
+	Result string // "link" when left out
+	Prefix string // of free names, Name when left out
+
+	decl  *runtime.Decl
+	words []kindWord
+}
+
+// A linkMaker is the arguments of a builtin that makes a link.
+type linkMaker interface{ runtime.Changer }
+
+// A kindWord is an attribute of a kind.
+type kindWord struct {
+	name, ip    string
+	four, six   int // its numbers; six 0 when there is one
+	lower       bool
+	set, states bool
+	eg          string
+	field       []int
+	typ         reflect.Type // of a kindAttr
+}
+
+// linkKinds are all kinds, by their names.
+var linkKinds = map[string]*linkKind{}
+
+// declareKind is called once for a kind, by its file.
+func declareKind(k linkKind) *linkKind {
+	if k.Result == "" {
+		k.Result = "link"
+	}
+	if k.Prefix == "" {
+		k.Prefix = k.Name
+	}
+	args := reflect.ValueOf(k.Args).Elem()
+	args.FieldByName("Up").SetBool(true)
+	for _, f := range reflect.VisibleFields(args.Type()) {
+		tag, ok := f.Tag.Lookup("ifla")
+		if !ok {
+			continue
+		}
+		w := kindWord{name: strings.TrimSuffix(f.Tag.Get("arg"), "?"), eg: f.Tag.Get("eg"),
+			field: f.Index, typ: f.Type, lower: tag == "lower"}
+		w.ip, w.set, w.states = w.name, f.Tag.Get("set") != "", f.Tag.Get("set") == "states"
+		if ip := f.Tag.Get("ip"); ip != "" {
+			w.ip = ip
+		}
+		if w.typ.Kind() == reflect.Pointer {
+			w.typ = w.typ.Elem()
+		}
+		if !w.lower {
+			four, six, _ := strings.Cut(tag, "|")
+			w.four, _ = strconv.Atoi(four)
+			w.six, _ = strconv.Atoi(six)
+			_ = w.attr() // which panics where it is none
+		}
+		k.words = append(k.words, w)
+	}
+	k.decl = runtime.Change(k.Name, k.Result, k.Doc, k.Args).Needing(k.Name)
+	linkKinds[k.Name] = &k
+	return &k
+}
+
+// allKinds are the kinds in the order of their names.
+func allKinds() (all []*linkKind) {
+	for _, k := range linkKinds {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b *linkKind) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func kindDecls() (all []*runtime.Decl) {
+	for _, k := range allKinds() {
+		all = append(all, k.decl)
+	}
+	return all
+}
+
+// word finds an attribute by its name.
+func (k *linkKind) word(name string) *kindWord {
+	if k != nil {
+		for i := range k.words {
+			if k.words[i].name == name {
+				return &k.words[i]
+			}
+		}
+	}
+	return nil
+}
+
+// attr is a new attribute.
+func (w *kindWord) attr() kindAttr { return reflect.New(w.typ).Interface().(kindAttr) }
+
+// number is the one of the attribute with a value.
+func (w *kindWord) number(data []byte) int {
+	if w.six != 0 && len(data) == 16 {
+		return w.six
+	}
+	return w.four
+}
+
+// read is the attribute in a link's IFLA_INFO_DATA; nil when it is not there.
+func (w *kindWord) read(info []byte) kindAttr {
+	for _, number := range []int{w.four, w.six} {
+		if data := kernel.InfoAttr(info, number); number != 0 && data != nil {
+			a := w.attr()
+			a.decode(data)
+			return a
+		}
+	}
+	return nil
+}
+
+// message is the attribute as the kernel takes it.
+func (w *kindWord) message(data []byte) []byte {
+	return kernel.AppendAttr(nil, w.number(data), data)
+}
+
+// tell adds the kind and its attributes, as far as they are given, to what a link is to be.
+func (k *linkKind) tell(op *addLink, args reflect.Value) {
+	op.LinkSpec.Kind = k.Name
+	for _, w := range k.words {
+		field := args.FieldByIndex(w.field)
+		if field.Kind() == reflect.Pointer {
+			if field.IsNil() {
+				continue
+			}
+			field = field.Elem()
+		}
+		if w.lower {
+			lower := field.Interface().(linkArg).LinkRef
+			if op.Lower = &lower; !op.OnLink() {
+				op.Words = append(op.Words, w.ip+" "+lower.Name)
+			}
+			continue
+		}
+		a := field.Addr().Interface().(kindAttr)
+		op.Data = append(op.Data, w.message(a.encode())...)
+		op.Words = append(op.Words, a.ip(w.ip))
+	}
+}
+
+// info is what a link has of its kind's attributes.
+func (k *linkKind) info(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+	fields := starlark.StringDict{}
+	if k == nil {
+		return newStruct("info", fields), nil
+	}
+	for _, w := range k.words {
+		fields[w.name] = starlark.None
+		if w.lower {
+			lower, err := v.Machine().Lower(l)
+			if err != nil && !isGone(err) {
+				return nil, err
+			} else if err == nil && lower.Index != 0 {
+				fields[w.name] = &linkValue{v, lower}
+			}
+		} else if a := w.read(l.Info); a != nil {
+			fields[w.name] = a.value()
+		}
+	}
+	return newStruct("info", fields), nil
+}

@@ -1,0 +1,185 @@
+package builtins
+
+import (
+	"strings"
+	"testing"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// supported skips a test of a kind of link that this kernel does not have.
+func (k *linkKind) supported(t *testing.T, m *kernel.Machine) {
+	t.Helper()
+	if err := k.feature().Probe(m); err != nil {
+		t.Skip(err)
+	}
+}
+
+// exampleOn is a link of the kind in the host's namespace, standing on law1 where it stands on one.
+func (k *linkKind) exampleOn(t *testing.T, m *kernel.Machine, name, peer string) *addLink {
+	t.Helper()
+	k.supported(t, m)
+	lower := pre(t, m, "law1")
+	op := k.example(fresh(t, m, name).LinkRef, &lower)
+	if op.MAC = "02:00:00:00:00:b1"; op.Paired() {
+		end := fresh(t, m, peer)
+		op.Peer = &end
+	}
+	return op
+}
+
+// made is a link of the kind that was there before the run.
+func (k *linkKind) made(t *testing.T, m *kernel.Machine) *kernel.Link {
+	t.Helper()
+	op := k.exampleOn(t, m, "kind0", "kind1")
+	if err := op.Do(m); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range op.ends() {
+		nstest.IP(t, "link", "set", end.Name, "addrgenmode", "none")
+		nstest.IP(t, "link", "set", end.Name, "up")
+	}
+	nstest.IP(t, "addr", "add", "10.66.1.1/24", "dev", "kind0")
+	nstest.Quiet(t, "")
+	t.Cleanup(func() { nstest.TryIP(t, "link", "del", "kind0") })
+	l, err := m.Read(op.LinkRef)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// others are values of a word other than the one that it has, some of which the kernel may refuse.
+func (w *kindWord) others(now kindAttr) (all []kindAttr) {
+	vals := map[string][]starlark.Value{
+		"bool":     {starlark.True, starlark.False},
+		"int":      {starlark.MakeInt(8), starlark.MakeInt(9), starlark.MakeInt(77)},
+		"duration": {starlark.String("4s"), starlark.String("5s"), starlark.String("100s")},
+		"address":  {starlark.String("10.9.0.77"), starlark.String("10.9.0.78")},
+	}[w.attr().(runtime.Typer).ArgType()]
+	if c, ok := w.attr().(runtime.Chooser); ok {
+		for _, word := range c.Choices(nil) {
+			vals = append(vals, starlark.String(word))
+		}
+	}
+	for _, val := range vals {
+		if a, err := w.given(val); err == nil && (now == nil || a.value().String() != now.value().String()) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// wordChanges are changes of a link's own words: of each, to one of the values that it has not.
+func wordChanges(k *linkKind, l *kernel.Link, by int) (ops []*setWord) {
+	for _, w := range k.words {
+		if !w.set {
+			continue
+		}
+		if all := w.others(w.read(l.Info)); len(all) > 0 {
+			a := all[by%len(all)]
+			ops = append(ops, &setWord{Link: l.LinkRef, LinkKind: k.Name, Attr: w.name, Words: a.ip(w.ip),
+				Value: w.message(a.encode())})
+		}
+	}
+	return ops
+}
+
+// kindLaws are those of each kind: it is made, it is deleted, and each of its words that can change is set.
+func kindLaws() (all []law) {
+	for _, k := range allKinds() {
+		all = append(all,
+			law{"link add " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
+				return k.exampleOn(t, m, "new0", "new1")
+			}},
+			law{"link del " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
+				return &delLink{Link: k.made(t, m).LinkRef}
+			}})
+		for _, w := range k.words {
+			if !w.set {
+				continue
+			}
+			name := "link set type " + k.Name + " " + w.name
+			all = append(all, law{name, func(t *testing.T, m *kernel.Machine) change.Op { return w.changed(t, m, k) }})
+		}
+	}
+	return all
+}
+
+// changed is a change of the word that the kernel makes.
+func (w *kindWord) changed(t *testing.T, m *kernel.Machine, k *linkKind) change.Op {
+	l := k.made(t, m)
+	for by := range 4 {
+		for _, op := range wordChanges(k, l, by) {
+			if op.Attr != w.name || op.Check(m, false) != nil || op.Do(m) != nil {
+				continue
+			}
+			if err := op.Undo(m); err != nil {
+				t.Fatal(err)
+			}
+			return &setWord{Link: op.Link, LinkKind: op.LinkKind, Attr: op.Attr, Words: op.Words, Value: op.Value}
+		}
+	}
+	t.Skip("this kernel lets nothing of it change")
+	return nil
+}
+
+// kindForeigner is who changes what a law of a kind is about.
+func kindForeigner(law string) (foreigner, bool) {
+	words := strings.Fields(law)
+	kind := words[len(words)-1]
+	if strings.HasPrefix(law, "link set type ") {
+		kind = words[3]
+	}
+	other := map[bool]string{true: "bridge", false: "ifb"}[kind != "bridge"]
+	switch {
+	case linkKinds[kind] == nil:
+		return foreigner{}, false
+	case strings.HasPrefix(law, "link add "):
+		return foreigner{"ip link del new0; ip link add new0 type " + other, "ip link show new0", true}, true
+	case strings.HasPrefix(law, "link del "):
+		return foreigner{"ip link add kind0 type " + other, "ip link show kind0", true}, true
+	}
+	return foreigner{"ip link set kind0 alias theirs", "ip link show kind0 | grep alias", false}, true
+}
+
+// TestKindWords has somebody else change a word that the run has changed: it is left as it is, and said. Without that,
+// and with a time that the kernel rounds, it is set back.
+func TestKindWords(t *testing.T) {
+	world(t)
+	s := newSession(t)
+	defer s.Close()
+	before := nstest.Snapshot(t, "")
+	if err := runIn(t, s, `
+v = vxlan(host, id = 7, ttl = 3)
+attempt(lambda: [v.set(ttl = 4), v.set(ttl = 5), fail("undo")])
+assert.eq(v.info.ttl, 3)
+host.link("lawbr").set(forward_delay = "4010ms", ageing_time = "1990ms", stp_state = True)
+assert.eq(host.link("lawbr").info.stp_state, True)
+assert.fails(lambda: host.link("lawbr").set(ttl = 4), "link lawbr is a bridge link, and ttl= is of vxlan links")
+assert.fails(lambda: v.set(mode = "private"), "mode= is of macvlan links")
+`); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := s.Rollback(); err != nil || len(u.Left) > 0 {
+		t.Errorf("undone: %v, left %+v", err, u.Left)
+	}
+	if after := nstest.Snapshot(t, ""); after != before {
+		t.Errorf("differs:\n%s", nstest.Diff(before, after))
+	}
+	s = newSession(t)
+	defer s.Close()
+	if err := runIn(t, s, `host.link("lawbr").set(priority = 77)`); err != nil {
+		t.Fatal(err)
+	}
+	nstest.IP(t, "link", "set", "lawbr", "type", "bridge", "priority", "78")
+	u, err := s.Rollback()
+	if err != nil || len(u.Left) != 1 || !strings.Contains(u.Left[0].Reason, "it is 78, was 32768, was set to 77") {
+		t.Errorf("undone: %v, left %+v", err, u.Left)
+	}
+}

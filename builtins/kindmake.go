@@ -1,0 +1,134 @@
+package builtins
+
+import (
+	"errors"
+	"reflect"
+	"strconv"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// newLinkArgs are the parameters of every builtin that makes one link.
+type newLinkArgs struct {
+	Name   linkNameArg `arg:"name?" doc:"name; the next free one of its kind, such as br0 or vxlan0, when left out"`
+	Addrs  addrsArg    `arg:"addrs?" doc:"its addresses, one or a list"`
+	Up     bool        `arg:"up?" doc:"whether to set it up"`
+	MTU    mtuArg      `arg:"mtu?" doc:"MTU in bytes; what the kernel gives it when left out"`
+	MAC    macArg      `arg:"mac?" doc:"link-layer address; what the kernel gives it when left out"`
+	Master *masterArg  `arg:"master?" doc:"bridge to make it a port of"`
+	runtime.Irreversible
+}
+
+// link makes a link of the kind with its attributes, and all else that it is to be.
+func (k *linkKind) link(tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs) (starlark.Value, error) {
+	ref, err := k.add(tx, ns, args, a)
+	if err != nil {
+		return nil, err
+	}
+	return a.finish(tx, ref)
+}
+
+// add makes the link alone.
+func (k *linkKind) add(
+	tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs,
+) (ref kernel.LinkRef, err error) {
+	if a.Master != nil && a.Master.Index > 0 {
+		if err := a.Master.check(tx.Machine(), kernel.LinkRef{NS: ns, Name: string(a.Name)}, ns); err != nil {
+			return ref, err
+		}
+	}
+	return ref, addNamed(func(taken []string) (err error) {
+		if ref, err = newLink(tx, ns, a.Name, k.Prefix, taken); err != nil {
+			return err
+		}
+		op := &addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}
+		k.tell(op, reflect.ValueOf(args).Elem())
+		if op.Lower != nil {
+			if op.Index, err = freeInBoth(tx.Machine(), ns, op.Lower.NS, op.Index); err != nil {
+				return err
+			}
+			ref = op.LinkRef
+		}
+		return tx.Apply(op)
+	}, a.Name)
+}
+
+// freeInBoth is the index, or one that is free in the namespace of the lower link too: before Linux 6.15 the kernel
+// looks there whether it is free.
+func freeInBoth(m *kernel.Machine, ns, lower kernel.NSRef, index int) (int, error) {
+	if ns.Cookie == lower.Cookie {
+		return index, nil
+	}
+	n, err := m.Namespace(ns)
+	if err != nil {
+		return 0, err
+	}
+	other, err := m.Namespace(lower)
+	for err == nil && !other.IndexFree(index) {
+		index, err = n.FreeIndex()
+	}
+	return index, err
+}
+
+// finish makes the new link what it is to be beside its kind.
+func (a *newLinkArgs) finish(tx *runtime.Tx, ref kernel.LinkRef) (starlark.Value, error) {
+	if a.Master != nil && a.Master.Index > 0 {
+		op := &setLink{Link: ref, Attr: "master", Value: itoa(a.Master.Index), Master: a.Master.Name}
+		if err := tx.Apply(op); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.Addrs.add(tx, ref); err != nil {
+		return nil, err
+	}
+	return &linkValue{tx.View, ref}, nil
+}
+
+func isGone(err error) bool { return errors.Is(err, kernel.ErrGone) }
+
+// example is a link of the kind with what must be given, standing on another one where it must.
+func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
+	args := reflect.New(reflect.TypeOf(k.Args).Elem()).Elem()
+	args.Set(reflect.ValueOf(k.Args).Elem())
+	for _, w := range k.words {
+		field := args.FieldByIndex(w.field)
+		switch {
+		case w.lower && field.Kind() != reflect.Pointer && lower != nil:
+			field.Set(reflect.ValueOf(linkArg{*lower}))
+		case w.eg != "":
+			var val starlark.Value = starlark.String(w.eg)
+			if n, err := strconv.Atoi(w.eg); err == nil {
+				val = starlark.MakeInt(n)
+			}
+			if err := field.Addr().Interface().(starlark.Unpacker).Unpack(val); err != nil {
+				panic("builtins: example of " + k.Name + " " + w.name + ": " + err.Error())
+			}
+		}
+	}
+	op := &addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref}}
+	k.tell(op, args)
+	return op
+}
+
+// feature is what a machine may lack of the kind.
+func (k *linkKind) feature() *runtime.Feature {
+	return &runtime.Feature{Name: k.Name, Doc: k.Name + " links (ip-link(8))",
+		Remedy: "modprobe " + k.Name + ", or a kernel with it (CONFIG_" + k.Name + ")",
+		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+			ref := func(index int, name string) kernel.LinkRef {
+				return kernel.LinkRef{NS: ns, Index: index, Name: name}
+			}
+			lower := ref(4, "lower")
+			if op := k.example(ref(2, "probe"), &lower); op.Lower != nil {
+				base := vethKind.example(lower, nil)
+				base.Peer = &kernel.LinkSpec{LinkRef: ref(5, "end")}
+				if err := m.AddLink(base.LinkSpec); err != nil {
+					return err
+				}
+			}
+			return m.AddLink(k.example(ref(2, "probe"), &lower).LinkSpec)
+		})}
+}

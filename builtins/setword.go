@@ -1,0 +1,224 @@
+package builtins
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// kindWords are the parameters of link.set that are attributes of one kind of link or another.
+type kindWords []givenWord
+
+type givenWord struct {
+	name string
+	val  starlark.Value
+}
+
+var _ runtime.More = (*kindWords)(nil)
+
+// Params are the attributes that the kernel lets change, each once.
+func (*kindWords) Params() (all []runtime.Param) {
+	for _, k := range allKinds() {
+		for _, p := range k.decl.Params {
+			w := k.word(p.Name)
+			if w == nil || !w.set {
+				continue
+			}
+			at := slices.IndexFunc(all, func(o runtime.Param) bool { return o.Name == p.Name })
+			if p.Doc = k.Name + ": " + p.Doc; at < 0 {
+				all = append(all, p)
+			} else {
+				all[at].Doc += "; " + p.Doc
+			}
+		}
+	}
+	return all
+}
+
+// Give takes what one of the kinds would take.
+func (a *kindWords) Give(_ *runtime.View, name string, val starlark.Value) (err error) {
+	for _, k := range allKinds() {
+		if w := k.word(name); w != nil && w.set {
+			var e error
+			if _, e = w.given(val); e == nil {
+				*a = append(*a, givenWord{name, val})
+				return nil
+			}
+			if err == nil {
+				err = e
+			}
+		}
+	}
+	return err
+}
+
+// given is the attribute that a script gives.
+func (w *kindWord) given(val starlark.Value) (kindAttr, error) {
+	a := w.attr()
+	if u, ok := a.(starlark.Unpacker); ok {
+		return a, u.Unpack(val)
+	}
+	b, ok := val.(starlark.Bool)
+	if !ok {
+		return nil, want("bool", val)
+	}
+	reflect.ValueOf(a).Elem().SetBool(bool(b))
+	return a, nil
+}
+
+// sets are the changes that give a link its words, in the order of their declaration.
+func (a kindWords) sets(m *kernel.Machine, link kernel.LinkRef) (ops []*setWord, err error) {
+	if len(a) == 0 {
+		return nil, nil
+	}
+	l, err := m.Read(link)
+	if err != nil {
+		return nil, err
+	}
+	k := linkKinds[l.Kind]
+	for _, g := range a {
+		w := k.word(g.name)
+		if w == nil {
+			var kinds []string
+			for _, other := range allKinds() {
+				if other.word(g.name) != nil {
+					kinds = append(kinds, other.Name)
+				}
+			}
+			return nil, fmt.Errorf("link %s is a %s link, and %s= is of %s links",
+				l.Name, l.Kind, g.name, strings.Join(kinds, " and "))
+		}
+		if !w.set {
+			return nil, fmt.Errorf("%s= of a %s link is what it is made with, and stays so", g.name, l.Kind)
+		}
+		attr, err := w.given(g.val)
+		if err != nil {
+			return nil, fmt.Errorf("parameter %q: %w", g.name, err)
+		}
+		ops = append(ops, &setWord{LinkKind: k.Name, Attr: w.name, Words: attr.ip(w.ip),
+			Value: w.message(attr.encode())})
+	}
+	order := func(o *setWord) int {
+		return slices.IndexFunc(k.words, func(w kindWord) bool { return w.name == o.Attr })
+	}
+	slices.SortStableFunc(ops, func(a, b *setWord) int { return order(a) - order(b) })
+	return ops, nil
+}
+
+// setWord sets one attribute of a link's kind.
+type setWord struct {
+	Link     kernel.LinkRef `json:"link"`
+	LinkKind string         `json:"kind"`
+	Attr     string         `json:"attr"`
+	Words    string         `json:"words"` // what ip-link(8) is told
+	Value    []byte         `json:"value"` // an attribute of IFLA_INFO_DATA
+	Old      []byte         `json:"old"`
+
+	under [][]byte // what older changes of the run found it to be
+}
+
+var _ change.Op = (*setWord)(nil)
+
+func (o *setWord) Kind() string             { return "link set type" }
+func (o *setWord) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
+func (o *setWord) Claims() []change.Claim   { return claims(o.Link) }
+func (o *setWord) Command() string {
+	return in(o.Link.NS) + "link set " + o.Link.Name + " type " + o.LinkKind + " " + o.Words
+}
+
+// Valid wants an attribute of the kind, which what is sent is an attribute of.
+func (o *setWord) Valid() error {
+	w := linkKinds[o.LinkKind].word(o.Attr)
+	if w == nil || !w.set {
+		return fmt.Errorf("a %s link has no %s to set", o.LinkKind, o.Attr)
+	}
+	for _, msg := range [][]byte{o.Value, o.Old} {
+		if err := kernel.ValidInfo(msg, w.four, w.six); err != nil {
+			return fmt.Errorf("the %s of a %s link: %w", o.Attr, o.LinkKind, err)
+		}
+	}
+	return nil
+}
+
+// Check saves what the attribute is. One that is not there is an address of zeros.
+func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
+	l, err := m.Read(o.Link)
+	if err != nil {
+		return err
+	}
+	w := linkKinds[o.LinkKind].word(o.Attr)
+	if now := w.read(l.Info); now != nil {
+		o.Old = w.message(now.encode())
+	} else {
+		data := bytes.Clone(o.Value)
+		clear(data[4:])
+		o.Old = data
+	}
+	if fresh || !w.states {
+		return nil
+	}
+	img, err := m.Image(o.Link)
+	if err != nil {
+		return err
+	}
+	return m.Unheld(img, kernel.Closing)
+}
+
+func (o *setWord) Do(m *kernel.Machine) error { return m.SetInfo(o.Link, o.LinkKind, o.Value) }
+
+func (o *setWord) Over(older change.Op) {
+	if older, ok := older.(*setWord); ok && older.Attr == o.Attr && older.Link.Object() == o.Link.Object() {
+		o.under = append(o.under, older.Old)
+	}
+}
+
+func (o *setWord) Undo(m *kernel.Machine) error {
+	l, err := m.Read(o.Link)
+	if errors.Is(err, kernel.ErrGone) || o.Old == nil {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	w := linkKinds[o.LinkKind].word(o.Attr)
+	old, set := w.shown(o.Old), w.shown(o.Value)
+	now := w.read(l.Info)
+	if now == nil || reflect.DeepEqual(now, old) {
+		if now != nil || slices.Equal(o.Old[4:], make([]byte, len(o.Old)-4)) {
+			return nil
+		}
+		now = old
+	}
+	known := func(was kindAttr) bool { return reflect.DeepEqual(now, was) || near(now, was) }
+	under := slices.ContainsFunc(o.under, func(was []byte) bool { return known(w.shown(was)) })
+	if l.Kind != o.LinkKind || !known(old) && !known(set) && !under {
+		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
+			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w",
+				now.value(), old.value(), set.value(), kernel.ErrDiverged)}
+	}
+	return m.SetInfo(o.Link, o.LinkKind, o.Old)
+}
+
+// shown is the attribute that a message has.
+func (w *kindWord) shown(msg []byte) kindAttr {
+	if a := w.read(msg); a != nil {
+		return a
+	}
+	return w.attr()
+}
+
+// near reports whether two times differ by as much as the kernel rounds them, which it counts in ticks of its own.
+func near(a, b kindAttr) bool {
+	type timed interface{ ticks() int }
+	x, ok := a.(timed)
+	y, too := b.(timed)
+	return ok && too && max(x.ticks()-y.ticks(), y.ticks()-x.ticks()) <= 1
+}
