@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -100,7 +101,11 @@ func (m *Machine) AddLink(l LinkSpec) error {
 	if errors.Is(err, unix.EEXIST) {
 		return linkTaken(err, n, other, l, last)
 	}
-	return fail(err, op, l.Name, n)
+	unknown := errors.Is(err, unix.EOPNOTSUPP) && strings.Contains(err.Error(), "Unknown device type")
+	if err = fail(err, op, l.Name, n); unknown {
+		return hinted(err, "this kernel has no %s links: modprobe %s, or boot one that has them", l.Kind, l.Kind)
+	}
+	return err
 }
 
 // parts are the header of a message about the link, whose index and flags are honoured in a peer too, and its

@@ -50,11 +50,12 @@ var kinds = []Kind{
 	{Name: "ifb", Made: true, Lower: standing{none: true}},
 	{Name: "macvlan", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8}, // IFLA_MACVLAN_MACADDR_COUNT, IFLA_MACVLAN_BC_QUEUE_LEN_USED
 		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
+	{Name: "macvtap", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8},
+		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
 	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true, Needs: []int{nl.IFLA_VXLAN_ID},
 		Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}}, // IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
 
 	{Name: "vlan", Lower: standing{outlives: Moved}},
-	{Name: "macvtap", Lower: standing{outlives: Moved}},
 	{Name: "ipvlan", Lower: standing{outlives: Moved}},
 	{Name: "ipvtap", Lower: standing{outlives: Moved}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
