@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -181,5 +182,20 @@ assert.fails(lambda: v.set(mode = "private"), "mode= is of macvlan links")
 	u, err := s.Rollback()
 	if err != nil || len(u.Left) != 1 || !strings.Contains(u.Left[0].Reason, "it is 78, was 32768, was set to 77") {
 		t.Errorf("undone: %v, left %+v", err, u.Left)
+	}
+}
+
+// TestNewKindDoc holds docs/new-builtin.md to the kind that it shows.
+func TestNewKindDoc(t *testing.T) {
+	doc, err := os.ReadFile("../docs/new-builtin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("macvtap.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), "```go\n"+string(code)+"```\n") {
+		t.Error("docs/new-builtin.md does not have macvtap.go as it is")
 	}
 }
