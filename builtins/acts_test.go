@@ -139,6 +139,15 @@ var acts = map[string]func(w *madeWorld) act{
 			return &delEntry{Entry: ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
 		}
 	},
+	"neigh add": func(w *madeWorld) act {
+		ip := w.pick("10.1.0.200", "10.1.0.202", "fd01::200", "fd01::202")
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op { return &addEntry{neighOf(l, ip)} })
+	},
+	"neigh del": func(w *madeWorld) act {
+		link, ip := w.pick(w.links...), w.pick("10.1.0.200", "10.1.0.201", "fd01::200")
+		w.in("neigh replace %s lladdr 02:00:00:00:01:77 dev %s nud %s", ip, link, w.pick("permanent", "noarp"))
+		return onLink(link, func(e *env, l kernel.LinkRef) change.Op { return &delEntry{Entry: neighOf(l, ip)} })
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()

@@ -21,7 +21,8 @@ func All() *runtime.Vocabulary {
 			netnsDecl, netnsAtDecl, namespacesDecl, nsLinkDecl, nsDeleteDecl,
 		}, kindDecls(), []*runtime.Decl{
 			setDecl(), upDecl, downDecl, linkDeleteDecl,
-			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, ruleDecl, ruleDeleteDecl, sysctlDecl,
+			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl, ruleDecl, ruleDeleteDecl,
+			neighDecl, neighDeleteDecl, sysctlDecl,
 			subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
@@ -29,7 +30,7 @@ func All() *runtime.Vocabulary {
 			skipDecl, requireDecl,
 			structDecl, helpDecl,
 		}),
-		Types: []*runtime.Type{nsType, linkType, addrType, routeType, ruleType, poolType, pingType, runType, attemptType, testType},
+		Types: []*runtime.Type{nsType, linkType, addrType, routeType, ruleType, neighType, poolType, pingType, runType, attemptType, testType},
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{}, &setWord{}, &moveLink{},
 			&addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{}, &addPIDs{}}, entryOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},

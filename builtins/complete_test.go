@@ -88,7 +88,7 @@ func TestComplete(t *testing.T) {
 		{"x = pin", "x = ping"},
 		{"assert.e", "assert.eq"},
 		{"json.enc", "json.encode|json.encode_indent"},
-		{"a.n", "a.name|a.ns"},
+		{"a.n", "a.name|a.neighs|a.ns"},
 		{"a.ns.li", "a.ns.link|a.ns.links"},
 		{"a.ns.links[0].pe", "a.ns.links[0].peer"},
 		{"a.peer.ns.na", "a.peer.ns.name"},

@@ -13,7 +13,7 @@ import (
 )
 
 // entryTables are the tables whose entries scripts add and delete.
-var entryTables = []string{"rule"}
+var entryTables = []string{"rule", "neigh"}
 
 // entryOps are the ops of all of them: one pair, whose kinds are told apart by the table.
 func entryOps() (all []change.Op) {

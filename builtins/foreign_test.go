@@ -42,6 +42,9 @@ var foreigners = map[string]foreigner{
 	"route del":            {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
 	"rule add":             {"ip rule del priority 500 table 78; ip rule add from 10.98.0.0/16 table 78 priority 500 protocol 9", "ip rule show", true},
 	"rule add v6":          {"ip -6 rule del priority 500; ip -6 rule add from fd98::/64 table 78 priority 500 protocol 9", "ip -6 rule show", true},
+	"neigh add":            {"ip neigh replace 10.9.0.88 lladdr 02:00:00:00:00:66 dev law0 nud permanent", "ip neigh show dev law0", true},
+	"neigh add proxy":      {"ip -6 neigh del proxy fd09::88 dev law0; ip -6 neigh add proxy fd09::88 dev law0", "ip -6 neigh show proxy", true},
+	"neigh del":            {"ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:66 dev law0 nud permanent", "ip neigh show dev law0", true},
 	"rule del":             {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
 	"sysctl":               {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
 	"pid namespace":        {"true", "true", false}, // nobody else has one of its name, which this process alone knows

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -111,6 +112,18 @@ func laws() []law {
 		{"rule del", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: ruleOf(m.Host().Ref(), "10.97.0.0/16", 77, 500)}
 		}},
+		{"neigh add", func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{neighOf(pre(t, m, "law0"), "10.9.0.88")}
+		}},
+		{"neigh add proxy", func(t *testing.T, m *kernel.Machine) change.Op {
+			l := pre(t, m, "law0")
+			e := neighOf(l, "fd09::88")
+			e.Msg = kernel.NeighMessage(l.Index, netip.MustParseAddr("fd09::88"), nil)
+			return &addEntry{e}
+		}},
+		{"neigh del", func(t *testing.T, m *kernel.Machine) change.Op {
+			return &delEntry{Entry: neighOf(pre(t, m, "law0"), "10.9.0.77")}
+		}},
 		{"sysctl", func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
@@ -125,6 +138,12 @@ func ruleOf(ns kernel.NSRef, src string, table, priority uint32) kernel.Entry {
 	attrs := kernel.AppendAttr(nil, unix.FRA_SRC, p.Addr().AsSlice())
 	attrs = kernel.AppendAttr(attrs, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, priority))
 	return kernel.Entry{NS: ns, Table: "rule", Msg: kernel.Rule{Family: familyOf(p.Addr()), Src: p.Bits(), Table: table}.Message(attrs)}
+}
+
+// neighOf is a neighbour on a link.
+func neighOf(l kernel.LinkRef, ip string) kernel.Entry {
+	msg := kernel.NeighMessage(l.Index, netip.MustParseAddr(ip), net.HardwareAddr{2, 0, 0, 0, 0, 0x88})
+	return kernel.Entry{NS: l.NS, Table: "neigh", Link: &l, Msg: msg}
 }
 
 // clearRules deletes the rules of the host that are not the kernel's own.

@@ -32,6 +32,8 @@ r = route(host, "10.47.0.0/16", nexthops = [{"via": "10.44.0.2", "weight": 2}, {
 r.delete()
 rule(host, src = "10.48.0.0/16", priority = 499, table = 9)
 host.rules[1].delete()
+neigh(l, "10.9.0.5", "02:00:00:00:00:55")
+[x for x in l.neighs if x.ip == "10.9.0.77"][0].delete()
 sysctl(host, "net.ipv4.conf.all.forwarding", 1)
 sysctl(host, "net.ipv6.conf.y0.disable_ipv6", 1)
 host.link("lawbr").delete()

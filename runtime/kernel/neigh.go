@@ -3,6 +3,8 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
+	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,8 +16,12 @@ import (
 var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
 	Families: []byte{unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
-	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
+	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing, Text: neighText,
+	Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
 	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
+
+// ndaProtocol is NDA_PROTOCOL of linux/neighbour.h.
+const ndaProtocol = 12
 
 // replacing are the flags of a request whose entry may have one in its place that the kernel has learned.
 func replacing([]byte) int { return unix.NLM_F_CREATE | unix.NLM_F_REPLACE }
@@ -50,7 +56,52 @@ func neighKey(raw []byte) string {
 	return string(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST)) + string(rune(raw[10]&netlink.NTF_PROXY))
 }
 
+// NeighMessage is a neighbour that stays, or an address that the link answers for when mac is nil.
+func NeighMessage(index int, ip netip.Addr, mac net.HardwareAddr) []byte {
+	msg := ndMsg(byte(family(ip)), 0)
+	binary.NativeEndian.PutUint32(msg[4:], uint32(index))
+	binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
+	msg = AppendAttr(msg, unix.NDA_DST, ip.AsSlice())
+	if mac == nil {
+		msg[10] = netlink.NTF_PROXY
+		return msg
+	}
+	return AppendAttr(msg, unix.NDA_LLADDR, mac)
+}
+
+// neighText is a neighbour in ip-neighbour(8)'s words.
+func neighText(raw []byte, dev string) (words []string) {
+	ip, _ := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST))
+	if raw[10]&netlink.NTF_PROXY != 0 {
+		return []string{"proxy", ip.String(), "dev", dev}
+	}
+	words = append(words, ip.String())
+	if mac := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR); mac != nil {
+		words = append(words, "lladdr", net.HardwareAddr(mac).String())
+	}
+	words = append(words, "dev", dev)
+	for _, s := range []struct {
+		bit  int
+		word string
+	}{{unix.NUD_PERMANENT, "permanent"}, {unix.NUD_NOARP, "noarp"}, {unix.NUD_STALE, "stale"}} {
+		if neighState(raw)&s.bit != 0 {
+			words = append(words, "nud", s.word)
+			break
+		}
+	}
+	for _, f := range []struct {
+		bit  byte
+		word string
+	}{{netlink.NTF_ROUTER, "router"}, {netlink.NTF_EXT_LEARNED, "extern_learn"}} {
+		if raw[10]&f.bit != 0 {
+			words = append(words, f.word)
+		}
+	}
+	return words
+}
+
 func plainNeigh(msg []byte) []byte {
+	msg[11] = 0 // what its address is (rtm_type), which the kernel only shows
 	msg = rtnl.Without(rtnl.Without(msg, unix.SizeofNdMsg, unix.NDA_CACHEINFO), unix.SizeofNdMsg, unix.NDA_PROBES)
 	if msg[10]&netlink.NTF_PROXY != 0 {
 		// As ip-neighbour(8) adds one. The kernel does not say of a proxy that it is permanent, and drops others

@@ -151,7 +151,7 @@ func Dump(t testing.TB) string {
 	for _, ns := range append([]string{""}, names("/run/netns")...) {
 		for _, args := range [][]string{{"-d", "link"}, {"-d", "addr"}, {"-4", "route", "show", "table", "all"},
 			{"-6", "route", "show", "table", "all"}, {"-4", "rule"}, {"-6", "rule"},
-			{"neigh", "show", "nud", "permanent"}} {
+			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
 			show(&b, ns, args...)
 		}
 		sysctls(t, &b, ns)
