@@ -163,7 +163,7 @@ assert.eq(v.info.ttl, 3)
 host.link("lawbr").set(forward_delay = "4010ms", ageing_time = "1990ms", stp_state = True)
 assert.eq(host.link("lawbr").info.stp_state, True)
 assert.fails(lambda: host.link("lawbr").set(ttl = 4), "link lawbr is a bridge link, and ttl= is of vxlan links")
-assert.fails(lambda: v.set(mode = "private"), "mode= is of macvlan links")
+assert.fails(lambda: v.set(mode = "private"), "mode= is of macvlan and macvtap links")
 `); err != nil {
 		t.Fatal(err)
 	}
