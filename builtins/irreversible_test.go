@@ -96,6 +96,7 @@ func aside(t *testing.T) *os.Process {
 // since, so that nothing but a descriptor holds its namespace.
 func makeHost(t *testing.T, world string) {
 	t.Helper()
+	nstest.Clean(t)
 	for _, line := range strings.Split(world, "; ") {
 		if strings.Contains(line, "PID") {
 			line = strings.ReplaceAll(line, "PID", strconv.Itoa(aside(t).Pid))
@@ -117,9 +118,19 @@ func makeHost(t *testing.T, world string) {
 		case "":
 		case "sysctl":
 			key, value, _ := strings.Cut(rest, "=")
-			if err := os.WriteFile("/proc/sys/"+strings.ReplaceAll(key, ".", "/"), []byte(value), 0); err != nil {
+			file := "/proc/sys/" + strings.ReplaceAll(key, ".", "/")
+			old, err := os.ReadFile(file)
+			if err == nil {
+				err = os.WriteFile(file, []byte(value), 0)
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() {
+				if err := os.WriteFile(file, old, 0); err != nil && !errors.Is(err, os.ErrNotExist) { // its link may be gone
+					t.Error(err)
+				}
+			})
 		case "advertise":
 			router, host, _ := strings.Cut(rest, " ")
 			nstest.Advertise(t, router, host)
@@ -205,7 +216,6 @@ func TestIrreversible(t *testing.T) {
 					makeHost(t, c.world)
 					before := nstest.Dump(t)
 					s := newSession(t)
-					defer s.Close()
 					if err := runIn(t, s, strings.ReplaceAll(c.call, "IRR", "irreversible = True")); err != nil {
 						t.Fatal(err)
 					}
@@ -241,12 +251,21 @@ func TestIrreversible(t *testing.T) {
 	}
 }
 
+// newSession begins a run of the lab test. When the test fails, nothing of the lab is left.
 func newSession(t *testing.T) *runtime.Session {
 	t.Helper()
 	s, err := runtime.NewSession(runtime.Options{Vocabulary: All(), Lab: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		_ = s.Close() // the test may have closed it
+		if t.Failed() {
+			labs := lab.Open(All().Ops, "")
+			_, _ = labs.Recover() // this and Down find nothing where the test got further
+			_, _ = labs.Down("test")
+		}
+	})
 	return s
 }
 
@@ -283,7 +302,6 @@ assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
 			defer clearHost(t)
 			before := nstest.Dump(t)
 			s := newSession(t)
-			defer s.Close()
 			err := runIn(t, s, c.src)
 			if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 				t.Errorf("got %v, want %q", err, c.err)

@@ -128,7 +128,6 @@ func TestUnheld(t *testing.T) {
 						}
 					}
 					s := newSession(t)
-					defer s.Close()
 					err := runIn(t, s, strings.NewReplacer(", IRR", "", "IRR", "").Replace(call))
 					switch {
 					case !refused && err != nil:
@@ -144,7 +143,6 @@ func TestUnheld(t *testing.T) {
 						return
 					}
 					s2 := newSession(t)
-					defer s2.Close()
 					if err := runIn(t, s2, strings.ReplaceAll(call, "IRR", "irreversible = True")); err != nil {
 						t.Fatal(err)
 					}
@@ -164,7 +162,6 @@ func TestUnheld(t *testing.T) {
 func TestUnheldAttempt(t *testing.T) {
 	for _, text := range []string{"a.delete()", `a.set(ns = netns("k"))`} {
 		s := newSession(t)
-		defer s.Close()
 		err := runIn(t, s, `
 n, m = netns("n"), netns("m")
 a, b = veth(n, m, addrs = ("10.0.0.1/24", "10.0.0.2/24"))

@@ -144,8 +144,16 @@ func Outside() string {
 }
 
 // Dump is the state of the whole sandbox in words: every namespace's links, addresses, routes, rules, neighbours and
-// sysctls as other people's programs show them, the mounts, what is in /run, and the cgroups.
+// sysctls as other people's programs show them, the mounts, what is in /run, and the cgroups. It has the test
+// Clean up.
 func Dump(t testing.TB) string {
+	t.Helper()
+	state := dump(t)
+	cleanFrom(t, func(testing.TB) string { return state })
+	return state
+}
+
+func dump(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
 	for _, ns := range append([]string{""}, names("/run/netns")...) {
@@ -309,7 +317,7 @@ func Diff(a, b string) string {
 // Same fails the test when the sandbox is not as it was.
 func Same(t testing.TB, before string) {
 	t.Helper()
-	if after := Dump(t); after != before {
+	if after := dump(t); after != before {
 		t.Fatalf("the state differs:\n%s", Diff(before, after))
 	}
 }
