@@ -77,7 +77,7 @@ type Temporary interface {
 	Idle(m *kernel.Machine) (bool, error)
 }
 
-// A change is an op that was made in this run, or read back from a journal.
+// Made is an op that was made in this run, or read back from a journal.
 type Made struct {
 	Seq  int
 	Op   Op
