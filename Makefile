@@ -1,6 +1,6 @@
 # make run    builds nsscript and runs the first lab
 # make check  runs the short tests, for every day
-# make test   passes all tests
+# make test   runs all tests
 # make crash  kills nsscript at every point at which it can die, lets all that it does fail, and looks for what is left
 # make install copies nsscript and the shells' completions of it below PREFIX; make uninstall removes them
 # All install what a new machine lacks, once and quietly.

@@ -2,8 +2,10 @@
 package house
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +69,57 @@ func TestRooms(t *testing.T) {
 		for _, imp := range strings.Fields(imports) {
 			if below, ours := strings.CutPrefix(imp, module+"/"); ours && !slices.Contains(strings.Fields(may), below) {
 				t.Errorf("%s imports %s: only [%s] may be", room, below, may)
+			}
+		}
+	}
+}
+
+// TestArchitecture checks that docs/architecture.md has all rooms, and that what the documents link to is there.
+func TestArchitecture(t *testing.T) {
+	page, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room := range rooms {
+		if !strings.HasPrefix(room, "bench") && !strings.Contains(string(page), "`"+room+"`") {
+			t.Errorf("docs/architecture.md does not name %s", room)
+		}
+	}
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	for _, name := range append(pages, "README.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s links to what is not there: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestShownCode checks that code in the documents is a part of the file that its first line names: so it compiles.
+func TestShownCode(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile("(?s)```go\n(?:// ([^\n]*)\n)?(.*?)\n```")
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range shown.FindAllStringSubmatch(string(text), -1) {
+			if file, err := os.ReadFile(code[1]); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if !strings.Contains(string(file), code[2]) {
+				t.Errorf("%s shows as a part of %s what is not one:\n%s", page, code[1], code[2])
 			}
 		}
 	}
