@@ -18,11 +18,15 @@ import (
 	"rsc.io/script"
 	"rsc.io/script/scripttest"
 
+	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // asCommand makes the test binary be nsscript itself, so that the race detector and the tests' build see all of it.
 const asCommand = "NSSCRIPT_TEST_COMMAND"
+
+// hasty makes that command not wait long for namespaces that a test holds.
+const hasty = "NSSCRIPT_TEST_HASTY"
 
 // long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes
 // several times as long. CI runs it by itself.
@@ -38,6 +42,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" || len(os.Args) > 1 && os.Args[1] == "helper" {
 		if where := os.Getenv(panics); where != "" {
 			panicking(where)
+		}
+		if os.Getenv(hasty) != "" {
+			change.Patience = 100 * time.Millisecond
 		}
 		main()
 	}
@@ -289,6 +296,9 @@ func TestBackToBack(t *testing.T) {
 func expect(t *testing.T, code int, want string, args ...string) {
 	t.Helper()
 	cmd := nsscript(args...)
+	if code == exitLeftover { // nothing that is waited for comes
+		cmd.Env = append(cmd.Env, hasty+"=1")
+	}
 	out, err := cmd.CombinedOutput()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -400,7 +410,9 @@ func TestHeld(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "there\n" {
 		t.Fatalf("got %q, %v", line, err)
 	}
-	said, err := nsscript("down", "held").CombinedOutput()
+	down := nsscript("down", "held")
+	down.Env = append(down.Env, hasty+"=1")
+	said, err := down.CombinedOutput()
 	var exit *exec.ExitError
 	want := fmt.Sprintf("namespace n1, held by process %d (cat)", cat.Process.Pid)
 	if !errors.As(err, &exit) || exit.ExitCode() != exitLeftover || !strings.Contains(string(said), want) {

@@ -8,8 +8,11 @@ import (
 	"github.com/nsscript/nsscript/runtime/failpoint"
 	"github.com/nsscript/nsscript/runtime/journal"
 	"github.com/nsscript/nsscript/runtime/kernel"
-) // patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them.
-const patience = 5 * time.Second
+)
+
+// Patience is how long a rollback waits for the kernel to destroy namespaces before it says who holds them. Tests that
+// hold one make it short.
+var Patience = 5 * time.Second
 
 // Undo undoes changes newest first. It goes on past failures and tries once more from the newest of those on, since
 // what blocked it may have been undone after it. Those that are open in the journal still are to be undone once more.
@@ -39,7 +42,7 @@ func Undo(m *kernel.Machine, log *journal.Log, changes []Made) (u Undoing, open 
 	r.pass(changes)
 	r.again(changes)
 	held := r.tornDown()
-	for deadline := time.Now().Add(patience); r.going(held) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(Patience); r.going(held) && time.Now().Before(deadline); {
 		// there is an event for a namespace that has gone, and none for the other ends of its links
 		time.Sleep(time.Millisecond)
 		r.again(changes)

@@ -33,7 +33,7 @@ func (r *rollback) tornDown() map[uint64]string {
 	for _, ref := range r.names {
 		stay[ref.Cookie] = r.left(ref)
 	}
-	return r.watch.Wait(context.Background(), patience, stay)
+	return r.watch.Wait(context.Background(), Patience, stay)
 }
 
 // going reports whether something that could not be undone will go by itself: the kernel takes the links in a namespace
