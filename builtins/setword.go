@@ -170,7 +170,10 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	return m.Unheld(img, kernel.Closing)
+	if slices.Equal(o.Value[4:], make([]byte, len(o.Value)-4)) {
+		return m.Unheld(img, kernel.Closing)
+	}
+	return errors.Join(m.Unheld(img, kernel.Closing), img.Delayed())
 }
 
 func (o *setWord) Do(m *kernel.Machine) error { return m.SetInfo(o.Link, o.LinkKind, o.Value) }

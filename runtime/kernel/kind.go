@@ -29,6 +29,8 @@ type Ports struct {
 	Gives []string // the attributes that the master takes from its ports, unless it is given them
 	// The default vlan of its ports, and whether it runs the spanning tree protocol, in the master's IFLA_INFO_DATA.
 	PVID, STP int
+	// The delay before a port forwards, in 1/100 s, which the kernel brings between 2 and 30 s when STP is switched on.
+	Delay int
 }
 
 // kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any
@@ -40,6 +42,7 @@ var kinds = []Kind{
 			nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER,
 			nl.IFLA_BR_TCN_TIMER, nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
 		Ports: &Ports{Gives: []string{"mtu", "mac"}, PVID: nl.IFLA_BR_VLAN_DEFAULT_PVID, STP: nl.IFLA_BR_STP_STATE,
+			Delay: nl.IFLA_BR_FORWARD_DELAY,
 			Shown: []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID,
 				nl.IFLA_BRPORT_DESIGNATED_PORT, nl.IFLA_BRPORT_DESIGNATED_COST, nl.IFLA_BRPORT_ID, nl.IFLA_BRPORT_NO,
 				nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING, nl.IFLA_BRPORT_MESSAGE_AGE_TIMER,

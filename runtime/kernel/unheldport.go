@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -188,4 +189,19 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 		return "", nil
 	}
 	return portStates[state[0]], nil
+}
+
+// Delayed is the Loss of a bridge's forward delay that the kernel changes when the spanning tree protocol is switched on.
+func (img *Image) Delayed() error {
+	ports := kindOf(img.Kind).Ports
+	if ports == nil || rtnl.Attr(img.Info, 0, ports.Delay) == nil {
+		return nil
+	}
+	delay := time.Duration(rtnl.Uint32(img.Info, 0, ports.Delay)) * 10 * time.Millisecond
+	if delay >= 2*time.Second && delay <= 30*time.Second {
+		return nil
+	}
+	return &Loss{What: fmt.Sprintf("forward_delay %s of bridge %s", delay, img),
+		Why:  "with stp_state on, the kernel brings it between 2s and 30s",
+		Hint: `forward_delay = "15s" before it`}
 }
