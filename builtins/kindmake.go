@@ -115,20 +115,24 @@ func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
 
 // feature is what a machine may lack of the kind.
 func (k *linkKind) feature() *runtime.Feature {
-	return &runtime.Feature{Name: k.Name, Doc: k.Name + " links (ip-link(8))",
-		Remedy: "modprobe " + k.Name + ", or a kernel with it (CONFIG_" + k.Name + ")",
+	return &runtime.Feature{Name: k.Name, Doc: k.Name + " links (ip-link(8))", Optional: k != vethKind,
+		Remedy: "modprobe " + k.Name + ", a kernel with it (CONFIG_" + k.Name + "), or --kernel debian",
 		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 			ref := func(index int, name string) kernel.LinkRef {
 				return kernel.LinkRef{NS: ns, Index: index, Name: name}
 			}
 			lower := ref(4, "lower")
-			if op := k.example(ref(2, "probe"), &lower); op.Lower != nil {
+			op := k.example(ref(2, "probe"), &lower)
+			if op.Lower != nil {
 				base := vethKind.example(lower, nil)
 				base.Peer = &kernel.LinkSpec{LinkRef: ref(5, "end")}
 				if err := m.AddLink(base.LinkSpec); err != nil {
 					return err
 				}
 			}
-			return m.AddLink(k.example(ref(2, "probe"), &lower).LinkSpec)
+			if k == vethKind {
+				op.Peer = &kernel.LinkSpec{LinkRef: ref(3, "peer")}
+			}
+			return m.AddLink(op.LinkSpec)
 		})}
 }

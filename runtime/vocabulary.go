@@ -169,6 +169,7 @@ type Outputter interface {
 type Feature struct {
 	Name, Doc string
 	Remedy    string // how to get it
+	Optional  bool   // most scenarios do without it
 	// Probe tries it in a namespace of its own, and leaves nothing.
 	Probe func(m *kernel.Machine) error
 }

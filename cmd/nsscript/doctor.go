@@ -20,11 +20,12 @@ import (
 
 // A finding is one thing that the machine can do, or cannot.
 type finding struct {
-	Name   string   `json:"name"`
-	OK     bool     `json:"ok"`
-	Needed []string `json:"needed_by,omitempty"`
-	Says   string   `json:"says"`             // what it is, or what is missing
-	Remedy string   `json:"remedy,omitempty"` // how to get it
+	Name     string   `json:"name"`
+	OK       bool     `json:"ok"`
+	Needed   []string `json:"needed_by,omitempty"`
+	Optional bool     `json:"optional,omitempty"` // most scenarios do without it
+	Says     string   `json:"says"`               // what it is, or what is missing
+	Remedy   string   `json:"remedy,omitempty"`   // how to get it
 }
 
 func doctorCommand() *cobra.Command {
@@ -62,7 +63,7 @@ func doctorCommand() *cobra.Command {
 	return cmd
 }
 
-// examine finds out all there is to say; needed is set when something is missing that a builtin needs.
+// examine finds out all there is to say; needed is set when something is missing that most scenarios need.
 func examine() (all []finding, needed bool) {
 	add := func(name string, err error, says, remedy string) {
 		f := finding{Name: name, OK: err == nil, Says: says}
@@ -89,7 +90,7 @@ func examine() (all []finding, needed bool) {
 		needed = true
 	}
 	for _, f := range inside {
-		needed = needed || !f.OK && len(f.Needed) > 0
+		needed = needed || !f.OK && len(f.Needed) > 0 && !f.Optional
 		all = append(all, f)
 	}
 	return all, needed
@@ -164,7 +165,7 @@ func probeCommand(in *sandbox.Inside) *cobra.Command {
 			return err
 		}
 		for _, f := range voc.Features {
-			found := finding{Name: f.Name, OK: true, Needed: voc.NeededBy(f.Name), Says: f.Doc}
+			found := finding{Name: f.Name, OK: true, Needed: voc.NeededBy(f.Name), Optional: f.Optional, Says: f.Doc}
 			if err := f.Probe(m); err != nil {
 				found.OK, found.Says, found.Remedy = false, kernel.Cause(err), f.Remedy
 			}
