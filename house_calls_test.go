@@ -97,7 +97,7 @@ func ownHandle(t *testing.T) map[string]bool {
 
 // breaches are the places where a file of a room breaks a rule:
 //   - netlink goes through handles that were opened in a namespace, never through the library's own;
-//   - only kernel locks threads, but for main's init, and sandbox for threads that end;
+//   - only kernel locks threads, but for main's init, and sandbox and vm for threads that end, or wait for a process;
 //   - nothing is left to programs that nsscript replaces;
 //   - nothing sleeps where it could wait for an event: a comment there says why it cannot.
 func breaches(room, name string, src any, handle map[string]bool) (found []string, err error) {
@@ -166,8 +166,9 @@ func breaches(room, name string, src any, handle map[string]bool) (found []strin
 			case pkg == library && handle[name], pkg == library+"/nl" && name == "NewNetlinkRequest":
 				breach(n, "%s.%s works in whatever namespace the thread is in: use a handle", path.Base(pkg), name)
 			case pkg == "runtime" && (name == "LockOSThread" || name == "UnlockOSThread"):
-				ends := room == "runtime/sandbox" && fn != nil && fn.Name.Name == "onThread" && name == "LockOSThread"
-				if room != "runtime/kernel" && !mainInit && !tests && !ends {
+				own := fn != nil && fn.Name.Name == "onThread" &&
+					(room == "runtime/vm" || room == "runtime/sandbox" && name == "LockOSThread")
+				if room != "runtime/kernel" && !mainInit && !tests && !own {
 					breach(n, "only runtime/kernel may lock threads")
 				}
 			case pkg == "time" && name == "Sleep" && !tests && !explained[fset.Position(n.Pos()).Line]:
@@ -199,6 +200,8 @@ func TestBreaches(t *testing.T) {
 		{"runtime/sandbox", `func f() { rt.LockOSThread() }`, "only runtime/kernel"},
 		{"runtime/sandbox", `func onThread() { rt.LockOSThread() }`, ""},
 		{"runtime/sandbox", `func onThread() { rt.UnlockOSThread() }`, "only runtime/kernel"},
+		{"runtime/vm", `func f() { rt.LockOSThread() }`, "only runtime/kernel"},
+		{"runtime/vm", `func onThread() { rt.LockOSThread(); rt.UnlockOSThread() }`, ""},
 		{"runtime/nstest", `func f() { rt.LockOSThread() }`, ""},
 		{"builtins", `func f() { exec.Command("ip", "link") }`, "ip does what nsscript does itself"},
 		{"builtins", `func f() { exec.CommandContext(nil, "/sbin/tc") }`, "/sbin/tc does what"},

@@ -49,6 +49,7 @@ var rooms = map[string]string{
 	"runtime/kernel/rtnl": "runtime/failpoint",
 	"runtime/kernel/proc": "runtime/failpoint",
 	"runtime/sandbox":     "",
+	"runtime/vm":          "runtime/sandbox runtime/script",
 	"runtime/lock":        "runtime/failpoint",
 	"runtime/failpoint":   "",
 	"runtime/nstest":      "runtime/sandbox",
@@ -144,11 +145,12 @@ func TestImports(t *testing.T) {
 		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
 		"github.com/vishvananda/netlink/nl": "runtime/kernel runtime/kernel/rtnl",
 		"golang.org/x/sys/unix": "runtime/kernel runtime/kernel/rtnl runtime/kernel/proc " +
-			"runtime/probe runtime/nstest runtime/sandbox builtins",
+			"runtime/probe runtime/nstest runtime/sandbox runtime/vm builtins",
 		"github.com/spf13/cobra":                       "cmd/nsscript",
 		"github.com/bazelbuild/buildtools/build":       "runtime/format",
 		"testing":                                      "runtime/nstest",
 		"github.com/creack/pty":                        "cmd/nsscript",
+		"github.com/cavaliergopher/cpio":               "runtime/vm",
 		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
 		"github.com/sourcegraph/jsonrpc2":              "runtime/lsp",
 	}

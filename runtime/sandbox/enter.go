@@ -118,11 +118,11 @@ func furnish(c config) error {
 			return err
 		}
 	}
-	return loopback()
+	return Loopback()
 }
 
-// loopback sets lo up, as it is on any machine.
-func loopback() error {
+// Loopback sets lo of the namespace that this process is in up, as it is on any machine.
+func Loopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
