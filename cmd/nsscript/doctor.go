@@ -16,6 +16,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/sandbox"
+	"github.com/nsscript/nsscript/runtime/vm"
 )
 
 // A finding is one thing that the machine can do, or cannot.
@@ -86,6 +87,9 @@ func examine() (all []finding, needed bool) {
 	for _, l := range sandbox.Limits() {
 		add(l.Name, l.Err, l.Says, l.Remedy)
 	}
+	says, noMachine := vm.Available()
+	add("--kernel", noMachine, "scenarios on other kernels, in a virtual machine: "+says,
+		"apt-get install qemu-system-x86, or your distribution's package of qemu-system-x86_64")
 	if err != nil {
 		needed = true
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/sandbox"
 	"github.com/nsscript/nsscript/runtime/script"
+	"github.com/nsscript/nsscript/runtime/vm"
 )
 
 // Exit codes.
@@ -47,7 +48,8 @@ type options struct {
 	verbose            bool
 	sandbox            bool
 	interactive        bool
-	in                 *sandbox.Inside // the sandbox that this process is the first of
+	kernelOptions
+	in *sandbox.Inside // the sandbox that this process is the first of
 }
 
 // run runs the command line and returns the exit code.
@@ -59,6 +61,7 @@ func run(args []string) int {
 func report(err error) int {
 	var exit exitError
 	var usage usageError
+	var machine *vm.Error
 	switch {
 	case err == nil:
 		return 0
@@ -67,6 +70,9 @@ func report(err error) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "nsscript: %s\nRun 'nsscript --help' for usage.\n", kernel.Cause(err))
 		return exitUsage
+	case errors.As(err, &machine):
+		reportMachine(machine)
+		return exitMachine
 	}
 	runtime.Report(os.Stderr, err, nil)
 	return codeOf(err)
@@ -157,6 +163,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 		"the REPL after the script; without one, in the lab of --lab, which is up")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but errors")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
+	o.kernelOptions.flags(root, "")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetVersionTemplate("nsscript {{.Version}}\n")
 	completes(root, "lab", completeLabs)
@@ -164,7 +171,7 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), testCommand(),
 		recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(),
-		completionCommand(), helperCommand(), insideCommand(), caseCommand(in), probeCommand(in))
+		completionCommand(), helperCommand(), insideCommand(), machineCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
 }
 

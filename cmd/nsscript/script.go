@@ -29,6 +29,12 @@ func (e signalError) Error() string { return e.Signal.String() }
 
 // runScript runs a script as a lab: kept when it succeeds, undone when it does not.
 func runScript(cmd *cobra.Command, o options, args []string) error {
+	if err := o.kernelOptions.check(); err != nil {
+		return err
+	}
+	if o.kernel != "" && interactive(o, args) {
+		return usageError{errors.New("--kernel is for scripts: the virtual machine ends with the script")}
+	}
 	if interactive(o, args) {
 		return runREPL(cmd, o, args)
 	}
@@ -38,6 +44,9 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	}
 	if lab == "" {
 		return cmd.Help()
+	}
+	if o.kernel != "" {
+		return runOnKernel(cmd, o, args)
 	}
 	if o.in == nil && (o.sandbox || os.Geteuid() != 0) {
 		return runSandboxed(o, lab, args)

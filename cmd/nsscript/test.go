@@ -25,6 +25,7 @@ type testOptions struct {
 	count, memory            int
 	verbose, list, json, tap bool
 	strict                   bool
+	kernelOptions
 }
 
 func testCommand() *cobra.Command {
@@ -55,7 +56,9 @@ same time, and nothing is ever left.`,
 	f.BoolVar(&o.KeepFailed, "keep-failed", false, "leave the labs of failed cases up, to enter with `nsscript shell`")
 	f.IntVar(&o.memory, "memory", 2048, "how many `MiB` of data each process of a case may have, at least 256")
 	f.StringVar(&o.Root, "root", "", "folder that load() may not leave (default: the file's)")
+	o.kernelOptions.flags(cmd, "; auto: Debian's, for the files that require() what this kernel lacks")
 	cmd.MarkFlagsMutuallyExclusive("json", "tap")
+	cmd.MarkFlagsMutuallyExclusive("kernel", "keep-failed")
 	return cmd
 }
 
@@ -82,6 +85,9 @@ func (o *testOptions) selection() (sel suite.Selection, err error) {
 func (o *testOptions) test(paths []string) error {
 	voc := vocabulary()
 	sel, err := o.selection()
+	if err == nil {
+		err = o.kernelOptions.check()
+	}
 	if err == nil && o.memory < 256 {
 		err = fmt.Errorf("--memory %d: want 256 or more", o.memory)
 	}
@@ -108,8 +114,17 @@ func (o *testOptions) test(paths []string) error {
 	ctx, stop := interruptible(options{})
 	defer stop()
 	o.Vocabulary, o.Inside = voc, []string{"/proc/self/exe", "inside", "case"}
-	s, err := suite.Run(ctx, cases, o.Options, reporters...)
-	if err := errors.Join(err, finish()); err != nil {
+	var s suite.Summary
+	here, there, err := o.divide(cases)
+	if err == nil {
+		s = suite.Run(ctx, here, o.Options, reporters...)
+	}
+	if len(there) > 0 {
+		var more suite.Summary
+		more, err = o.testOnKernel(ctx, there, reporters)
+		s.Add(more)
+	}
+	if err := errors.Join(err, suite.End(s, reporters...), finish()); err != nil {
 		return err
 	}
 	var sig signalError

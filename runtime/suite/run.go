@@ -74,8 +74,9 @@ const (
 	grace = 2 * time.Second
 )
 
-// Run runs cases and reports them. It ends early with ctx; the cases that were running then have failed.
-func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) (Summary, error) {
+// Run runs cases and reports them; End is for the caller to call. It ends early with ctx; the cases that were running
+// then have failed.
+func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) Summary {
 	var s Summary
 	var mu sync.Mutex // of s and the reporters
 	var wg sync.WaitGroup
@@ -102,14 +103,7 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) (S
 				}
 				res := o.one(ctx, c)
 				mu.Lock()
-				switch res.Status {
-				case Passed:
-					s.Passed++
-				case Skipped:
-					s.Skipped++
-				default:
-					s.Failed++
-				}
+				s.count(res.Status)
 				for _, r := range reporters {
 					r.Done(res)
 				}
@@ -119,11 +113,34 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) (S
 	}
 	wg.Wait()
 	s.Elapsed = time.Since(begin)
+	return s
+}
+
+// count counts a case.
+func (s *Summary) count(st Status) {
+	switch st {
+	case Passed:
+		s.Passed++
+	case Skipped:
+		s.Skipped++
+	default:
+		s.Failed++
+	}
+}
+
+// Add counts the cases of another summary, too.
+func (s *Summary) Add(other Summary) {
+	s.Passed, s.Failed, s.Skipped = s.Passed+other.Passed, s.Failed+other.Failed, s.Skipped+other.Skipped
+	s.Elapsed += other.Elapsed
+}
+
+// End tells reporters that all cases have been told of.
+func End(s Summary, reporters ...Reporter) error {
 	var errs []error
 	for _, r := range reporters {
 		errs = append(errs, r.End(s))
 	}
-	return s, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // one runs one case in a sandbox, and ends that.

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/joshdk/go-junit"
+
+	"github.com/nsscript/nsscript/runtime/vm"
+)
+
+// needKernel leaves a test out where no virtual machine can be had: here are no networks to download a kernel from.
+func needKernel(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it boots a virtual machine")
+	}
+	if _, err := vm.Available(); err != nil {
+		t.Skip(err)
+	}
+	if _, err := vm.Find(t.Context(), vm.Debian, "", func(text string) { t.Log(text) }); err != nil {
+		t.Skipf("`nsscript --kernel debian` has not downloaded one: %v", err)
+	}
+}
+
+// write writes a script into a folder of the test's own.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestKernelScript runs a script in a virtual machine. It looks like a run on this one, but for the kernel.
+func TestKernelScript(t *testing.T) {
+	needKernel(t)
+	file := write(t, "lab.star", `
+load("lib.star", "vlan")
+print(args[0], "6." in run(host, ["uname", "-r"]).stdout)
+n = netns("n")
+run(n, ["ip", "link", "add", "d0", "type", "dummy"])
+vlan(n)
+run(host, ["sh", "-c", "exec 3<>/dev/net/tun"])
+print(run(host, ["cat", "data"], cwd = args[1]).stdout)
+fail("on purpose")
+`)
+	dir := filepath.Dir(file)
+	for name, text := range map[string]string{"data": "beside it",
+		"lib.star": "def vlan(n):\n    run(n, \"ip link add link d0 name d0.5 type vlan id 5\".split(\" \"))\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := nsscript("--kernel", "debian", file, "an argument", dir)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed {
+		t.Errorf("exit code %d: %v", got, err)
+	}
+	if got := stdout.String(); got != "an argument True\nbeside it\n" {
+		t.Errorf("it printed %q", got)
+	}
+	for _, want := range []string{"lab.star:", "on purpose", "nothing left behind"} {
+		if !strings.Contains(stderr.String(), want) {
+			t.Errorf("stderr lacks %q:\n%s", want, stderr.String())
+		}
+	}
+}
+
+// TestKernelSuite runs several cases in one virtual machine, and reports them as if they had run here.
+func TestKernelSuite(t *testing.T) {
+	needKernel(t)
+	file := write(t, "suite.star", `
+def test_passes():
+    a, b = veth(netns("a"), netns("b"), addrs = ("10.0.0.1/24", "10.0.0.2/24"))
+    ping(a.ns, b.ip)
+
+def test_fails():
+    netns("n")
+    print("before")
+    assert.eq(1, 2)
+
+def test_skips(t):
+    t.skip("not today")
+`)
+	report := filepath.Join(t.TempDir(), "report.xml")
+	out, code := outcome(t, nsscript("test", "--kernel", "debian", "-j", "2", "--junit", report, file))
+	if code != exitFailed {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	for _, want := range []string{"ok   " + file + ":test_passes", "FAIL " + file + ":test_fails",
+		"it printed:\n      before",
+		"skip " + file + ":test_skips", "1 passed, 1 failed, 1 skipped"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the report lacks %q:\n%s", want, out)
+		}
+	}
+	suites, err := junit.IngestFile(report)
+	if err != nil || len(suites) != 1 || suites[0].Totals.Tests != 3 || suites[0].Totals.Failed != 1 {
+		t.Errorf("JUnit's report is %+v, %v", suites, err)
+	}
+}
+
+// TestKernelAuto runs in a virtual machine only what this kernel cannot run.
+func TestKernelAuto(t *testing.T) {
+	needKernel(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"here.star": "veth(netns(), netns())\n",
+		"there.star": "require(\"dummy\")\ndummy(netns())\n", "wrong.star": "netns(\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, code := outcome(t, nsscript("test", "--strict", "--kernel", "auto", dir))
+	if code != exitFailed || !strings.Contains(out, "2 passed, 1 failed, 0 skipped") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
+// TestRequired finds the features that a file names.
+func TestRequired(t *testing.T) {
+	file := write(t, "a.star", "def test_a():\n    require(\"dummy\")\n    print(require)\nx = \"veth\"\nrequire(x)\n")
+	if got := required(file); !slices.Equal(got, []string{"dummy"}) {
+		t.Errorf("it requires %q", got)
+	}
+}
+
+// TestKernelEnds has a virtual machine end with the process that started it, by a signal as by SIGKILL.
+func TestKernelEnds(t *testing.T) {
+	needKernel(t)
+	file := write(t, "long.star", `
+netns("n")
+print("up")
+run(host, ["sleep", "1000"])
+`)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		cmd := nsscript("--kernel", "debian", file)
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		up := make([]byte, 3)
+		if _, err := stdout.Read(up); err != nil || string(up) != "up\n" {
+			t.Fatalf("it printed %q, %v:\n%s", up, err, stderr.String())
+		}
+		machines := childrenOf(t, cmd.Process.Pid)
+		if len(machines) != 1 {
+			t.Errorf("it has the children %q, want one", machines)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if sig == syscall.SIGINT && (cmd.ProcessState.ExitCode() != 128+int(sig) ||
+			!strings.Contains(stderr.String(), "nothing left behind")) {
+			t.Errorf("%s: exit code %d:\n%s", sig, cmd.ProcessState.ExitCode(), stderr.String())
+		}
+		for _, pid := range machines {
+			awaitEnd(t, pid)
+		}
+	}
+}
+
+// childrenOf are the processes that a process has started.
+func childrenOf(t *testing.T, pid int) []string {
+	t.Helper()
+	out, err := exec.Command("ps", "--ppid", strconv.Itoa(pid), "-o", "pid=").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
+// awaitEnd returns when a process has ended, whose parent is another one.
+func awaitEnd(t *testing.T, pid string) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if errors.Is(err, os.ErrNotExist) || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s goes on: %s", pid, stat)
+		}
+	}
+}
