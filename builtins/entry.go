@@ -178,7 +178,7 @@ func entries(v *runtime.View, ns kernel.NSRef, table string, link *kernel.LinkRe
 
 // entryDeleteArgs are those of every table's delete.
 type entryDeleteArgs struct {
-	Entry *entryValue `arg:"entry" doc:"the entry"`
+	Entry *entryValue `arg:"self" doc:"the entry"`
 	_     struct{}    `arg:"*"`
 	runtime.Irreversible
 }

@@ -23,6 +23,8 @@ var twins = map[string]struct{ same, others []string }{
 		`route(n, "default", via = m, metric = 7)`, `route(n, "default", via = m, table = 7)`}},
 	"rule": {[]string{`ruled`, `[ruled][0]`, `n.rules[1]`}, []string{`n.rules[0]`, `rule(n, table = 7, priority = 2)`,
 		`rule(m, table = 7, priority = 1)`, `rule(n, table = 7, priority = 1, family = 6)`}},
+	"neigh": {[]string{`told`, `[told][0]`, `a.neighs[0]`}, []string{`neigh(a, "10.0.0.78", "02:00:00:00:00:78")`,
+		`neigh(b, "10.0.0.77", "02:00:00:00:00:77")`}},
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
@@ -45,6 +47,7 @@ v4, v6 = addr(b, "10.0.0.2/24", "fd00::2/64")
 fd = addr(a, "fd00::1/64")
 br = bridge(m, ports = [b])
 default = route(n, "default", via = m)
+told = neigh(a, "10.0.0.77", "02:00:00:00:00:77")
 ruled = rule(n, table = 7, priority = 1)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 
@@ -65,7 +68,7 @@ others = []
 		for _, e := range c.others {
 			src += "others.append(" + e + ")\n"
 		}
-		src += "hashed = " + starlark.Bool(slices.Contains([]string{"namespace", "link", "address", "route", "rule"}, typ.Name)).String() + `
+		src += "hashed = " + starlark.Bool(slices.Contains([]string{"namespace", "link", "address", "route", "rule", "neigh"}, typ.Name)).String() + `
 for i, x in enumerate(same):
     for j, y in enumerate(same):
         if x != y or not x == y or hashed and {x: 1}.get(y) != 1:

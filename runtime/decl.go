@@ -107,6 +107,9 @@ func declare(name, result, doc string, args any) *Decl {
 		}
 		p := Param{Doc: f.Tag.Get("doc"), Keyword: keyword, field: f.Index}
 		p.Name, p.Rest = strings.TrimLeft(tag, "*"), tag[:len(tag)-len(strings.TrimLeft(tag, "*"))]
+		if recv, _, dotted := strings.Cut(name, "."); dotted && p.Name == "self" {
+			p.Name = recv // of arguments that methods of several types share
+		}
 		optional := strings.HasSuffix(p.Name, "?")
 		p.Name = strings.TrimSuffix(p.Name, "?")
 		p.Required = !optional && p.Rest == ""

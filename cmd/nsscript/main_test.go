@@ -341,7 +341,7 @@ func TestDiverged(t *testing.T) {
 // TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
 // said once, whoever undoes it, with an exit code of its own.
 func TestIrreversible(t *testing.T) {
-	const lost = "ip link del ifb0: link ifb0 in host is lost: a link of kind ifb cannot be made again exactly"
+	const lost = "ip link del tap0: link tap0 in host is lost: a link of kind tuntap cannot be made again exactly"
 	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
 	before := nstest.Dump(t)
 	for _, end := range []struct {
@@ -349,23 +349,23 @@ func TestIrreversible(t *testing.T) {
 		do   func()
 	}{
 		{"refused", func() {
-			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("ifb0").delete()`)
-			nstest.IP(t, "link", "del", "ifb0")
+			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("tap0").delete()`)
+			nstest.IP(t, "link", "del", "tap0")
 		}},
 		{"taken down at once", func() {
-			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("ifb0").delete(irreversible = True)`)
+			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("tap0").delete(irreversible = True)`)
 		}},
 		{"failed", func() {
 			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c",
-				`host.link("ifb0").delete(irreversible = True); fail("x")`)
+				`host.link("tap0").delete(irreversible = True); fail("x")`)
 		}},
 		{"taken down", func() {
-			expect(0, "is up", "-c", `host.link("ifb0").delete(irreversible = True)`)
-			expect(0, "lost for good by ip link del ifb0: link ifb0 in host", "show", "command")
+			expect(0, "is up", "-c", `host.link("tap0").delete(irreversible = True)`)
+			expect(0, "lost for good by ip link del tap0: link tap0 in host", "show", "command")
 			expect(exitLeftover, lost, "down", "command")
 		}},
 		{"killed", func() {
-			cmd := started(t, "-c", `host.link("ifb0").delete(irreversible = True); print("ready"); `+
+			cmd := started(t, "-c", `host.link("tap0").delete(irreversible = True); print("ready"); `+
 				`eventually(lambda: fail("no"), timeout = "60s")`)
 			if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -375,7 +375,7 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "recover")
 		}},
 	} {
-		nstest.IP(t, "link", "add", "ifb0", "type", "ifb")
+		nstest.IP(t, "tuntap", "add", "dev", "tap0", "mode", "tap")
 		end.do()
 		expect(0, "", "recover")
 		if after := nstest.Dump(t); after != before {
