@@ -23,6 +23,17 @@ func TestReadme(t *testing.T) {
 	meant := strings.NewReplacer("FILE.star", lab, "FILE|DIR...", lab, "[ARGS]", "one two", "'CODE'", "print(args)",
 		"LAB", "lab", "NS", "router", "CMD", "true", "[NAME]", "ping", "PATH...", lab, "SHELL", "bash")
 	before := nstest.Dump(t)
+	_, rest, _ := strings.Cut(string(text), "```python\n")
+	for i := 2; strings.Contains(rest, "```python\n"); i++ {
+		more := filepath.Join(t.TempDir(), "more.star")
+		if err := os.WriteFile(more, example(t, rest), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := nsscript("--rm", more).CombinedOutput(); err != nil {
+			t.Errorf("script %d: %v\n%s", i, err, out)
+		}
+		_, rest, _ = strings.Cut(rest, "```python\n")
+	}
 	ran := 0
 	for _, line := range regexp.MustCompile(`(?m)^    nsscript (.*?)(?:  .*)?$`).FindAllStringSubmatch(string(text),
 		-1) {
