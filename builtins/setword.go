@@ -207,7 +207,10 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w",
 				now.value(), old.value(), set.value(), kernel.ErrDiverged)}
 	}
-	return m.SetInfo(o.Link, o.LinkKind, o.Old)
+	if err := m.SetInfo(o.Link, o.LinkKind, o.Old); err != nil || !w.states {
+		return err
+	}
+	return m.Forward(o.Link)
 }
 
 // shown is the attribute that a message has.

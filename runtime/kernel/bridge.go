@@ -181,3 +181,36 @@ func slaveKind(raw []byte) string {
 	return unix.ByteSliceToString(rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0,
 		nl.IFLA_INFO_SLAVE_KIND))
 }
+
+// Forward has the ports of a bridge forward that were listening when the spanning tree protocol was switched off: the
+// kernel leaves them to their timers.
+func (m *Machine) Forward(bridge LinkRef) error {
+	n, index, err := m.find(bridge)
+	if err != nil {
+		return fail(err, "read link", bridge.Name, n)
+	}
+	master, err := n.linkByIndex(index)
+	if err != nil {
+		return fail(unlessGone(err), "read link", bridge.Name, n)
+	}
+	links, err := n.Links()
+	for _, l := range links {
+		if err != nil || l.Master != index {
+			continue
+		}
+		var state string
+		if state, err = m.givenState(l.LinkRef, true); err == nil && state != "" {
+			err = n.setPortState(l.Index, master.Kind, portForwarding)
+		}
+	}
+	return fail(unlessGone(err), "set port of bridge", bridge.Name, n)
+}
+
+func (n *Namespace) setPortState(index int, kind string, state byte) error {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(index)
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
+	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(kind))
+	info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, nil).AddRtAttr(nl.IFLA_BRPORT_STATE, []byte{state})
+	return n.do(unix.RTM_NEWLINK, 0, msg, info)
+}

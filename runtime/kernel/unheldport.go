@@ -156,6 +156,12 @@ func statesOf(at *subject, up bool) (found []string, err error) {
 	return found, nil
 }
 
+// Two of them are what a bridge gives its ports by itself without the spanning tree protocol.
+const (
+	portDisabled   = 0
+	portForwarding = 3
+)
+
 // portStates are a port's states (BR_STATE_DISABLED and so on), in bridge(8)'s words.
 var portStates = []string{"disabled", "listening", "learning", "forwarding", "blocking"}
 
@@ -179,10 +185,9 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
 	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
-	const disabled, forwarding = 0, 3
-	want := byte(disabled)
+	want := byte(portDisabled)
 	if isUp {
-		want = forwarding
+		want = portForwarding
 	}
 	if isUp != (up != 0) || isUp && (len(carrier) != 1 || carrier[0] == 0) || rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
 		len(state) != 1 || state[0] == want || int(state[0]) >= len(portStates) {
