@@ -6,7 +6,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var bridgeKind = declareKind(linkKind{Name: "bridge", Prefix: "br", Args: &bridgeArgs{},
+var _ = declareKind(linkKind{Name: "bridge", Prefix: "br", Args: &bridgeArgs{},
 	Doc: "Makes a bridge: an Ethernet switch between the links that are its ports. " +
 		"Left to itself it takes its mac and mtu from them."})
 
@@ -36,7 +36,7 @@ func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	ref, err := bridgeKind.add(tx, a.NS.NSRef, a, &a.newLinkArgs)
+	ref, err := addOfKind(tx, a.NS.NSRef, a, &a.newLinkArgs)
 	if err != nil {
 		return nil, err
 	}

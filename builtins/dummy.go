@@ -6,7 +6,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var dummyKind = declareKind(linkKind{Name: "dummy", Args: &dummyArgs{},
+var _ = declareKind(linkKind{Name: "dummy", Args: &dummyArgs{},
 	Doc: "Makes a dummy link: one that drops all that is sent to it, for addresses that are on no wire."})
 
 type dummyArgs struct {
@@ -16,5 +16,5 @@ type dummyArgs struct {
 }
 
 func (a *dummyArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return dummyKind.link(tx, a.NS.NSRef, a, &a.newLinkArgs)
+	return makeLink(tx, a.NS.NSRef, a, &a.newLinkArgs)
 }

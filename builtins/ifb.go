@@ -6,7 +6,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var ifbKind = declareKind(linkKind{Name: "ifb", Args: &ifbArgs{},
+var _ = declareKind(linkKind{Name: "ifb", Args: &ifbArgs{},
 	Doc: "Makes an ifb link (intermediate functional block): what other links receive can be redirected to it, and " +
 		"shaped on it."})
 
@@ -17,5 +17,5 @@ type ifbArgs struct {
 }
 
 func (a *ifbArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return ifbKind.link(tx, a.NS.NSRef, a, &a.newLinkArgs)
+	return makeLink(tx, a.NS.NSRef, a, &a.newLinkArgs)
 }

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -83,6 +84,16 @@ func declareKind(k linkKind) *linkKind {
 	k.decl = runtime.Change(k.Name, k.Result, k.Doc, k.Args).Needing(k.Name)
 	linkKinds[k.Name] = &k
 	return &k
+}
+
+// kindWith is the kind that has arguments of this type.
+func kindWith(args linkMaker) *linkKind {
+	for _, k := range linkKinds {
+		if reflect.TypeOf(k.Args) == reflect.TypeOf(args) {
+			return k
+		}
+	}
+	panic(fmt.Sprintf("builtins: %T is of no kind", args))
 }
 
 // allKinds are the kinds in the order of their names.

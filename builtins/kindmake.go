@@ -22,19 +22,20 @@ type newLinkArgs struct {
 	runtime.Irreversible
 }
 
-// link makes a link of the kind with its attributes, and all else that it is to be.
-func (k *linkKind) link(tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs) (starlark.Value, error) {
-	ref, err := k.add(tx, ns, args, a)
+// makeLink makes a link of the kind that has these arguments, with its attributes and all else that it is to be.
+func makeLink(tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs) (starlark.Value, error) {
+	ref, err := addOfKind(tx, ns, args, a)
 	if err != nil {
 		return nil, err
 	}
 	return a.finish(tx, ref)
 }
 
-// add makes the link alone.
-func (k *linkKind) add(
+// addOfKind makes the link alone.
+func addOfKind(
 	tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs,
 ) (ref kernel.LinkRef, err error) {
+	k := kindWith(args)
 	if a.Master != nil && a.Master.Index > 0 {
 		if err := a.Master.check(tx.Machine(), kernel.LinkRef{NS: ns, Name: string(a.Name)}, ns); err != nil {
 			return ref, err

@@ -8,7 +8,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var macvlanKind = declareKind(linkKind{Name: "macvlan", Args: &macvlanArgs{},
+var _ = declareKind(linkKind{Name: "macvlan", Args: &macvlanArgs{},
 	Doc: "Makes a macvlan link: one more link-layer address on another link, in a namespace of its own if wanted."})
 
 type macvlanArgs struct {
@@ -29,5 +29,5 @@ func (macvlanModes) words() map[string]int {
 }
 
 func (a *macvlanArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return macvlanKind.link(tx, cmp.Or(a.NS, &nsArg{a.Link.NS}).NSRef, a, &a.newLinkArgs)
+	return makeLink(tx, cmp.Or(a.NS, &nsArg{a.Link.NS}).NSRef, a, &a.newLinkArgs)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var macvtapKind = declareKind(linkKind{Name: "macvtap", Args: &macvtapArgs{},
+var _ = declareKind(linkKind{Name: "macvtap", Args: &macvtapArgs{},
 	Doc: "Makes a macvtap link: a macvlan link whose packets a program reads and writes, at /dev/tapINDEX."})
 
 type macvtapArgs struct {
@@ -20,5 +20,5 @@ type macvtapArgs struct {
 }
 
 func (a *macvtapArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return macvtapKind.link(tx, cmp.Or(a.NS, &nsArg{a.Link.NS}).NSRef, a, &a.newLinkArgs)
+	return makeLink(tx, cmp.Or(a.NS, &nsArg{a.Link.NS}).NSRef, a, &a.newLinkArgs)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var vxlanKind = declareKind(linkKind{Name: "vxlan", Args: &vxlanArgs{DstPort: 4789},
+var _ = declareKind(linkKind{Name: "vxlan", Args: &vxlanArgs{DstPort: 4789},
 	Doc: "Makes a vxlan link: a tunnel for Ethernet frames over UDP (RFC 7348). " +
 		"With dev= in another namespace its packets leave from there."})
 
@@ -31,5 +31,5 @@ type vxlanArgs struct {
 }
 
 func (a *vxlanArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return vxlanKind.link(tx, a.NS.NSRef, a, &a.newLinkArgs)
+	return makeLink(tx, a.NS.NSRef, a, &a.newLinkArgs)
 }
