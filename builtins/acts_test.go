@@ -37,7 +37,9 @@ var acts = map[string]func(w *madeWorld) act{
 				lower = &l.LinkRef
 			}
 			op := allKinds()[kind].example(spec.LinkRef, lower)
-			op.MAC, op.Up = spec.MAC, spec.Up
+			if op.Up = spec.Up; allKinds()[kind].hasMAC() {
+				op.MAC = spec.MAC
+			}
 			if op.Paired() {
 				b := e.in
 				if far {

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -20,6 +21,7 @@ import (
 //	               the link that this one stands on
 //	ip:"WORD"      what ip-link(8) calls it, where it is not the name
 //	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
+//	clears:"12"    the number of an attribute that the kernel takes away when it sets this one
 //	eg:"42"        a value, for one that must be given
 type linkKind struct {
 	Name   string // ip-link(8)'s word
@@ -27,6 +29,8 @@ type linkKind struct {
 	Args   linkMaker
 	Result string // "link" when left out
 	Prefix string // of free names, Name when left out
+	Module string // the kernel's module, Name when left out
+	Config string // the kernel's option, CONFIG_ and Name when left out
 
 	decl  *runtime.Decl
 	words []kindWord
@@ -41,6 +45,7 @@ type kindWord struct {
 	four, six   int // its numbers; six 0 when there is one
 	lower       bool
 	set, states bool
+	clears      int // 0: none
 	eg          string
 	field       []int
 	typ         reflect.Type // of a kindAttr
@@ -57,6 +62,7 @@ func declareKind(k linkKind) *linkKind {
 	if k.Prefix == "" {
 		k.Prefix = k.Name
 	}
+	k.Module, k.Config = cmp.Or(k.Module, k.Name), cmp.Or(k.Config, strings.ToUpper(k.Name))
 	args := reflect.ValueOf(k.Args).Elem()
 	args.FieldByName("Up").SetBool(true)
 	for _, f := range reflect.VisibleFields(args.Type()) {
@@ -77,6 +83,7 @@ func declareKind(k linkKind) *linkKind {
 			four, six, _ := strings.Cut(tag, "|")
 			w.four, _ = strconv.Atoi(four)
 			w.six, _ = strconv.Atoi(six)
+			w.clears, _ = strconv.Atoi(f.Tag.Get("clears"))
 			_ = w.attr() // which panics where it is none
 		}
 		k.words = append(k.words, w)
@@ -124,6 +131,16 @@ func (k *linkKind) word(name string) *kindWord {
 	return nil
 }
 
+// named is the word for the attribute with a number.
+func (k *linkKind) named(number int) string {
+	for _, w := range k.words {
+		if w.four == number {
+			return w.name
+		}
+	}
+	return "attribute " + strconv.Itoa(number)
+}
+
 // attr is a new attribute.
 func (w *kindWord) attr() kindAttr { return reflect.New(w.typ).Interface().(kindAttr) }
 
@@ -155,6 +172,7 @@ func (w *kindWord) message(data []byte) []byte {
 // tell adds the kind and its attributes, as far as they are given, to what a link is to be.
 func (k *linkKind) tell(op *addLink, args reflect.Value) {
 	op.LinkSpec.Kind = k.Name
+	data := kindData{}
 	for _, w := range k.words {
 		field := args.FieldByIndex(w.field)
 		if field.Kind() == reflect.Pointer {
@@ -171,9 +189,40 @@ func (k *linkKind) tell(op *addLink, args reflect.Value) {
 			continue
 		}
 		a := field.Addr().Interface().(kindAttr)
-		op.Data = append(op.Data, w.message(a.encode())...)
+		value := a.encode()
+		data.add(w.number(value), value)
 		op.Words = append(op.Words, a.ip(w.ip))
 	}
+	op.Data = data.message()
+}
+
+// kindData are attributes with their numbers.
+type kindData []struct {
+	number int
+	value  []byte
+}
+
+// add adds an attribute, or some bits of one.
+func (d *kindData) add(number int, value []byte) {
+	for _, have := range *d {
+		if have.number == number {
+			for i := range have.value {
+				have.value[i] |= value[i]
+			}
+			return
+		}
+	}
+	*d = append(*d, struct {
+		number int
+		value  []byte
+	}{number, value})
+}
+
+func (d kindData) message() (msg []byte) {
+	for _, a := range d {
+		msg = append(msg, kernel.AppendAttr(nil, a.number, a.value)...)
+	}
+	return msg
 }
 
 // info is what a link has of its kind's attributes.

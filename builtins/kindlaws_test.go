@@ -26,7 +26,10 @@ func (k *linkKind) exampleOn(t *testing.T, m *kernel.Machine, name, peer string)
 	k.supported(t, m)
 	lower := pre(t, m, "law1")
 	op := k.example(fresh(t, m, name).LinkRef, &lower)
-	if op.MAC = "02:00:00:00:00:b1"; op.Paired() {
+	if k.hasMAC() {
+		op.MAC = "02:00:00:00:00:b1"
+	}
+	if op.Paired() {
 		end := fresh(t, m, peer)
 		op.Peer = &end
 	}
@@ -60,7 +63,8 @@ func (w *kindWord) others(now kindAttr) (all []kindAttr) {
 		"bool":     {starlark.True, starlark.False},
 		"int":      {starlark.MakeInt(8), starlark.MakeInt(9), starlark.MakeInt(77)},
 		"duration": {starlark.String("4s"), starlark.String("5s"), starlark.String("100s")},
-		"address":  {starlark.String("10.9.0.77"), starlark.String("10.9.0.78")},
+		"address": {starlark.String("10.9.0.77"), starlark.String("10.9.0.78"),
+			starlark.String("fd00::77"), starlark.String("fd00::78")},
 	}[w.attr().(runtime.Typer).ArgType()]
 	if c, ok := w.attr().(runtime.Chooser); ok {
 		for _, word := range c.Choices(nil) {

@@ -13,11 +13,16 @@ import (
 
 // newLinkArgs are the parameters of every builtin that makes one link.
 type newLinkArgs struct {
+	macLessArgs
+	MAC macArg `arg:"mac?" doc:"link-layer address; what the kernel gives it when left out"`
+}
+
+// macLessArgs are those of a link that has no link-layer address.
+type macLessArgs struct {
 	Name   linkNameArg `arg:"name?" doc:"name; the next free one of its kind, such as br0 or vxlan0, when left out"`
 	Addrs  addrsArg    `arg:"addrs?" doc:"its addresses, one or a list"`
 	Up     bool        `arg:"up?" doc:"whether to set it up"`
 	MTU    mtuArg      `arg:"mtu?" doc:"MTU in bytes; what the kernel gives it when left out"`
-	MAC    macArg      `arg:"mac?" doc:"link-layer address; what the kernel gives it when left out"`
 	Master *masterArg  `arg:"master?" doc:"bridge to make it a port of"`
 	runtime.Irreversible
 }
@@ -104,6 +109,10 @@ func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
 			if n, err := strconv.Atoi(w.eg); err == nil {
 				val = starlark.MakeInt(n)
 			}
+			if field.Kind() == reflect.Pointer {
+				field.Set(reflect.New(w.typ))
+				field = field.Elem()
+			}
 			if err := field.Addr().Interface().(starlark.Unpacker).Unpack(val); err != nil {
 				panic("builtins: example of " + k.Name + " " + w.name + ": " + err.Error())
 			}
@@ -114,10 +123,13 @@ func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
 	return op
 }
 
+// hasMAC reports whether its links can be given a link-layer address.
+func (k *linkKind) hasMAC() bool { return reflect.ValueOf(k.Args).Elem().FieldByName("MAC").IsValid() }
+
 // feature is what a machine may lack of the kind.
 func (k *linkKind) feature() *runtime.Feature {
 	return &runtime.Feature{Name: k.Name, Doc: k.Name + " links (ip-link(8))", Optional: k != vethKind,
-		Remedy: "modprobe " + k.Name + ", a kernel with it (CONFIG_" + k.Name + "), or --kernel debian",
+		Remedy: "modprobe " + k.Module + ", a kernel with it (CONFIG_" + k.Config + "), or --kernel debian",
 		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 			ref := func(index int, name string) kernel.LinkRef {
 				return kernel.LinkRef{NS: ns, Index: index, Name: name}

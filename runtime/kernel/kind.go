@@ -14,13 +14,18 @@ type Kind struct {
 	Lower standing // what it stands on
 	// Which parts of its IFLA_INFO_DATA the kernel only shows: ids, timers, counters.
 	Shown []int
-	Needs []int          // which parts a new one cannot be made without
-	Flags []int          // which parts are shown as 0 or 1, and are given by being there
-	Lost  map[int]string // which parts that are not zero cannot be given back, and what they are
-	Ports *Ports         // what its ports are; nil: it has none, or they are not known
-	FDB   bool           // it has a forwarding table of its own (NTF_SELF)
-	Late  bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
-	Made  bool           // links of it are made, and made again: all else that they are is in the other fields
+	Needs []int // which parts a new one cannot be made without
+	Flags []int // which parts are shown as 0 or 1, and are given by being there
+	// Which parts are bits with a mask: those are given that are other than in a new link.
+	Masked []int
+	Mode   int            // which part says what all others can be; 0: none does
+	Joint  []int          // which parts all links of the kind on one lower link have in common
+	Lost   map[int]string // which parts that are not zero cannot be given back, and what they are
+	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
+	FDB    bool           // it has a forwarding table of its own (NTF_SELF)
+	Closes bool           // a link is closed on the way when it becomes a port of it, or is one no more
+	Late   bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
+	Made   bool           // links of it are made, and made again: all else that they are is in the other fields
 }
 
 // Ports is what is known of the ports of one kind of master.
@@ -37,7 +42,7 @@ type Ports struct {
 // link that another one could stand on.
 var kinds = []Kind{
 	{Name: "veth", Made: true, Peer: nl.VETH_INFO_PEER, Lower: standing{none: true}, Late: true},
-	{Name: "bridge", Made: true, Lower: standing{none: true}, Late: true,
+	{Name: "bridge", Made: true, Masked: []int{46 /* IFLA_BR_MULTI_BOOLOPT */}, Lower: standing{none: true}, Late: true,
 		Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
 			nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER,
 			nl.IFLA_BR_TCN_TIMER, nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
@@ -58,8 +63,13 @@ var kinds = []Kind{
 	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true, Needs: []int{nl.IFLA_VXLAN_ID},
 		Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}}, // IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
 
-	{Name: "vlan", Lower: standing{outlives: Moved}},
-	{Name: "ipvlan", Lower: standing{outlives: Moved}},
+	{Name: "geneve", Made: true, Lower: standing{none: true}, Needs: []int{nl.IFLA_GENEVE_ID, nl.IFLA_GENEVE_REMOTE,
+		nl.IFLA_GENEVE_REMOTE6}, Flags: []int{nl.IFLA_GENEVE_TTL_INHERIT}},
+	{Name: "nlmon", Made: true, Lower: standing{none: true}},
+	{Name: "vlan", Made: true, Lower: standing{outlives: Moved}, Needs: []int{nl.IFLA_VLAN_ID, nl.IFLA_VLAN_PROTOCOL},
+		Masked: []int{nl.IFLA_VLAN_FLAGS}},
+	{Name: "ipvlan", Made: true, Lower: standing{outlives: Moved},
+		Joint: []int{nl.IFLA_IPVLAN_MODE, nl.IFLA_IPVLAN_FLAG}},
 	{Name: "ipvtap", Lower: standing{outlives: Moved}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
 	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK
@@ -80,7 +90,6 @@ var kinds = []Kind{
 	{Name: "netkit", Lower: standing{none: true}},
 	{Name: "vxcan", Lower: standing{none: true}},
 	{Name: "netdevsim", Lower: standing{none: true}},
-	{Name: "geneve", Lower: standing{none: true}},
 	{Name: "bareudp", Lower: standing{none: true}},
 	{Name: "gtp", Lower: standing{none: true}},
 	{Name: "ppp", Lower: standing{none: true}},

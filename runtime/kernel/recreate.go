@@ -97,6 +97,8 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 		switch {
 		case slices.Contains(k.Shown, typ), slices.Contains(k.Lower.data, typ), k.Lost[typ] != "":
 		case !slices.Contains(k.Needs, typ) && bytes.Equal(value, rtnl.Attr(fresh, 0, typ)):
+		case slices.Contains(k.Masked, typ):
+			l.Data = append(l.Data, nl.NewRtAttr(typ, changedBits(value, rtnl.Attr(fresh, 0, typ))).Serialize()...)
 		case slices.Contains(k.Flags, typ):
 			l.Data = append(l.Data, nl.NewRtAttr(typ, nil).Serialize()...)
 		default:
@@ -104,6 +106,16 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 		}
 	}
 	return l, nil
+}
+
+// changedBits are bits, and the mask of those that are other than in a new link.
+func changedBits(value, fresh []byte) []byte {
+	bits := slices.Clone(value[:min(4, len(value))])
+	mask := slices.Clone(bits)
+	for i := range min(len(mask), len(fresh)) {
+		mask[i] ^= fresh[i]
+	}
+	return append(bits, mask...)
 }
 
 // InfoAttr is an attribute's value in a link's IFLA_INFO_DATA, nil when it is not there.

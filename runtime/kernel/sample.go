@@ -42,7 +42,9 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 		}
 		var data []byte
 		for _, typ := range k.Needs {
-			data = append(data, nl.NewRtAttr(typ, rtnl.Attr(info, 0, typ)).Serialize()...)
+			if value := rtnl.Attr(info, 0, typ); value != nil {
+				data = append(data, nl.NewRtAttr(typ, value).Serialize()...)
+			}
 		}
 		var more []nl.NetlinkRequestData
 		if !k.Lower.none && k.Lower.data == nil {
