@@ -115,7 +115,7 @@ func TestColumns(t *testing.T) {
 		})
 		for i, line := range strings.Split(string(text), "\n") {
 			width := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t")
-			if width > columns && !whole[i+1] && !slices.Contains(wide, name) {
+			if width > columns && !whole[i+1] {
 				t.Errorf("%s:%d: %d columns, at most %d are allowed", name, i+1, width, columns)
 			}
 		}
@@ -156,27 +156,3 @@ func eachGo(t *testing.T, fn func(name string, fset *token.FileSet, file *ast.Fi
 		fn(name, fset, file, []byte(text))
 	})
 }
-
-// wide are files whose lines are still to be broken.
-var wide = strings.Fields(`
-	builtins/acts_test.go
-	builtins/builtins.go
-	builtins/endpoint.go
-	builtins/foreign_test.go
-	builtins/hostile_test.go
-	builtins/irreversible_test.go
-	builtins/laws_test.go
-	builtins/mutant_test.go
-	builtins/netns.go
-	builtins/ping.go
-	builtins/property_test.go
-	builtins/unheld_test.go
-	runtime/journal/log.go
-	runtime/kernel/kind.go
-	runtime/kernel/lookup.go
-	runtime/kernel/neigh.go
-	runtime/kernel/proc/init.go
-	runtime/kernel/table.go
-	runtime/kernel/unheld.go
-	runtime/kernel/unheldport.go
-`)

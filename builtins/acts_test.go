@@ -70,10 +70,13 @@ var acts = map[string]func(w *madeWorld) act{
 		return onLink(name, func(e *env, l kernel.LinkRef) change.Op { return &delLink{Link: l} })
 	},
 	"link set": func(w *madeWorld) act {
-		name, attr := w.pick(w.links...), w.pick("up", "up", "mtu", "mtu", "mac", "name", "alias", "txqlen", "group", "master", "master")
-		value := map[string]string{"up": w.pick("on", "off", "off"), "mtu": w.pick("68", "1279", "1280", "1500", "5000", "9000"),
-			"mac": w.pick("02:00:00:00:00:42", "02:00:00:00:02:01", "01:00:00:00:00:00"), "name": w.pick("renamed", "s0"), "alias": w.pick("", "x", "an alias"),
-			"txqlen": w.pick("0", "17"), "group": w.pick("0", "5"), "master": w.pick("", "b0", "b0")}[attr]
+		name, attr := w.pick(w.links...),
+			w.pick("up", "up", "mtu", "mtu", "mac", "name", "alias", "txqlen", "group", "master", "master")
+		value := map[string]string{"up": w.pick("on", "off", "off"),
+			"mtu":  w.pick("68", "1279", "1280", "1500", "5000", "9000"),
+			"mac":  w.pick("02:00:00:00:00:42", "02:00:00:00:02:01", "01:00:00:00:00:00"),
+			"name": w.pick("renamed", "s0"), "alias": w.pick("", "x", "an alias"), "txqlen": w.pick("0", "17"),
+			"group": w.pick("0", "5"), "master": w.pick("", "b0", "b0")}[attr]
 		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
 			if attr == "master" {
 				index := 0
@@ -96,7 +99,9 @@ var acts = map[string]func(w *madeWorld) act{
 		})
 	},
 	"addr add": func(w *madeWorld) act {
-		a := addrOf(w.pick(w.links...), w.pick("10.1.0.7/24", "10.1.0.8/24", "10.8.0.1/24", "10.1.0.9/32", "fd01::7/64", "fd08::8/64", "fd01::1/128"), "")
+		a := addrOf(w.pick(w.links...),
+			w.pick("10.1.0.7/24", "10.1.0.8/24", "10.8.0.1/24", "10.1.0.9/32", "fd01::7/64", "fd08::8/64",
+				"fd01::1/128"), "")
 		if w.chance(5) {
 			a = addrOf(a.Link.Name, "10.3.0.1/32", w.pick("10.3.0.9/32", "10.3.0.0/24"))
 		}
@@ -127,15 +132,18 @@ var acts = map[string]func(w *madeWorld) act{
 		return func(e *env) change.Op { return &delRoute{Route: e.route(r)} }
 	},
 	"rule add": func(w *madeWorld) act {
-		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "10.80.1.0/24", "fd80::/64"), w.pick("7", "8", "1000"), w.pick("500", "500", "501")
+		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "10.80.1.0/24", "fd80::/64"),
+			w.pick("7", "8", "1000"), w.pick("500", "500", "501")
 		return func(e *env) change.Op {
 			return &addEntry{ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
 		}
 	},
 	"rule del": func(w *madeWorld) act {
-		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64"), w.pick("7", "8"), w.pick("500", "500", "501")
+		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64"), w.pick("7", "8"),
+			w.pick("500", "500", "501")
 		for range 1 + w.rand.IntN(4) {
-			w.in("%srule add from %s table %s priority 500", map[bool]string{true: "-6 "}[strings.Contains(src, ":")], w.pick(src, "10.81.0.0/16", "10.80.1.0/24", "all"), w.pick("7", "8"))
+			w.in("%srule add from %s table %s priority 500", map[bool]string{true: "-6 "}[strings.Contains(src, ":")],
+				w.pick(src, "10.81.0.0/16", "10.80.1.0/24", "all"), w.pick("7", "8"))
 		}
 		return func(e *env) change.Op {
 			return &delEntry{Entry: ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
@@ -200,10 +208,13 @@ func addrOf(link, prefix, peer string) kernel.Addr {
 
 // route is a route to places that the world has routes to and to others. Its links have names only.
 func (w *madeWorld) route() kernel.Route {
-	r := kernel.Route{Dst: netip.MustParsePrefix(w.pick("10.50.0.0/24", "10.51.0.0/16", "0.0.0.0/0", "10.90.0.0/16", "10.91.0.1/32"))}
+	r :=
+		kernel.Route{Dst: netip.MustParsePrefix(w.pick("10.50.0.0/24", "10.51.0.0/16", "0.0.0.0/0", "10.90.0.0/16",
+			"10.91.0.1/32"))}
 	via := []string{"10.1.0.200", "10.1.0.201"}
 	if w.chance(2) {
-		r.Dst, via = netip.MustParsePrefix(w.pick("fd50::/64", "fd51::/48", "::/0", "fd90::/64")), []string{"fd01::200", "fd01::201"}
+		r.Dst, via = netip.MustParsePrefix(w.pick("fd50::/64", "fd51::/48", "::/0", "fd90::/64")),
+			[]string{"fd01::200", "fd01::201"}
 	}
 	if w.chance(3) {
 		r.Metric = 5

@@ -108,8 +108,8 @@ func (a *endpointArg) own(v *runtime.View, family int) (netip.Addr, error) {
 	return netip.Addr{}, err
 }
 
-// gateway chooses the address that a route of a namespace goes via: one in a subnet that the namespace is in, on the link
-// when that is given.
+// gateway chooses the address that a route of a namespace goes via: one in a subnet that the namespace is in, on the
+// link when that is given.
 func (a *endpointArg) gateway(v *runtime.View, ns kernel.NSRef, dev *kernel.LinkRef, family int) (netip.Addr, error) {
 	if !a.several() {
 		return a.ip, nil

@@ -23,32 +23,39 @@ type foreigner struct {
 
 // foreigners has one for each of the laws. A law without one fails the test.
 var foreigners = map[string]foreigner{
-	"netns add":            {"ip netns del lawful; ip netns add lawful", "stat -L -c %i /run/netns/lawful", true},
-	"netns del":            {"ip netns add lawns", "stat -L -c %i /run/netns/lawns", true},
-	"link set up":          {"ip link set law0 up", "ip link show law0", false}, // as it was before the run
-	"link set mtu":         {"ip link set law0 mtu 1300", "ip link show law0", true},
-	"link set mac":         {"ip link set law0 address 02:00:00:00:00:43", "ip link show law0", true},
-	"link set name":        {"ip link set renamed name theirs", "ip link show theirs", true},
-	"link set alias":       {"ip link set law0 alias theirs", "ip link show law0", true},
-	"link set txqlen":      {"ip link set law0 txqlen 18", "ip link show law0", true},
-	"link set group":       {"ip link set law0 group 6", "ip link show law0", true},
-	"link set master":      {"ip link set law0 master lawbr", "ip link show law0", true},
-	"link set netns, name": {"ip -n lawns link set renamed name theirs", "{ ip -n lawns link show theirs 2>/dev/null || ip link show theirs; } | grep -o theirs", true},
-	"link set netns":       {"ip netns add other; ip -n lawns link set law0 netns other", "ip -n other link show law0", true},
-	"addr add":             {"ip addr replace 10.8.0.1/24 dev law0 metric 77", "ip addr show law0", true},
-	"addr add v6":          {"ip addr replace fd08::8/64 dev law0 nodad metric 77", "ip addr show law0", true},
-	"addr del":             {"ip addr add 10.9.0.1/24 dev law0 label law0:theirs", "ip addr show law0", true},
-	"route add":            {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
-	"route del":            {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
-	"rule add":             {"ip rule del priority 500 table 78; ip rule add from 10.98.0.0/16 table 78 priority 500 protocol 9", "ip rule show", true},
-	"rule add v6":          {"ip -6 rule del priority 500; ip -6 rule add from fd98::/64 table 78 priority 500 protocol 9", "ip -6 rule show", true},
-	"neigh add":            {"ip neigh replace 10.9.0.88 lladdr 02:00:00:00:00:66 dev law0 nud permanent", "ip neigh show dev law0", true},
-	"neigh add proxy":      {"ip -6 neigh del proxy fd09::88 dev law0; ip -6 neigh add proxy fd09::88 dev law0", "ip -6 neigh show proxy", true},
-	"neigh del":            {"ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:66 dev law0 nud permanent", "ip neigh show dev law0", true},
-	"rule del":             {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
-	"sysctl":               {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
-	"pid namespace":        {"true", "true", false}, // nobody else has one of its name, which this process alone knows
-	"cgroup add":           {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot
+	"netns add":       {"ip netns del lawful; ip netns add lawful", "stat -L -c %i /run/netns/lawful", true},
+	"netns del":       {"ip netns add lawns", "stat -L -c %i /run/netns/lawns", true},
+	"link set up":     {"ip link set law0 up", "ip link show law0", false}, // as it was before the run
+	"link set mtu":    {"ip link set law0 mtu 1300", "ip link show law0", true},
+	"link set mac":    {"ip link set law0 address 02:00:00:00:00:43", "ip link show law0", true},
+	"link set name":   {"ip link set renamed name theirs", "ip link show theirs", true},
+	"link set alias":  {"ip link set law0 alias theirs", "ip link show law0", true},
+	"link set txqlen": {"ip link set law0 txqlen 18", "ip link show law0", true},
+	"link set group":  {"ip link set law0 group 6", "ip link show law0", true},
+	"link set master": {"ip link set law0 master lawbr", "ip link show law0", true},
+	"link set netns, name": {"ip -n lawns link set renamed name theirs",
+		"{ ip -n lawns link show theirs 2>/dev/null || ip link show theirs; } | grep -o theirs", true},
+	"link set netns": {"ip netns add other; ip -n lawns link set law0 netns other",
+		"ip -n other link show law0", true},
+	"addr add":    {"ip addr replace 10.8.0.1/24 dev law0 metric 77", "ip addr show law0", true},
+	"addr add v6": {"ip addr replace fd08::8/64 dev law0 nodad metric 77", "ip addr show law0", true},
+	"addr del":    {"ip addr add 10.9.0.1/24 dev law0 label law0:theirs", "ip addr show law0", true},
+	"route add":   {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
+	"route del":   {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
+	"rule add": {"ip rule del priority 500 table 78; ip rule add from 10.98.0.0/16 table 78 priority 500 " +
+		"protocol 9", "ip rule show", true},
+	"rule add v6": {"ip -6 rule del priority 500; ip -6 rule add from fd98::/64 table 78 priority 500 protocol 9",
+		"ip -6 rule show", true},
+	"neigh add": {"ip neigh replace 10.9.0.88 lladdr 02:00:00:00:00:66 dev law0 nud permanent",
+		"ip neigh show dev law0", true},
+	"neigh add proxy": {"ip -6 neigh del proxy fd09::88 dev law0; ip -6 neigh add proxy fd09::88 dev law0",
+		"ip -6 neigh show proxy", true},
+	"neigh del": {"ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:66 dev law0 nud permanent",
+		"ip neigh show dev law0", true},
+	"rule del":      {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
+	"sysctl":        {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
+	"pid namespace": {"true", "true", false}, // nobody else has one of its name, which this process alone knows
+	"cgroup add":    {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot
 }
 
 func shell(t *testing.T, cmd string) string {
@@ -93,8 +100,8 @@ func done(t *testing.T, l law) (change.Op, *kernel.Machine) {
 	return again, other
 }
 
-// TestDiverged has somebody else change what each op has changed: undoing leaves it as they made it, says so, and says it
-// again the next time.
+// TestDiverged has somebody else change what each op has changed: undoing leaves it as they made it, says so, and says
+// it again the next time.
 func TestDiverged(t *testing.T) {
 	for _, l := range laws() {
 		t.Run(l.name, func(t *testing.T) {
@@ -130,34 +137,44 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
-// beside is what somebody else does to the link that an op has changed, apart from what that changed: law0, wherever it is.
-// It stays when the op is undone.
+// beside is what somebody else does to the link that an op has changed, apart from what that changed: law0, wherever it
+// is. It stays when the op is undone.
 var beside = []struct {
 	name, acts, shows string
 	not               string // laws that cannot leave it: their own undoing has the kernel take it away
 }{
-	{"an address", "ip addr add 10.66.0.1/24 dev LINK", "ip -o addr show LINK | grep -o 10.66.0.1/24", "link set netns"},
-	{"an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -o addr show LINK | grep -o fd66::1/64", "link set netns, link set mtu"},
-	{"the route of an address", "ip addr add 10.66.0.1/24 dev LINK", "ip route | grep 10.66", "link set netns, link set up"},
-	{"the route of an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -6 route | grep fd66", "link set netns, link set up, link set mtu"},
-	{"a secondary address", "ip addr add 10.9.0.66/24 dev LINK", "ip -o addr show LINK | grep -o 10.9.0.66/24", "link set netns"},
+	{"an address", "ip addr add 10.66.0.1/24 dev LINK", "ip -o addr show LINK | grep -o 10.66.0.1/24",
+		"link set netns"},
+	{"an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -o addr show LINK | grep -o fd66::1/64",
+		"link set netns, link set mtu"},
+	{"the route of an address", "ip addr add 10.66.0.1/24 dev LINK", "ip route | grep 10.66",
+		"link set netns, link set up"},
+	{"the route of an IPv6 address", "ip addr add fd66::1/64 dev LINK nodad", "ip -6 route | grep fd66",
+		"link set netns, link set up, link set mtu"},
+	{"a secondary address", "ip addr add 10.9.0.66/24 dev LINK", "ip -o addr show LINK | grep -o 10.9.0.66/24",
+		"link set netns"},
 	{"a route", "ip route add 10.67.0.0/16 dev LINK", "ip route | grep 10.67", "link set netns, link set up"},
-	{"a neighbour", "ip neigh replace 10.9.0.77 lladdr 02:00:00:00:00:66 dev LINK nud permanent", "ip neigh show 10.9.0.77 dev LINK", "link set netns, link set up"},
+	{"a neighbour", "ip neigh replace 10.9.0.77 lladdr 02:00:00:00:00:66 dev LINK nud permanent",
+		"ip neigh show 10.9.0.77 dev LINK", "link set netns, link set up"},
 	{"an alias", "ip link set LINK alias theirs", "ip link show LINK | grep -o theirs", "link set alias"},
 	{"its queue", "ip link set LINK txqlen 66", "ip link show LINK | grep -o 'qlen 66'", "link set txqlen"},
 	{"its group", "ip link set LINK group 66", "ip link show LINK | grep -o 'group 66'", "link set group"},
 	{"its mtu", "ip link set LINK mtu 1466", "ip link show LINK | grep -o 'mtu 1466'", "link set mtu"},
-	{"its mac", "ip link set LINK address 02:00:00:00:00:66", "ip link show LINK | grep -o 02:00:00:00:00:66", "link set mac"},
-	{"its bridge", "ip link set LINK master lawbr", "ip link show LINK | grep -o 'master lawbr'", "link set master, link set netns"},
+	{"its mac", "ip link set LINK address 02:00:00:00:00:66", "ip link show LINK | grep -o 02:00:00:00:00:66",
+		"link set mac"},
+	{"its bridge", "ip link set LINK master lawbr", "ip link show LINK | grep -o 'master lawbr'",
+		"link set master, link set netns"},
 	{"a flag", "ip link set LINK promisc on", "ip link show LINK | grep -o PROMISC", ""},
-	{"a setting", "sysctl -q -w net.ipv4.conf.LINK.rp_filter=2", "sysctl net.ipv4.conf.LINK.rp_filter", "link set netns"},
+	{"a setting", "sysctl -q -w net.ipv4.conf.LINK.rp_filter=2", "sysctl net.ipv4.conf.LINK.rp_filter",
+		"link set netns"},
 }
 
 // TestBeside has somebody else change other things of a link than an op did: undoing that leaves them, and is content.
 func TestBeside(t *testing.T) {
 	long(t)
 	for _, l := range laws() {
-		if strings.HasPrefix(l.name, "netns") || strings.HasPrefix(l.name, "link add") || strings.HasPrefix(l.name, "link del") || strings.HasPrefix(l.name, "link set type") {
+		if strings.HasPrefix(l.name, "netns") || strings.HasPrefix(l.name, "link add") ||
+			strings.HasPrefix(l.name, "link del") || strings.HasPrefix(l.name, "link set type") {
 			continue // it is not of a link that was there and still is
 		}
 		law, _, renames := strings.Cut(l.name, ", ")

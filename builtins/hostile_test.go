@@ -32,7 +32,8 @@ func plant(t *testing.T, name string, records ...record) *lab.Labs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := journal.OpenDir(journal.DefaultDir).Create(journal.Header{Name: name, Boot: boot, HostNS: m.Host().Ref().Cookie})
+	log, err := journal.OpenDir(journal.DefaultDir).Create(journal.Header{Name: name, Boot: boot,
+		HostNS: m.Host().Ref().Cookie})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +75,11 @@ func newVictims(t *testing.T) victims {
 			t.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"netns", "add", "decoy"}, {"link", "add", "decoy0", "type", "veth", "peer", "name", "decoy1"},
+	for _, args := range [][]string{{"netns", "add", "decoy"},
+		{"link", "add", "decoy0", "type", "veth", "peer", "name", "decoy1"},
 		{"link", "set", "decoy0", "addrgenmode", "none"}, {"link", "set", "decoy1", "addrgenmode", "none"},
-		{"link", "set", "decoy0", "up"}, {"link", "set", "decoy1", "up"}, {"addr", "add", "10.66.0.1/24", "dev", "decoy0"}} {
+		{"link", "set", "decoy0", "up"}, {"link", "set", "decoy1", "up"},
+		{"addr", "add", "10.66.0.1/24", "dev", "decoy0"}} {
 		nstest.IP(t, args...)
 	}
 	// A file that says what the file below a run's namespace says, and a namespace's mount that is somebody else's.
@@ -107,8 +110,9 @@ func newVictims(t *testing.T) victims {
 	image, err := json.Marshal(img)
 	must(err)
 	host := fmt.Sprintf(`{"cookie":%d}`, m.Host().Ref().Cookie)
-	v.words = strings.NewReplacer("HOST", host, "COOKIE", fmt.Sprint(n.Ref().Cookie), "WRAPS", fmt.Sprint(1<<32+l.Index), "DIR", v.dir,
-		"LINK", fmt.Sprintf(`{"ns":%s,"index":%d,"name":"decoy0"}`, host, l.Index), "IMAGE", string(image))
+	v.words = strings.NewReplacer("HOST", host, "COOKIE", fmt.Sprint(n.Ref().Cookie), "WRAPS",
+		fmt.Sprint(1<<32+l.Index), "DIR", v.dir, "LINK",
+		fmt.Sprintf(`{"ns":%s,"index":%d,"name":"decoy0"}`, host, l.Index), "IMAGE", string(image))
 	nstest.Settled(t, []string{"decoy0", "decoy1"}, nil)
 	return v
 }
@@ -157,30 +161,45 @@ var hostile = []struct {
 	{"cannot unmarshal", record{"netns add", `{"name":"n","ns":{"cookie":1e30}}`}},
 	{"no cookie", record{"netns add", `{"name":"n"}`}},
 
-	{"no name in /run/netns", record{"netns add", `{"name":"token","ns":{"cookie":COOKIE,"name":"token","path":"DIR/token","token":"tok"}}`}},
-	{"no name in /run/netns", record{"netns add", `{"name":"mount","ns":{"cookie":COOKIE,"name":"mount","path":"DIR/mount"}}`}},
-	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/etc/passwd"}}`}},
+	{"no name in /run/netns",
+		record{"netns add", `{"name":"token","ns":{"cookie":COOKIE,"name":"token","path":"DIR/token","token":"tok"}}`}},
+	{"no name in /run/netns",
+		record{"netns add", `{"name":"mount","ns":{"cookie":COOKIE,"name":"mount","path":"DIR/mount"}}`}},
+	{"no name in /run/netns",
+		record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/etc/passwd"}}`}},
 	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n"}}`}},
-	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns"}}`}},
-	{"no name in /run/netns", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/a/b"}}`}},
-	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/../../etc/passwd"}}`}},
+	{"no name in /run/netns",
+		record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns"}}`}},
+	{"no name in /run/netns",
+		record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/a/b"}}`}},
+	{"has the path", record{"netns add",
+		`{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/../../etc/passwd"}}`}},
 	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"run/netns/n"}}`}},
 	{"has the path", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/n\u0000"}}`}},
-	{"has the token", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/n","token":"a\nb"}}`}},
+	{"has the token", record{"netns add",
+		`{"name":"n","ns":{"cookie":COOKIE,"name":"n","path":"/run/netns/n","token":"a\nb"}}`}},
 	{"has the name", record{"netns add", `{"name":"../x","ns":{"cookie":COOKIE,"name":"../x","path":"/run/netns/x"}}`}},
-	{"the first character", record{"netns add", `{"name":"..","ns":{"cookie":COOKIE,"name":"..","path":"/run/netns/x"}}`}},
+	{"the first character",
+		record{"netns add", `{"name":"..","ns":{"cookie":COOKIE,"name":"..","path":"/run/netns/x"}}`}},
 	{"is called", record{"netns add", `{"name":"n","ns":{"cookie":COOKIE,"name":"decoy","path":"/run/netns/decoy"}}`}},
-	{"left as it is", record{"netns add", `{"name":"decoy","ns":{"cookie":1,"name":"decoy","path":"/run/netns/decoy"}}`}},
-	{"left as it is", record{"netns add", `{"name":"file","ns":{"cookie":1,"name":"file","path":"/run/netns/file","token":"tok"}}`}},
+	{"left as it is", record{"netns add",
+		`{"name":"decoy","ns":{"cookie":1,"name":"decoy","path":"/run/netns/decoy"}}`}},
+	{"left as it is", record{"netns add",
+		`{"name":"file","ns":{"cookie":1,"name":"file","path":"/run/netns/file","token":"tok"}}`}},
 	{"no name in /run/netns", record{"netns del", `{"ns":{"cookie":COOKIE,"name":"n","path":"DIR/empty"}}`}},
 	{"no name in /run/netns", record{"netns del", `{"ns":HOST}`}},
 
-	{"0 is no index", record{"link add", `{"kind":"veth","ns":HOST,"index":0,"name":"a","peer":{"ns":HOST,"index":5,"name":"b"}}`}},
-	{"-1 is no index", record{"link add", `{"kind":"veth","ns":HOST,"index":99,"name":"a","peer":{"ns":HOST,"index":-1,"name":"b"}}`}},
+	{"0 is no index", record{"link add",
+		`{"kind":"veth","ns":HOST,"index":0,"name":"a","peer":{"ns":HOST,"index":5,"name":"b"}}`}},
+	{"-1 is no index", record{"link add",
+		`{"kind":"veth","ns":HOST,"index":99,"name":"a","peer":{"ns":HOST,"index":-1,"name":"b"}}`}},
 	{"is no index", record{"link add", `{"kind":"bridge","ns":HOST,"index":WRAPS,"name":"a"}`}},
 	{"cannot unmarshal", record{"link add", `{"kind":"bridge","ns":HOST,"index":1.5,"name":"a"}`}},
-	{"is none that nsscript gives", record{"link add", `{"kind":"veth","ns":HOST,"index":2,"name":"decoy0","peer":{"ns":HOST,"index":99,"name":"b"}}`}},
-	{"is none that nsscript gives", record{"link add", `{"kind":"bridge","ns":{"cookie":COOKIE,"path":"DIR/mount"},"index":1,"name":"lo"}`}},
+	{"is none that nsscript gives",
+		record{"link add",
+			`{"kind":"veth","ns":HOST,"index":2,"name":"decoy0","peer":{"ns":HOST,"index":99,"name":"b"}}`}},
+	{"is none that nsscript gives",
+		record{"link add", `{"kind":"bridge","ns":{"cookie":COOKIE,"path":"DIR/mount"},"index":1,"name":"lo"}`}},
 	{"is no name of a link", record{"link add", `{"kind":"bridge","ns":HOST,"index":99,"name":"a/b"}`}},
 	{"is no name of a link", record{"link add", `{"kind":"bridge","ns":HOST,"index":99,"name":""}`}},
 	{"is no name of a link", record{"link add", `{"kind":"bridge","ns":HOST,"index":99,"name":".."}`}},
@@ -188,7 +207,10 @@ var hostile = []struct {
 	{"is no kind of link", record{"link add", `{"ns":HOST,"index":99,"name":"a"}`}},
 	{"is no kind of link", record{"link add", `{"kind":"a b","ns":HOST,"index":99,"name":"a"}`}},
 	{"no attribute at byte", record{"link add", `{"kind":"bridge","data":"////","ns":HOST,"index":99,"name":"a"}`}},
-	{"more than two ends", record{"link add", `{"kind":"veth","ns":HOST,"index":99,"name":"a","peer":{"ns":HOST,"index":98,"name":"b","peer":{"ns":HOST,"index":97,"name":"c"}}}`}},
+	{"more than two ends",
+		record{"link add",
+			`{"kind":"veth","ns":HOST,"index":99,"name":"a","peer":{"ns":HOST,"index":98,"name":"b",` +
+				`"peer":{"ns":HOST,"index":97,"name":"c"}}}`}},
 	{"invalid MAC", record{"link add", `{"kind":"bridge","ns":HOST,"index":99,"name":"a","mac":"zz"}`}},
 	{"is no mtu", record{"link add", `{"kind":"bridge","ns":HOST,"index":99,"name":"a","mtu":-1}`}},
 
@@ -196,9 +218,12 @@ var hostile = []struct {
 	{"no image", record{"addr del", `{"link":LINK,"prefix":"10.66.0.1/24"}`}},
 	{"no attribute", record{"link set", `{"link":LINK,"attr":"colour","value":"red","old":""}`}},
 	{"is no mtu of a link", record{"link set", `{"link":LINK,"attr":"mtu","value":"-5","old":""}`}},
-	{"alias of", record{"link set", `{"link":LINK,"attr":"alias","value":"` + strings.Repeat("x", 70000) + `","old":""}`}},
-	{"null in a list", record{"link set", `{"link":LINK,"attr":"mtu","value":"1500","old":"1500","image":IMAGE,"others":[null]}`}},
-	{"null in a list", record{"sysctl", `{"ns":HOST,"key":"net.ipv4.ip_forward","value":"1","old":"0","images":[null]}`}},
+	{"alias of",
+		record{"link set", `{"link":LINK,"attr":"alias","value":"` + strings.Repeat("x", 70000) + `","old":""}`}},
+	{"null in a list", record{"link set",
+		`{"link":LINK,"attr":"mtu","value":"1500","old":"1500","image":IMAGE,"others":[null]}`}},
+	{"null in a list",
+		record{"sysctl", `{"ns":HOST,"key":"net.ipv4.ip_forward","value":"1","old":"0","images":[null]}`}},
 	{"lacks its up", record{"link del", `{"link":LINK,"image":{"link":LINK,"kind":"veth"}}`}},
 	{"is no index", record{"link set netns", `{"from":LINK,"to":{"ns":HOST,"name":"x"}}`}},
 
@@ -209,7 +234,8 @@ var hostile = []struct {
 	{`there is no table ""`, record{"rule add", `{"ns":HOST,"msg":""}`}},
 	{"too short", record{"rule add", `{"ns":HOST,"table":"rule","msg":"AgAAAA=="}`}},
 	{"of family 7", record{"rule del", `{"ns":HOST,"table":"rule","msg":"BwAAAAAAAAAAAAAA"}`}},
-	{"no attribute at byte", record{"rule del", `{"ns":HOST,"table":"rule","msg":"AgAAAAAAAAAAAAAA","behind":["AgAAAAAAAAAAAAAAAQE="]}`}},
+	{"no attribute at byte",
+		record{"rule del", `{"ns":HOST,"table":"rule","msg":"AgAAAAAAAAAAAAAA","behind":["AgAAAAAAAAAAAAAAAQE="]}`}},
 	{"no cookie", record{"rule add", `{"ns":{"cookie":0},"table":"rule","msg":"AgAAAAAAAAAAAAAA"}`}},
 	{"no destination", record{"route add", `{"ns":HOST}`}},
 	{"has the type", record{"route add", `{"ns":HOST,"dst":"10.66.0.0/24","type":"local"}`}},
@@ -217,11 +243,14 @@ var hostile = []struct {
 	{"table 1099511627776", record{"route del", `{"ns":HOST,"dst":"10.66.0.0/24","table":1099511627776}`}},
 	{"weight -1", record{"route add", `{"ns":HOST,"dst":"10.66.0.0/24","nexthops":[{"weight":-1}]}`}},
 	{"has a zone", record{"route add", `{"ns":HOST,"dst":"fd00::/64","nexthops":[{"via":"fe80::1%decoy0"}]}`}},
-	{"are more than", record{"route add", `{"ns":HOST,"dst":"fd00::/64","nexthops":[` + strings.Repeat("{},", 9000) + `{}]}`}},
+	{"are more than", record{"route add",
+		`{"ns":HOST,"dst":"fd00::/64","nexthops":[` + strings.Repeat("{},", 9000) + `{}]}`}},
 
 	{`has ".." in it`, record{"sysctl", `{"ns":HOST,"key":"net/../kernel/core_pattern","value":"","old":"x"}`}},
 	{"not below net", record{"sysctl", `{"ns":HOST,"key":"kernel.core_pattern","value":"","old":"x"}`}},
-	{`has ".." in it`, record{"sysctl", `{"ns":HOST,"key":"net.ipv4.ip_forward","value":"0","old":"0","shadow":{"net/../kernel/x":"1"}}`}},
+	{`has ".." in it`,
+		record{"sysctl",
+			`{"ns":HOST,"key":"net.ipv4.ip_forward","value":"0","old":"0","shadow":{"net/../kernel/x":"1"}}`}},
 	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup"}`}},
 	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup/nsscript-x/../y"}`}},
 }
@@ -261,7 +290,8 @@ func TestHostile(t *testing.T) {
 	defer m.Close()
 	for _, c := range hostile {
 		for _, op := range All().Ops {
-			if op.Kind() == c.kind && json.Unmarshal([]byte(v.words.Replace(c.data)), op) == nil && !slices.Contains(reading, c.want) {
+			if op.Kind() == c.kind && json.Unmarshal([]byte(v.words.Replace(c.data)), op) == nil &&
+				!slices.Contains(reading, c.want) {
 				_ = op.Undo(m) // whatever it says
 				if after := v.state(t); after != before {
 					t.Fatalf("%s %.300s, undone:\n%s", c.kind, c.data, nstest.Diff(before, after))

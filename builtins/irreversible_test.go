@@ -21,12 +21,21 @@ import (
 
 // What the worlds of TestIrreversible begin with: a pair, and a route with a nexthop that is dead.
 const (
-	ends    = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add 10.1.0.1/24 dev m0; "
-	deadHop = ends + "link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down"
-	dead6   = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; addr add fd01::1/64 dev m0 nodad; link add s0 type veth peer name s1; link set s0 addrgenmode none up; link set s1 addrgenmode none up; addr add fd77::1/64 dev s0 nodad; -6 route add fd50::/64 nexthop via fd01::2 dev m0 nexthop via fd77::2 dev s0; link set s0 down"
+	ends = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; " +
+		"addr add 10.1.0.1/24 dev m0; "
+	deadHop = ends + "link add s0 type veth peer name s1; link set s0 addrgenmode none up; " +
+		"link set s1 addrgenmode none up; addr add 10.77.0.1/24 dev s0; route add default nexthop via 10.1.0.2 dev " +
+		"m0 nexthop via 10.77.0.2 dev s0; link set s0 down"
+	dead6 = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; " +
+		"addr add fd01::1/64 dev m0 nodad; link add s0 type veth peer name s1; link set s0 addrgenmode none up; " +
+		"link set s1 addrgenmode none up; addr add fd77::1/64 dev s0 nodad; -6 route add fd50::/64 nexthop via " +
+		"fd01::2 dev m0 nexthop via fd77::2 dev s0; link set s0 down"
 
-	aRouter = "sysctl net.ipv6.conf.default.accept_dad=0; link add m0 type veth peer name m1; link set m0 up; link set m1 up; advertise m1 m0"
-	aSecret = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; sysctl net.ipv6.conf.m0.use_tempaddr=2; addr add fd01::5/64 dev m0 nodad mngtmpaddr valid_lft 5000 preferred_lft 4000"
+	aRouter = "sysctl net.ipv6.conf.default.accept_dad=0; link add m0 type veth peer name m1; link set m0 up; " +
+		"link set m1 up; advertise m1 m0"
+	aSecret = "link add m0 type veth peer name m1; link set m0 addrgenmode none up; link set m1 addrgenmode none up; " +
+		"sysctl net.ipv6.conf.m0.use_tempaddr=2; addr add fd01::5/64 dev m0 nodad mngtmpaddr valid_lft 5000 " +
+		"preferred_lft 4000"
 
 	lostRouter  = "route -6 default via fe80::"
 	lostSecret  = "temporary address fd01::"
@@ -40,41 +49,70 @@ var irreversible = []struct {
 	lost        []string // what is said to be lost
 	differ      string   // matches each line that differs afterwards
 }{
-	{"delete a link of a kind", "tuntap add mode tap name tap0; addr add 10.6.0.1/24 dev tap0", `host.link("tap0").delete(IRR)`, []string{"link tap0 in host, its address"}, "tap|tun|10.6.0|link/ether|valid_lft"},
-	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns HELD", `host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
-	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; link add m0 type veth peer name m1; link set m0 master b0; link del m0",
+	{"delete a link of a kind", "tuntap add mode tap name tap0; addr add 10.6.0.1/24 dev tap0",
+		`host.link("tap0").delete(IRR)`, []string{"link tap0 in host, its address"},
+		"tap|tun|10.6.0|link/ether|valid_lft"},
+	{"delete an end whose peer is elsewhere", "link add m0 type veth peer name m1 netns HELD",
+		`host.link("m0").delete(IRR)`, []string{"link m0 in host"}, "m[01]|link/ether|veth"},
+	{"delete a bridge without a mac", "link add b0 type bridge; link set b0 addrgenmode none; " +
+		"link add m0 type veth peer name m1; link set m0 master b0; link del m0",
 		`host.link("b0").delete(IRR)`, []string{"the empty mac of link b0 in host"}, "link/ether|bridge_id|b0: "},
-	{"up with an address by lot", "link add m0 type veth peer name m1; link set m0 addrgenmode none; sysctl net.ipv6.conf.m0.addr_gen_mode=3",
+	{"up with an address by lot",
+		"link add m0 type veth peer name m1; link set m0 addrgenmode none; sysctl net.ipv6.conf.m0.addr_gen_mode=3",
 		`up(host.link("m0"), IRR)`, []string{"stable-privacy address fe80::"}, "fe80:|noop|noqueue|_lft"},
-	{"delete a link below others", ends + "link add v0 link m0 type macvlan; link add v1 link m1 type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in host", "link v1 in host"}, "v[01]|macvlan|link/ether"},
-	{"delete a link below one in another namespace", ends + "netns add elsewhere; link add v0 link m0 type macvlan; link set v0 netns elsewhere", `host.link("m1").delete(IRR)`, []string{"link v0 in elsewhere"}, "v0|macvlan|link/ether"},
-	{"delete a link below one in a process's namespace", ends + "link add v0 link m0 netns PID type macvlan", `host.link("m0").delete(IRR)`, []string{"link v0 in pid-"}, ""},
-	{"delete a link below a tunnel", ends + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789", `host.link("m0").delete(IRR)`, []string{"link x0 in host"}, "x0|vxlan|link/ether"},
-	{"move a link below a tunnel", ends + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789; netns add elsewhere; link set x0 netns elsewhere",
+	{"delete a link below others", ends + "link add v0 link m0 type macvlan; link add v1 link m1 type macvlan",
+		`host.link("m0").delete(IRR)`, []string{"link v0 in host", "link v1 in host"}, "v[01]|macvlan|link/ether"},
+	{"delete a link below one in another namespace",
+		ends + "netns add elsewhere; link add v0 link m0 type macvlan; link set v0 netns elsewhere",
+		`host.link("m1").delete(IRR)`, []string{"link v0 in elsewhere"}, "v0|macvlan|link/ether"},
+	{"delete a link below one in a process's namespace", ends + "link add v0 link m0 netns PID type macvlan",
+		`host.link("m0").delete(IRR)`, []string{"link v0 in pid-"}, ""},
+	{"delete a link below a tunnel", ends + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789",
+		`host.link("m0").delete(IRR)`, []string{"link x0 in host"}, "x0|vxlan|link/ether"},
+	{"move a link below a tunnel", ends + "link add x0 type vxlan id 5 dev m0 group 239.1.1.1 dstport 4789; " +
+		"netns add elsewhere; link set x0 netns elsewhere",
 		`host.link("m0").set(ns = netns("n1"), IRR)`, []string{"link x0 in elsewhere"}, "x0|vxlan|link/ether"},
-	{"delete a link under a dead nexthop", deadHop, `host.link("m0").delete(IRR)`, []string{lostDefault}, "default|nexthop"},
+	{"delete a link under a dead nexthop", deadHop, `host.link("m0").delete(IRR)`, []string{lostDefault},
+		"default|nexthop"},
 	{"down under a dead nexthop", deadHop, `down(host.link("m0"), IRR)`, []string{lostDefault}, "default|nexthop"},
 	{"set down", deadHop, `host.link("m0").set(up = False, IRR)`, []string{lostDefault}, "default|nexthop"},
-	{"too small for IPv6", dead6, `host.link("m0").set(mtu = 1000, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
+	{"too small for IPv6", dead6, `host.link("m0").set(mtu = 1000, IRR)`,
+		[]string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
 	{"move", deadHop, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostDefault}, "default|nexthop"},
-	{"down below one under a dead nexthop", strings.Replace(strings.Replace(deadHop, "; route", "; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; route", 1), "via 10.1.0.2 dev m0", "via 10.4.0.2 dev v0", 1),
+	{"down below one under a dead nexthop",
+		strings.Replace(strings.Replace(deadHop, "; route",
+			"; link add v0 link m0 type macvlan; link set v0 addrgenmode none up; addr add 10.4.0.1/24 dev v0; route",
+			1), "via 10.1.0.2 dev m0", "via 10.4.0.2 dev v0", 1),
 		`down(host.link("m0"), IRR)`, []string{"route default via 10.4.0.2 via 10.77.0.2 of link v0 in host"}, ""},
 	{"add an address", deadHop, `addr(host.link("m0"), "10.1.0.9/24", IRR)`, []string{lostDefault}, ""},
-	{"sysctl that takes IPv6 away", dead6, `sysctl(host, "net.ipv6.conf.m0.disable_ipv6", 1, IRR)`, []string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
-	{"sysctl that can only be written", "", `sysctl(host, "net.ipv4.route.flush", 1, IRR)`, []string{"the value of sysctl net.ipv4.route.flush in host"}, ""},
-	{"sysctl that was never set", ends, `sysctl(host, "net.ipv6.conf.m0.stable_secret", "2001:db8::1", IRR)`, []string{"the value of sysctl net.ipv6.conf.m0.stable_secret in host"}, ""},
+	{"sysctl that takes IPv6 away", dead6, `sysctl(host, "net.ipv6.conf.m0.disable_ipv6", 1, IRR)`,
+		[]string{"route fd50::/64 via fd01::2 via fd77::2 of link m0 in host"}, "fd50|nexthop"},
+	{"sysctl that can only be written", "", `sysctl(host, "net.ipv4.route.flush", 1, IRR)`,
+		[]string{"the value of sysctl net.ipv4.route.flush in host"}, ""},
+	{"sysctl that was never set", ends, `sysctl(host, "net.ipv6.conf.m0.stable_secret", "2001:db8::1", IRR)`,
+		[]string{"the value of sysctl net.ipv6.conf.m0.stable_secret in host"}, ""},
 	{"delete a link with a router", aRouter, `host.link("m0").delete(IRR)`, []string{lostRouter}, "default via"},
-	{"move a link with a router", aRouter, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostRouter}, "default via"},
+	{"move a link with a router", aRouter, `host.link("m0").set(ns = netns("n1"), IRR)`,
+		[]string{lostRouter}, "default via"},
 	{"down with a router", aRouter, `down(host.link("m0"), IRR)`, []string{lostRouter}, "default via"},
-	{"too small for IPv6 with a router", aRouter, `host.link("m0").set(mtu = 1000, IRR)`, []string{lostRouter}, "default via"},
+	{"too small for IPv6 with a router", aRouter, `host.link("m0").set(mtu = 1000, IRR)`,
+		[]string{lostRouter}, "default via"},
 	{"mtu of a router", aRouter, `host.link("m0").set(mtu = 1300, IRR)`, []string{lostRouter}, "default via"},
-	{"IPv6 off with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.disable_ipv6", 1, IRR)`, []string{lostRouter}, "default via"},
-	{"forward with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.forwarding", 1, IRR)`, []string{lostRouter}, "default via"},
-	{"forward elsewhere with a router", aRouter, `sysctl(host, "net/ipv6/conf/lo/forwarding", 1, IRR)`, []string{lostRouter}, "default via"},
-	{"stop forwarding with a router", strings.Replace(aRouter, "; advertise", "; sysctl net.ipv6.conf.m1.forwarding=1; advertise", 1), `sysctl(host, "net/ipv6/conf/m1/forwarding", 0, IRR)`, []string{lostRouter}, "default via"},
-	{"down with a temporary address", aSecret, `down(host.link("m0"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
-	{"move with a temporary address", aSecret, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostSecret}, "temporary|_lft|local fd01::"},
-	{"too small for IPv6 with a token", ends + "sysctl net.ipv6.conf.m0.accept_ra=1; token set ::5 dev m0", `host.link("m0").set(mtu = 1000, IRR)`, []string{"token ::5 of link m0 in host"}, ""},
+	{"IPv6 off with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.disable_ipv6", 1, IRR)`,
+		[]string{lostRouter}, "default via"},
+	{"forward with a router", aRouter, `sysctl(host, "net.ipv6.conf.all.forwarding", 1, IRR)`,
+		[]string{lostRouter}, "default via"},
+	{"forward elsewhere with a router", aRouter, `sysctl(host, "net/ipv6/conf/lo/forwarding", 1, IRR)`,
+		[]string{lostRouter}, "default via"},
+	{"stop forwarding with a router",
+		strings.Replace(aRouter, "; advertise", "; sysctl net.ipv6.conf.m1.forwarding=1; advertise", 1),
+		`sysctl(host, "net/ipv6/conf/m1/forwarding", 0, IRR)`, []string{lostRouter}, "default via"},
+	{"down with a temporary address", aSecret, `down(host.link("m0"), IRR)`, []string{lostSecret},
+		"temporary|_lft|local fd01::"},
+	{"move with a temporary address", aSecret, `host.link("m0").set(ns = netns("n1"), IRR)`, []string{lostSecret},
+		"temporary|_lft|local fd01::"},
+	{"too small for IPv6 with a token", ends + "sysctl net.ipv6.conf.m0.accept_ra=1; token set ::5 dev m0",
+		`host.link("m0").set(mtu = 1000, IRR)`, []string{"token ::5 of link m0 in host"}, ""},
 }
 
 // aside starts a process in a namespace of its own, which has no name.
@@ -92,8 +130,8 @@ func aside(t *testing.T) *os.Process {
 	return cmd.Process
 }
 
-// makeHost makes a world of iproute2's commands. PID is a process in a namespace without a name, and HELD one that has ended
-// since, so that nothing but a descriptor holds its namespace.
+// makeHost makes a world of iproute2's commands. PID is a process in a namespace without a name, and HELD one that has
+// ended since, so that nothing but a descriptor holds its namespace.
 func makeHost(t *testing.T, world string) {
 	t.Helper()
 	nstest.Clean(t)
@@ -127,7 +165,8 @@ func makeHost(t *testing.T, world string) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() {
-				if err := os.WriteFile(file, old, 0); err != nil && !errors.Is(err, os.ErrNotExist) { // its link may be gone
+				if err := os.WriteFile(file, old, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+					// its link may be gone
 					t.Error(err)
 				}
 			})
@@ -202,7 +241,8 @@ func TestIrreversible(t *testing.T) {
 			makeHost(t, c.world)
 			before := nstest.Dump(t)
 			_, err := runScript(t, "x.star", strings.ReplaceAll(strings.ReplaceAll(c.call, ", IRR", ""), "IRR", ""))
-			for _, want := range append(c.lost, "undoing it would not bring back", "irreversible=True does it all the same") {
+			for _, want := range append(c.lost, "undoing it would not bring back",
+				"irreversible=True does it all the same") {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("without irreversible=True: %v, want %q", err, want)
 				}
@@ -278,8 +318,8 @@ func runIn(t *testing.T, s *runtime.Session, src string) error {
 	return s.Run(context.Background(), p)
 }
 
-// TestIrreversibleAttempt undoes such changes as part of a script: an attempt that lost something ends the run, and what
-// the end of the run makes up for is no loss.
+// TestIrreversibleAttempt undoes such changes as part of a script: an attempt that lost something ends the run, and
+// what the end of the run makes up for is no loss.
 func TestIrreversibleAttempt(t *testing.T) {
 	const route = `m0, s0 = host.link("m0"), host.link("s0")
 r = route(host, "10.50.0.0/16", nexthops = [{"via": "10.1.0.2", "dev": m0}, {"via": "10.77.0.2", "dev": s0}])
@@ -291,14 +331,20 @@ assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
 		err       string // of the run
 		left      int
 	}{
-		{"caught by none", `attempt(attempt, lambda: [host.link("tap0").delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 1},
-		{"of what is there still", `assert.eq(attempt(lambda: [down(host.link("tap0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
+		{"caught by none", `attempt(attempt, lambda: [host.link("tap0").delete(irreversible = True), fail("x")])`,
+			"1 change of the attempt could not be undone", 1},
+		{"of what is there still",
+			`assert.eq(attempt(lambda: [down(host.link("tap0"), irreversible = True), fail("x")]).ok, False)`, "", 0},
 		{"route of the run's own", route + `r.delete(irreversible = True)`, "", 0},
-		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`, "1 change of the attempt could not be undone", 0},
-		{"in a namespace of the run's own", `a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
+		{"such a route in an attempt", route + `attempt(lambda: [r.delete(irreversible = True), fail("x")])`,
+			"1 change of the attempt could not be undone", 0},
+		{"in a namespace of the run's own",
+			`a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			makeHost(t, strings.Replace(deadHop, "; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "", 1)+"; tuntap add mode tap name tap0")
+			makeHost(t, strings.Replace(deadHop,
+				"; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "",
+				1)+"; tuntap add mode tap name tap0")
 			defer clearHost(t)
 			before := nstest.Dump(t)
 			s := newSession(t)

@@ -67,8 +67,8 @@ func laws() []law {
 			}
 			return &delNetns{NS: n.Ref()}
 		}},
-		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"), set("alias", "an alias"),
-		set("txqlen", "17"), set("group", "5"), set("master", "0"),
+		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"),
+		set("alias", "an alias"), set("txqlen", "17"), set("group", "5"), set("master", "0"),
 		{"link set netns", func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
@@ -93,10 +93,12 @@ func laws() []law {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
 		}},
 		{"route add", func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
+			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"),
+				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
 		}},
 		{"route del", func(t *testing.T, m *kernel.Machine) change.Op {
-			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"), Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
+			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"),
+				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
 			if err := m.AddRoute(r); err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +139,8 @@ func ruleOf(ns kernel.NSRef, src string, table, priority uint32) kernel.Entry {
 	p := netip.MustParsePrefix(src)
 	attrs := kernel.AppendAttr(nil, unix.FRA_SRC, p.Addr().AsSlice())
 	attrs = kernel.AppendAttr(attrs, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, priority))
-	return kernel.Entry{NS: ns, Table: "rule", Msg: kernel.Rule{Family: familyOf(p.Addr()), Src: p.Bits(), Table: table}.Message(attrs)}
+	return kernel.Entry{NS: ns, Table: "rule",
+		Msg: kernel.Rule{Family: familyOf(p.Addr()), Src: p.Bits(), Table: table}.Message(attrs)}
 }
 
 // neighOf is a neighbour on a link.
@@ -171,13 +174,15 @@ func makeWorld(t *testing.T) {
 	t.Helper()
 	for _, args := range [][]string{
 		{"netns", "add", "lawns"},
-		{"link", "add", "law0", "type", "veth", "peer", "name", "law1"}, {"link", "add", "lawbr", "address", "02:00:00:00:00:b0", "type", "bridge"},
-		{"link", "set", "law0", "addrgenmode", "none"}, {"link", "set", "law1", "addrgenmode", "none"}, {"link", "set", "lawbr", "addrgenmode", "none"},
-		{"link", "set", "lawbr", "up"}, {"link", "set", "law1", "up"}, {"link", "set", "law0", "up"},
-		{"addr", "add", "10.9.0.1/24", "dev", "law0"}, {"addr", "add", "10.9.0.2/24", "dev", "law0"},
-		{"addr", "add", "fd09::1/64", "dev", "law0", "nodad"},
+		{"link", "add", "law0", "type", "veth", "peer", "name", "law1"},
+		{"link", "add", "lawbr", "address", "02:00:00:00:00:b0", "type", "bridge"},
+		{"link", "set", "law0", "addrgenmode", "none"}, {"link", "set", "law1", "addrgenmode", "none"},
+		{"link", "set", "lawbr", "addrgenmode", "none"}, {"link", "set", "lawbr", "up"}, {"link", "set", "law1", "up"},
+		{"link", "set", "law0", "up"}, {"addr", "add", "10.9.0.1/24", "dev", "law0"},
+		{"addr", "add", "10.9.0.2/24", "dev", "law0"}, {"addr", "add", "fd09::1/64", "dev", "law0", "nodad"},
 		{"route", "add", "10.99.0.0/16", "via", "10.9.0.77"}, {"-6", "route", "add", "fd99::/64", "via", "fd09::77"},
-		{"rule", "add", "from", "10.97.0.0/16", "table", "77", "priority", "500"}, {"rule", "add", "from", "10.97.1.0/24", "table", "77", "priority", "500"},
+		{"rule", "add", "from", "10.97.0.0/16", "table", "77", "priority", "500"},
+		{"rule", "add", "from", "10.97.1.0/24", "table", "77", "priority", "500"},
 		{"rule", "add", "blackhole", "iif", "law0", "priority", "500"},
 		{"neigh", "add", "10.9.0.77", "lladdr", "02:00:00:00:00:77", "dev", "law0", "nud", "permanent"},
 	} {

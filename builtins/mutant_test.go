@@ -45,8 +45,9 @@ run(n, ["true"])
 var every = flag.Int("every", 10, "TestMutants takes every Nth mutant")
 
 // poison is what stands in a mutant for something else.
-var poison = []any{nil, true, -1, 0, 1<<30 - 1, 1 << 31, 1<<32 + 1, json.Number("9223372036854775808"), 1.5, "", "..", "a/b", "x\x00y", "\x1b[2J",
-	"/etc/passwd", "../../etc/passwd", "AAAA", strings.Repeat("A", 70000), []any{}, []any{nil}, map[string]any{}, map[string]any{"..": ".."}}
+var poison = []any{nil, true, -1, 0, 1<<30 - 1, 1 << 31, 1<<32 + 1, json.Number("9223372036854775808"), 1.5, "", "..",
+	"a/b", "x\x00y", "\x1b[2J", "/etc/passwd", "../../etc/passwd", "AAAA", strings.Repeat("A", 70000), []any{},
+	[]any{nil}, map[string]any{}, map[string]any{"..": ".."}}
 
 // TestMutants changes the ops of a real journal in one place each, and has the mutants undone one by one. None of them
 // touches what the journal says nothing of; and then the journal itself still undoes all that it had.
@@ -57,7 +58,8 @@ func TestMutants(t *testing.T) {
 	world(t)
 	nstest.IP(t, "link", "property", "add", "dev", "lawbr", "altname", "law-bridge")
 	nstest.IP(t, "link", "property", "add", "dev", "law1", "altname", "law-end")
-	if out, err := exec.Command("bridge", "fdb", "add", "02:00:00:00:07:07", "dev", "lawbr", "self", "permanent").CombinedOutput(); err != nil {
+	if out, err := exec.Command("bridge", "fdb", "add", "02:00:00:00:07:07", "dev", "lawbr", "self",
+		"permanent").CombinedOutput(); err != nil {
 		t.Fatalf("bridge fdb add: %v: %s", err, out)
 	}
 	nstest.Quiet(t, "", "lawns")
@@ -83,7 +85,8 @@ func TestMutants(t *testing.T) {
 			if i > 0 && (i+m.place)%*every != 0 || i == 0 && p == nil {
 				continue
 			}
-			if (p == "AAAA" || p == "\x1b[2J") && (strings.HasSuffix(m.path, "name") || strings.HasSuffix(m.path, "alias")) {
+			if (p == "AAAA" || p == "\x1b[2J") &&
+				(strings.HasSuffix(m.path, "name") || strings.HasSuffix(m.path, "alias")) {
 				continue // a link may have it, and would be given it
 			}
 			tried++
@@ -140,8 +143,8 @@ type place struct {
 	sample any
 }
 
-// mutants lists all places of the records of a journal, those that differ only in which of many they are once; and then the
-// fields that none of these records has, in one that could have them.
+// mutants lists all places of the records of a journal, those that differ only in which of many they are once; and then
+// the fields that none of these records has, in one that could have them.
 func mutants(t *testing.T, records []journal.Record) (all []place) {
 	t.Helper()
 	seen, known := map[string]bool{}, samples{}
@@ -185,7 +188,8 @@ func mutants(t *testing.T, records []journal.Record) (all []place) {
 		}
 	}
 	for unit := range want {
-		if !have[unit] && !strings.HasPrefix(unit, "builtins.addPIDs") && (!strings.HasPrefix(unit, "builtins.addCgroup") || nstest.Cgroups()) {
+		if !have[unit] && !strings.HasPrefix(unit, "builtins.addPIDs") &&
+			(!strings.HasPrefix(unit, "builtins.addCgroup") || nstest.Cgroups()) {
 			t.Errorf("no mutant has another %s", unit)
 		}
 	}
@@ -195,8 +199,8 @@ func mutants(t *testing.T, records []journal.Record) (all []place) {
 // starred are the parts of a path that are one of many.
 var starred = regexp.MustCompile(`/[0-9]+\b|/[^/]*~[^/]*`)
 
-// places are the paths of all values in some JSON: the names of fields and the numbers of elements, in which a slash is a
-// tilde.
+// places are the paths of all values in some JSON: the names of fields and the numbers of elements, in which a slash is
+// a tilde.
 func places(t *testing.T, data []byte) map[string]bool {
 	all := map[string]bool{}
 	var walk func(path string, v any)

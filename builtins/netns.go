@@ -49,41 +49,49 @@ func (n *nsValue) open() (*kernel.Namespace, error) {
 	return ns, nil
 }
 
-var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own links, addresses, routes and sysctls (network_namespaces(7)). All values of one namespace are equal; one that was deleted cannot be used any more.",
+var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own links, addresses, " +
+	"routes and sysctls (network_namespaces(7)). All values of one namespace are equal; one that was deleted cannot " +
+	"be used any more.",
 	Attrs: []runtime.Attr{
-		{Name: "name", Type: "string", Doc: "its name; \"host\" for the one nsscript started in", Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-			return starlark.String(r.(*nsValue).ref.String()), nil
-		}},
-		{Name: "links", Type: "list of link", Doc: "its links, in the order of their indexes", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-			n, err := r.(*nsValue).open()
-			if err != nil {
-				return nil, err
-			}
-			links, err := n.Links()
-			var all []starlark.Value
-			for _, l := range links {
-				all = append(all, &linkValue{v, l.LinkRef})
-			}
-			return starlark.NewList(all), err
-		}},
-		{Name: "routes", Type: "list of string", Doc: "its routes of both families and all tables but local, as ip-route(8) writes them", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-			n, err := r.(*nsValue).open()
-			if err == nil {
-				err = v.Machine().SettleLinks()
-			}
-			if err != nil {
-				return nil, err
-			}
-			lines, err := n.Routes()
-			return stringList(lines), err
-		}},
-		{Name: "rules", Aside: true, Type: "list of rule", Doc: "its rules of both families, in the order in which they are looked at", Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-			n, err := r.(*nsValue).open()
-			if err != nil {
-				return nil, err
-			}
-			return entries(v, n.Ref(), "rule", nil)
-		}},
+		{Name: "name", Type: "string", Doc: "its name; \"host\" for the one nsscript started in",
+			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.String(r.(*nsValue).ref.String()), nil
+			}},
+		{Name: "links", Type: "list of link", Doc: "its links, in the order of their indexes",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				n, err := r.(*nsValue).open()
+				if err != nil {
+					return nil, err
+				}
+				links, err := n.Links()
+				var all []starlark.Value
+				for _, l := range links {
+					all = append(all, &linkValue{v, l.LinkRef})
+				}
+				return starlark.NewList(all), err
+			}},
+		{Name: "routes", Type: "list of string",
+			Doc: "its routes of both families and all tables but local, as ip-route(8) writes them",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				n, err := r.(*nsValue).open()
+				if err == nil {
+					err = v.Machine().SettleLinks()
+				}
+				if err != nil {
+					return nil, err
+				}
+				lines, err := n.Routes()
+				return stringList(lines), err
+			}},
+		{Name: "rules", Aside: true, Type: "list of rule",
+			Doc: "its rules of both families, in the order in which they are looked at",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				n, err := r.(*nsValue).open()
+				if err != nil {
+					return nil, err
+				}
+				return entries(v, n.Ref(), "rule", nil)
+			}},
 	}}
 
 func stringList(lines []string) *starlark.List {
@@ -217,7 +225,8 @@ func (o *addNetns) Undo(m *kernel.Machine) error {
 }
 
 var netnsAtDecl = runtime.Query("netns_at", "namespace",
-	"Reaches a namespace that exists already, by exactly one of its name, a process in it, or a path. What is in it is changed and restored, never removed unless asked.",
+	"Reaches a namespace that exists already, by exactly one of its name, a process in it, or a path. "+
+		"What is in it is changed and restored, never removed unless asked.",
 	&netnsAtArgs{})
 
 type netnsAtArgs struct {
@@ -267,7 +276,9 @@ func (a *nsLinkArgs) Query(v *runtime.View) (starlark.Value, error) {
 }
 
 var nsDeleteDecl = runtime.Change("namespace.delete", "None",
-	"Deletes the namespace: its name, and its links that lead to other namespaces. What else is in it lives on unseen as long as the deletion can be undone, which is until the lab goes down. A namespace that has another name loses only this one.", &nsDeleteArgs{})
+	"Deletes the namespace: its name, and its links that lead to other namespaces. What else is in it lives on "+
+		"unseen as long as the deletion can be undone, which is until the lab goes down. "+
+		"A namespace that has another name loses only this one.", &nsDeleteArgs{})
 
 type nsDeleteArgs struct {
 	NS nsArg    `arg:"namespace" doc:"the namespace"`
@@ -333,7 +344,8 @@ func (o *delNetns) Valid() error             { return o.NS.Named() }
 
 func (o *delNetns) Check(m *kernel.Machine, _ bool) error {
 	if !m.Leads(o.NS) {
-		return &kernel.Error{Op: "delete namespace", Object: o.NS.Name, Err: unix.ENOENT, Hint: "somebody else has taken " + o.NS.Path + " away from it"}
+		return &kernel.Error{Op: "delete namespace", Object: o.NS.Name, Err: unix.ENOENT,
+			Hint: "somebody else has taken " + o.NS.Path + " away from it"}
 	}
 	o.Pinned = m.Pinned(o.NS)
 	return nil

@@ -100,7 +100,8 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: err}
 	}
 	if a.Check && res.Received == 0 {
-		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: unanswered(res), Hint: pingHint(n, dst, res)}
+		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: unanswered(res),
+			Hint: pingHint(n, dst, res)}
 	}
 	return &pingValue{v, res}, nil
 }
@@ -162,11 +163,13 @@ func pingHint(n *kernel.Namespace, dst netip.Addr, res probe.Result) string {
 	for _, table := range tables {
 		full := slices.ContainsFunc(res.Failures, func(f probe.Failure) bool { return errors.Is(f.Err, unix.ENOBUFS) })
 		if full && err == nil && table.Refused > 0 && dst.Is6() == (table.Family == "ipv6") {
-			return fmt.Sprintf("the machine's neighbour table, which all namespaces share, was full (%d entries of %d now): raise net.%s.neigh.default.gc_thresh3 on the machine itself",
+			return fmt.Sprintf("the machine's neighbour table, which all namespaces share, "+
+				"was full (%d entries of %d now): raise net.%s.neigh.default.gc_thresh3 on the machine itself",
 				table.Entries, table.Limit, table.Family)
 		}
 	}
-	return "are both ends up, with addresses of one subnet or a route? " + n.Name() + ".routes shows the routes; check=False returns the result instead"
+	return "are both ends up, with addresses of one subnet or a route? " + n.Name() +
+		".routes shows the routes; check=False returns the result instead"
 }
 
 // unanswered says why no reply came: the errors that were sent back, each once.
@@ -202,36 +205,56 @@ func (p *pingValue) Attr(name string) (starlark.Value, error) { return p.v.Attr(
 func (p *pingValue) AttrNames() []string                      { return p.v.AttrNames("ping") }
 
 func pingAttr(name, typ, doc string, get func(r probe.Result) starlark.Value) runtime.Attr {
-	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
-		return get(r.(*pingValue).res), nil
-	}}
+	return runtime.Attr{Name: name, Type: typ, Doc: doc,
+		Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
+			return get(r.(*pingValue).res), nil
+		}}
 }
 
 // pingErrors is the doc of a ping's errors, with the names that they can have.
 func pingErrors() string {
-	return `each request that failed: seq, name, source (who said so, or None), mtu. The name is "timeout"; or the ICMP error's, which is "` +
+	return `each request that failed: seq, name, source (who said so, or None), mtu. The name is "timeout"; ` +
+		`or the ICMP error's, which is "` +
 		strings.Join(probe.Names(false), `", "`) + `" in IPv4 and "` + strings.Join(probe.Names(true), `", "`) +
 		`" in IPv6; or that of the errno when the kernel refused to send, such as "ENETUNREACH", "EMSGSIZE" or "EPERM"`
 }
 
 var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when a reply came.",
 	Attrs: []runtime.Attr{
-		pingAttr("dst", "string", "the address that was to be reached", func(r probe.Result) starlark.Value { return starlark.String(r.Dst.String()) }),
-		pingAttr("sent", "int", "requests sent", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Sent) }),
-		pingAttr("received", "int", "requests that were answered", func(r probe.Result) starlark.Value { return starlark.MakeInt(r.Received) }),
-		pingAttr("loss", "float", "part of the requests that was not, 0 to 1", func(r probe.Result) starlark.Value { return starlark.Float(r.Loss()) }),
-		pingAttr("min", "float", "shortest round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Min()) }),
-		pingAttr("avg", "float", "mean round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Avg()) }),
-		pingAttr("max", "float", "longest round trip in seconds", func(r probe.Result) starlark.Value { return seconds(r.Max()) }),
-		pingAttr("stddev", "float", "standard deviation of the round trips in seconds", func(r probe.Result) starlark.Value { return seconds(r.Stddev()) }),
-		pingAttr("replies", "list of struct", "each reply: seq, rtt in seconds, ttl, size in bytes, source", func(r probe.Result) starlark.Value {
-			var all []starlark.Value
-			for _, p := range r.Replies {
-				all = append(all, newStruct("reply", map[string]starlark.Value{"seq": starlark.MakeInt(p.Seq), "rtt": seconds(p.RTT),
-					"ttl": starlark.MakeInt(p.TTL), "size": starlark.MakeInt(p.Size), "source": starlark.String(p.From.String())}))
-			}
-			return starlark.NewList(all)
+		pingAttr("dst", "string", "the address that was to be reached", func(r probe.Result) starlark.Value {
+			return starlark.String(r.Dst.String())
 		}),
+		pingAttr("sent", "int", "requests sent", func(r probe.Result) starlark.Value {
+			return starlark.MakeInt(r.Sent)
+		}),
+		pingAttr("received", "int", "requests that were answered", func(r probe.Result) starlark.Value {
+			return starlark.MakeInt(r.Received)
+		}),
+		pingAttr("loss", "float", "part of the requests that was not, 0 to 1", func(r probe.Result) starlark.Value {
+			return starlark.Float(r.Loss())
+		}),
+		pingAttr("min", "float", "shortest round trip in seconds", func(r probe.Result) starlark.Value {
+			return seconds(r.Min())
+		}),
+		pingAttr("avg", "float", "mean round trip in seconds", func(r probe.Result) starlark.Value {
+			return seconds(r.Avg())
+		}),
+		pingAttr("max", "float", "longest round trip in seconds", func(r probe.Result) starlark.Value {
+			return seconds(r.Max())
+		}),
+		pingAttr("stddev", "float", "standard deviation of the round trips in seconds",
+			func(r probe.Result) starlark.Value { return seconds(r.Stddev()) }),
+		pingAttr("replies", "list of struct", "each reply: seq, rtt in seconds, ttl, size in bytes, source",
+			func(r probe.Result) starlark.Value {
+				var all []starlark.Value
+				for _, p := range r.Replies {
+					all = append(all, newStruct("reply",
+						map[string]starlark.Value{"seq": starlark.MakeInt(p.Seq), "rtt": seconds(p.RTT),
+							"ttl": starlark.MakeInt(p.TTL), "size": starlark.MakeInt(p.Size),
+							"source": starlark.String(p.From.String())}))
+				}
+				return starlark.NewList(all)
+			}),
 		pingAttr("errors", "list of struct", pingErrors(), func(r probe.Result) starlark.Value {
 			var all []starlark.Value
 			for _, f := range r.Failures {
@@ -239,8 +262,9 @@ var pingType = &runtime.Type{Name: "ping", Doc: "The result of a ping; true when
 				if f.From.IsValid() {
 					from = starlark.String(f.From.String())
 				}
-				all = append(all, newStruct("error", map[string]starlark.Value{"seq": starlark.MakeInt(f.Seq), "name": starlark.String(f.Name),
-					"source": from, "mtu": starlark.MakeInt(f.MTU)}))
+				all = append(all, newStruct("error",
+					map[string]starlark.Value{"seq": starlark.MakeInt(f.Seq), "name": starlark.String(f.Name),
+						"source": from, "mtu": starlark.MakeInt(f.MTU)}))
 			}
 			return starlark.NewList(all)
 		}),

@@ -67,8 +67,10 @@ type finding struct {
 }
 
 // run makes the world, does the acts as a run would, undoes them newest first as another process would that has only
-// their records, and compares. Something may differ when the undoing says what it could not bring back. name makes the names of namespaces this run's own.
-func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Machine) error, patience time.Duration) (f *finding, done int) {
+// their records, and compares. Something may differ when the undoing says what it could not bring back. name makes the
+// names of namespaces this run's own.
+func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Machine) error,
+	patience time.Duration) (f *finding, done int) {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -136,8 +138,8 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 	return f, len(records)
 }
 
-// differing is how namespaces differ from a state before. What the kernel does later, on a busy machine much later, and without
-// an event for all of it, is waited for.
+// differing is how namespaces differ from a state before. What the kernel does later, on a busy machine much later, and
+// without an event for all of it, is waited for.
 func differing(t *testing.T, before string, patience time.Duration, spaces []string) string {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -256,7 +258,8 @@ func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
 			}
 		}
 		for i := len(tr.world.parts) - 1; i >= 0 && time.Now().Before(deadline); i-- {
-			if line := tr.world.parts[i].line; strings.Contains(line, "master b0") || strings.HasPrefix(line, "link add") {
+			if line := tr.world.parts[i].line; strings.Contains(line, "master b0") ||
+				strings.HasPrefix(line, "link add") {
 				continue // a bridge that never had a port has a carrier that it does not get back
 			}
 			less := *tr
@@ -271,9 +274,10 @@ func (tr *trial) shrink(t *testing.T, name string, f *finding) *finding {
 	return f
 }
 
-// eachSeed tries one thing a seed, several at once, each under names of its own. try says how many changes were done and undone,
-// and what differs, if something does: that is asked once the seed has been told.
-func eachSeed(t *testing.T, many int, try func(t *testing.T, name string, seed uint64) (done int, differs func() string)) {
+// eachSeed tries one thing a seed, several at once, each under names of its own. try says how many changes were done
+// and undone, and what differs, if something does: that is asked once the seed has been told.
+func eachSeed(t *testing.T, many int,
+	try func(t *testing.T, name string, seed uint64) (done int, differs func() string)) {
 	from, to := *first, *first+uint64(many)-1
 	if *oneSeed != 0 {
 		from, to = *oneSeed, *oneSeed
@@ -297,7 +301,8 @@ func eachSeed(t *testing.T, many int, try func(t *testing.T, name string, seed u
 			})
 		}
 	})
-	t.Logf("%d seeds, %d changes done and undone, %d differ, in %v", to-from+1, changes.Load(), failed.Load(), time.Since(start).Round(time.Millisecond))
+	t.Logf("%d seeds, %d changes done and undone, %d differ, in %v", to-from+1, changes.Load(), failed.Load(),
+		time.Since(start).Round(time.Millisecond))
 	if changes.Load() == 0 {
 		t.Error("nothing was done")
 	}
@@ -319,7 +324,8 @@ func TestProperty(t *testing.T) {
 		}
 		return done, func() string {
 			f = tr.shrink(t, name, f)
-			return fmt.Sprintf("the world:\n%sthe ops:\n  %s\nthe difference:\n%s", tr.world, strings.Join(f.commands, "\n  "), f.text)
+			return fmt.Sprintf("the world:\n%sthe ops:\n  %s\nthe difference:\n%s", tr.world,
+				strings.Join(f.commands, "\n  "), f.text)
 		}
 	})
 	if _, err := os.Lstat("/run/nsscript"); err == nil {

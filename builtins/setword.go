@@ -164,7 +164,8 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 		o.Old = data
 	}
 	if cleared := kernel.InfoAttr(l.Info, w.clears); len(bytes.Trim(cleared, "\x00")) > 0 && !fresh {
-		return &kernel.Loss{What: fmt.Sprintf("%s of link %s in %s", linkKinds[o.LinkKind].named(w.clears), l.Name, l.NS),
+		return &kernel.Loss{What: fmt.Sprintf("%s of link %s in %s",
+			linkKinds[o.LinkKind].named(w.clears), l.Name, l.NS),
 			Why: "the kernel takes it away when " + o.Attr + " is set"}
 	}
 	if fresh || !w.states {

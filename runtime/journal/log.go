@@ -87,7 +87,8 @@ func (l *Log) begin(v any) error {
 		const step = 64 << 10
 		need = (need + step - 1) / step * step
 		for {
-			switch err := syscall.Fallocate(int(l.file.Fd()), 1 /* FALLOC_FL_KEEP_SIZE */, int64(l.room), int64(need-l.room)); err {
+			switch err := syscall.Fallocate(int(l.file.Fd()), 1 /* FALLOC_FL_KEEP_SIZE */, int64(l.room),
+				int64(need-l.room)); err {
 			case nil, syscall.EOPNOTSUPP: // a file system that promises nothing: then writing tells
 				l.room = need
 				return nil

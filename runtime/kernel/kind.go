@@ -45,7 +45,8 @@ var kinds = []Kind{
 	{Name: "bridge", Made: true, Masked: []int{46 /* IFLA_BR_MULTI_BOOLOPT */}, Lower: standing{none: true}, Late: true,
 		Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
 			nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER,
-			nl.IFLA_BR_TCN_TIMER, nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER, 47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
+			nl.IFLA_BR_TCN_TIMER, nl.IFLA_BR_TOPOLOGY_CHANGE_TIMER, nl.IFLA_BR_GC_TIMER,
+			47 /* IFLA_BR_MCAST_QUERIER_STATE */, 48 /* IFLA_BR_FDB_N_LEARNED */},
 		Ports: &Ports{Gives: []string{"mtu", "mac"}, PVID: nl.IFLA_BR_VLAN_DEFAULT_PVID, STP: nl.IFLA_BR_STP_STATE,
 			Delay: nl.IFLA_BR_FORWARD_DELAY,
 			Shown: []int{nl.IFLA_BRPORT_STATE, nl.IFLA_BRPORT_ROOT_ID, nl.IFLA_BRPORT_BRIDGE_ID,
@@ -56,12 +57,14 @@ var kinds = []Kind{
 
 	{Name: "dummy", Made: true, Lower: standing{none: true}},
 	{Name: "ifb", Made: true, Lower: standing{none: true}},
-	{Name: "macvlan", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8}, // IFLA_MACVLAN_MACADDR_COUNT, IFLA_MACVLAN_BC_QUEUE_LEN_USED
+	// IFLA_MACVLAN_MACADDR_COUNT, IFLA_MACVLAN_BC_QUEUE_LEN_USED
+	{Name: "macvlan", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8},
 		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
 	{Name: "macvtap", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8},
 		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
-	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true, Needs: []int{nl.IFLA_VXLAN_ID},
-		Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}}, // IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
+	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true,
+		// IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
+		Needs: []int{nl.IFLA_VXLAN_ID}, Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}},
 
 	{Name: "geneve", Made: true, Lower: standing{none: true}, Needs: []int{nl.IFLA_GENEVE_ID, nl.IFLA_GENEVE_REMOTE,
 		nl.IFLA_GENEVE_REMOTE6}, Flags: []int{nl.IFLA_GENEVE_TTL_INHERIT}},

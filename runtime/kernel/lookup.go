@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Addrs lists the addresses of the namespace in the order of its links' indexes, those of links without a carrier apart.
+// Addrs lists the addresses of the namespace in the order of its links' indexes, those of links without a carrier
+// apart.
 func (n *Namespace) Addrs() (carried, others []Addr, err error) {
 	links, err := n.Links()
 	if err != nil {

@@ -15,9 +15,10 @@ import (
 // neighTable holds ip-neighbour(8)'s neighbours, and the addresses that a link answers for (proxies).
 var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
-	Families: []byte{unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
-	On: onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing, Text: neighText,
-	Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
+	Families: []byte{unix.AF_INET, unix.AF_INET6},
+	Dumps:    []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
+	On:       onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
+	Text: neighText, Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
 	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
 
 // ndaProtocol is NDA_PROTOCOL of linux/neighbour.h.
@@ -47,7 +48,8 @@ func given(raw []byte) bool {
 	lladdr := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
 	one := len(lladdr) > 0 && lladdr[0]&1 == 0 && len(bytes.Trim(lladdr, "\x00")) > 0
 	state := neighState(raw)
-	return state&unix.NUD_PERMANENT != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0 || managed(raw) || state&unix.NUD_NOARP != 0 && one
+	return state&unix.NUD_PERMANENT != 0 || raw[10]&netlink.NTF_EXT_LEARNED != 0 || managed(raw) ||
+		state&unix.NUD_NOARP != 0 && one
 }
 
 // neighKey is what makes a neighbour another one than the others of its link: its address, and whether it is one

@@ -30,8 +30,9 @@ type Table struct {
 	Mine  func(l *Link, raw []byte) bool // somebody gave it, and not the kernel by itself; nil: all of them
 	Key   func(raw []byte) string        // what makes it another entry than the others
 	Plain func(raw []byte) []byte        // the message that adds it: without times, counters and states
-	Flags func(raw []byte) int           // of the request that adds it; nil: NLM_F_CREATE, and not what is there already
-	Place func(raw []byte) string        // those that have it in common are in an order that counts; nil: in none
+	// of the request that adds it; nil: NLM_F_CREATE, and not what is there already
+	Flags func(raw []byte) int
+	Place func(raw []byte) string // those that have it in common are in an order that counts; nil: in none
 	// Text are the words that ip(8) or bridge(8) has for an entry on a link and takes to add it; nil where none is
 	// changed by itself.
 	Text func(raw []byte, dev string) []string

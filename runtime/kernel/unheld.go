@@ -34,8 +34,8 @@ type subject struct {
 	raw []byte // its RTM_NEWLINK message
 }
 
-// parts are all things but those of an image that a link can have: what is found is a Loss. Those that are found by being
-// other than a new link's need not be known here.
+// parts are all things but those of an image that a link can have: what is found is a Loss. Those that are found by
+// being other than a new link's need not be known here.
 var parts = []part{
 	{Moving | Deleting, givenQdiscs, "tc qdisc show dev %s"},
 	{Moving | Deleting, actionsTo, "tc actions list action mirred"},
@@ -60,7 +60,8 @@ type Unheld struct {
 	Losses []Loss  `json:"losses"`
 }
 
-// Unheld is the Losses of what an image does not hold and a change would take from its link, and notes them in the image.
+// Unheld is the Losses of what an image does not hold and a change would take from its link, and notes them in the
+// image.
 func (m *Machine) Unheld(img *Image, by Taking) error {
 	if by&(Moving|Deleting) != 0 {
 		by |= Closing
@@ -108,7 +109,9 @@ func (m *Machine) lastPort(l *Link) bool {
 		return true
 	}
 	links, err := n.Links()
-	return err != nil || !slices.ContainsFunc(links, func(o *Link) bool { return o.Master == l.Master && o.Index != l.Index && o.Up })
+	return err != nil || !slices.ContainsFunc(links, func(o *Link) bool {
+		return o.Master == l.Master && o.Index != l.Index && o.Up
+	})
 }
 
 // maxNamed bounds how many things of a kind a Loss names.
@@ -138,14 +141,16 @@ func (m *Machine) unheld(ref LinkRef, by Taking) (losses []Loss, err error) {
 				found = append(found[:maxNamed], fmt.Sprintf("%d more", more))
 			}
 			show := strings.ReplaceAll(p.show, "%s", ref.Name)
-			losses = append(losses, Loss{What: strings.Join(found, ", ") + " of link " + ref.Name + " in " + ref.NS.String(),
-				Why: "the kernel drops it, and it is not made again", Hint: "`" + show + "` shows it"})
+			losses = append(losses,
+				Loss{What: strings.Join(found, ", ") + " of link " + ref.Name + " in " + ref.NS.String(),
+					Why: "the kernel drops it, and it is not made again", Hint: "`" + show + "` shows it"})
 		}
 	}
 	return losses, fail(err, "save link", ref.Name, n)
 }
 
-// missingUnheld is the Losses of what a link does not have again. A link that is gone has been named as a whole, or is not missed.
+// missingUnheld is the Losses of what a link does not have again. A link that is gone has been named as a whole, or is
+// not missed.
 func (m *Machine) missingUnheld(all []Unheld) error {
 	var errs []error
 	for _, u := range all {

@@ -33,14 +33,15 @@ func backedPorts(at *subject) (found []string, err error) {
 	for _, raw := range all {
 		info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
 		if kindOf(slaveKind(raw)).Ports != nil && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
-			found = append(found, "backup_port of "+unix.ByteSliceToString(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
+			found = append(found, "backup_port of "+
+				unix.ByteSliceToString(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
 		}
 	}
 	return found, err
 }
 
-// givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of their
-// sources, and all of a bridge that takes none as it is.
+// givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of
+// their sources, and all of a bridge that takes none as it is.
 func givenGroups(at *subject) (found []string, err error) {
 	if kindOf(slaveKind(at.raw)).Ports == nil {
 		return nil, nil
@@ -53,7 +54,8 @@ func givenGroups(at *subject) (found []string, err error) {
 	for _, raw := range all {
 		for group := range rtnl.Nested(rtnl.Attr(raw, sizeofBrPortMsg, mdbaMDB)) {
 			for e := range rtnl.Nested(group) {
-				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index && e[4] == mdbPermanent &&
+				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index &&
+					e[4] == mdbPermanent &&
 					(!takes || rtnl.Attr(e, sizeofBrMdbEntry, mdbaSources) != nil) {
 					found = append(found, "group "+mdbGroup(e))
 				}
@@ -91,16 +93,19 @@ func givenVLANs(at *subject) ([]string, error) {
 	if err != nil || len(pvid) < 2 {
 		return nil, err // a kernel without vlans of bridges
 	}
-	all, err := at.n.dumpOrNone(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_BRIDGE), nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(nl.RTEXT_FILTER_BRVLAN)))
+	all, err := at.n.dumpOrNone(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_BRIDGE),
+		nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(nl.RTEXT_FILTER_BRVLAN)))
 	for _, raw := range all {
 		if int(int32(binary.NativeEndian.Uint32(raw[4:]))) == at.l.Index {
-			return otherVLANs(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC), binary.NativeEndian.Uint16(pvid)), nil
+			return otherVLANs(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_AF_SPEC),
+				binary.NativeEndian.Uint16(pvid)), nil
 		}
 	}
 	return nil, err
 }
 
-// otherVLANs are the vlans in a bridge's IFLA_AF_SPEC that a new port does not have, and the one that it has and that is not there.
+// otherVLANs are the vlans in a bridge's IFLA_AF_SPEC that a new port does not have, and the one that it has and that
+// is not there.
 func otherVLANs(spec []byte, pvid uint16) (found []string) {
 	plain := pvid == 0
 	for at, t := range rtnl.Attrs(spec, 0) {
@@ -108,7 +113,8 @@ func otherVLANs(spec []byte, pvid uint16) (found []string) {
 			continue
 		}
 		flags, vid := binary.NativeEndian.Uint16(spec[at+4:]), binary.NativeEndian.Uint16(spec[at+6:])
-		if vid == pvid && flags&(nl.BRIDGE_VLAN_INFO_PVID|nl.BRIDGE_VLAN_INFO_UNTAGGED) == nl.BRIDGE_VLAN_INFO_PVID|nl.BRIDGE_VLAN_INFO_UNTAGGED {
+		if vid == pvid && flags&(nl.BRIDGE_VLAN_INFO_PVID|nl.BRIDGE_VLAN_INFO_UNTAGGED) == nl.BRIDGE_VLAN_INFO_PVID|
+			nl.BRIDGE_VLAN_INFO_UNTAGGED {
 			plain = true
 		} else {
 			found = append(found, fmt.Sprintf("vlan %d", vid))
@@ -120,12 +126,13 @@ func otherVLANs(spec []byte, pvid uint16) (found []string) {
 	return found
 }
 
-// givenStates are the states of ports that somebody has set: of a link that is one, of the ports of a bridge, and of the other end of a
-// pair. Without the spanning tree protocol a port forwards whenever its link comes up, and with it the bridge decides.
+// givenStates are the states of ports that somebody has set: of a link that is one, of the ports of a bridge, and of
+// the other end of a pair. Without the spanning tree protocol a port forwards whenever its link comes up, and with it
+// the bridge decides.
 func givenStates(at *subject) ([]string, error) { return statesOf(at, true) }
 
-// givenStatesDown are those of ports that are down, or whose bridge is: such a port is disabled. The state stays when the other of the
-// two goes down as well.
+// givenStatesDown are those of ports that are down, or whose bridge is: such a port is disabled. The state stays when
+// the other of the two goes down as well.
 func givenStatesDown(at *subject) ([]string, error) { return statesOf(at, false) }
 
 func statesOf(at *subject, up bool) (found []string, err error) {
@@ -165,8 +172,8 @@ const (
 // portStates are a port's states (BR_STATE_DISABLED and so on), in bridge(8)'s words.
 var portStates = []string{"disabled", "listening", "learning", "forwarding", "blocking"}
 
-// givenState is the state of a port that is up, or of one that is not, when the bridge would not have it so by itself. "": it would, or the
-// link is no such port.
+// givenState is the state of a port that is up, or of one that is not, when the bridge would not have it so by itself.
+// "": it would, or the link is no such port.
 func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 	n, err := m.Namespace(port.NS)
 	if err != nil {
@@ -189,14 +196,16 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 	if isUp {
 		want = portForwarding
 	}
-	if isUp != (up != 0) || isUp && (len(carrier) != 1 || carrier[0] == 0) || rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
+	if isUp != (up != 0) || isUp && (len(carrier) != 1 || carrier[0] == 0) ||
+		rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
 		len(state) != 1 || state[0] == want || int(state[0]) >= len(portStates) {
 		return "", nil
 	}
 	return portStates[state[0]], nil
 }
 
-// Delayed is the Loss of a bridge's forward delay that the kernel changes when the spanning tree protocol is switched on.
+// Delayed is the Loss of a bridge's forward delay that the kernel changes when the spanning tree protocol is switched
+// on.
 func (img *Image) Delayed() error {
 	ports := kindOf(img.Kind).Ports
 	if ports == nil || rtnl.Attr(img.Info, 0, ports.Delay) == nil {

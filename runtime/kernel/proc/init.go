@@ -25,9 +25,9 @@ type report struct {
 	Errno  unix.Errno      `json:"errno,omitempty"`
 }
 
-// Init is the first process of a PID namespace: it runs the program at path with argv, reports how that ended, and stays as
-// long as anything that was started is running. With it the kernel kills all that is left, whatever became of its
-// session, its process group and its parents (pid_namespaces(7)). It never returns when the process is to stay.
+// Init is the first process of a PID namespace: it runs the program at path with argv, reports how that ended, and
+// stays as long as anything that was started is running. With it the kernel kills all that is left, whatever became of
+// its session, its process group and its parents (pid_namespaces(7)). It never returns when the process is to stay.
 func Init(path string, argv []string) error {
 	unix.CloseOnExec(initControl)
 	unix.CloseOnExec(initReport)
@@ -35,7 +35,8 @@ func Init(path string, argv []string) error {
 	// Processes are shown as they are numbered in here; a machine that hides parts of /proc forbids that.
 	_ = unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, "")
 	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
-	cmd := &exec.Cmd{Path: path, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, SysProcAttr: &unix.SysProcAttr{Setpgid: true}}
+	cmd := &exec.Cmd{Path: path, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		SysProcAttr: &unix.SysProcAttr{Setpgid: true}}
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true} // as a login shell has it
 	}
@@ -83,7 +84,9 @@ func Init(path string, argv []string) error {
 				}
 			}
 			if last {
-				unix.Exit(0) // not os.Exit: the race detector would sleep for a second there, unless the command's environment forbids it
+				// not os.Exit: the race detector would sleep for a second there, unless the command's environment
+				// forbids it
+				unix.Exit(0)
 			}
 		}
 	}
