@@ -149,7 +149,7 @@ func (o *setWord) Valid() error {
 	return nil
 }
 
-// Check saves what the attribute is. One that is not there is an address of zeros.
+// Check saves what the attribute is. One that is not there is zero: an address of zeros, or bits none of which is set.
 func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 	l, err := m.Read(o.Link)
 	if err != nil {
@@ -158,6 +158,8 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 	w := linkKinds[o.LinkKind].word(o.Attr)
 	if now := w.read(l.Info); now != nil {
 		o.Old = w.message(now.encode())
+	} else if zero := w.attr().encode(); zero != nil {
+		o.Old = w.message(zero)
 	} else {
 		data := bytes.Clone(o.Value)
 		clear(data[4:])
@@ -200,7 +202,8 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 	old, set := w.shown(o.Old), w.shown(o.Value)
 	now := w.read(l.Info)
 	if now == nil || reflect.DeepEqual(now, old) {
-		if now != nil || slices.Equal(o.Old[4:], make([]byte, len(o.Old)-4)) {
+		none := reflect.DeepEqual(w.attr(), old) || slices.Equal(o.Old[4:], make([]byte, len(o.Old)-4))
+		if now != nil || none {
 			return nil
 		}
 		now = old

@@ -18,12 +18,9 @@ type Kind struct {
 	Flags []int // which parts are shown as 0 or 1, and are given by being there
 	// Which parts are bits with a mask: those are given that are other than in a new link.
 	Masked []int
-	Mode   int            // which part says what all others can be; 0: none does
-	Joint  []int          // which parts all links of the kind on one lower link have in common
 	Lost   map[int]string // which parts that are not zero cannot be given back, and what they are
 	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
 	FDB    bool           // it has a forwarding table of its own (NTF_SELF)
-	Closes bool           // a link is closed on the way when it becomes a port of it, or is one no more
 	Late   bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
 	Made   bool           // links of it are made, and made again: all else that they are is in the other fields
 }
@@ -67,12 +64,11 @@ var kinds = []Kind{
 		Needs: []int{nl.IFLA_VXLAN_ID}, Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}},
 
 	{Name: "geneve", Made: true, Lower: standing{none: true}, Needs: []int{nl.IFLA_GENEVE_ID, nl.IFLA_GENEVE_REMOTE,
-		nl.IFLA_GENEVE_REMOTE6}, Flags: []int{nl.IFLA_GENEVE_TTL_INHERIT}},
+		nl.IFLA_GENEVE_REMOTE6}},
 	{Name: "nlmon", Made: true, Lower: standing{none: true}},
 	{Name: "vlan", Made: true, Lower: standing{outlives: Moved}, Needs: []int{nl.IFLA_VLAN_ID, nl.IFLA_VLAN_PROTOCOL},
 		Masked: []int{nl.IFLA_VLAN_FLAGS}},
-	{Name: "ipvlan", Made: true, Lower: standing{outlives: Moved},
-		Joint: []int{nl.IFLA_IPVLAN_MODE, nl.IFLA_IPVLAN_FLAG}},
+	{Name: "ipvlan", Lower: standing{outlives: Moved}},
 	{Name: "ipvtap", Lower: standing{outlives: Moved}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
 	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK

@@ -92,7 +92,7 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	// Only what is other than in a new link, since a kernel shows settings that it was built without and refuses to be
 	// given them.
 	k, fresh := kindOf(img.Kind), infoOf(s.raw)
-	for _, typ := range rtnl.Attrs(img.Info, 0) {
+	for _, typ := range k.settings(img.Info) {
 		value := rtnl.Attr(img.Info, 0, typ)
 		switch {
 		case slices.Contains(k.Shown, typ), slices.Contains(k.Lower.data, typ), k.Lost[typ] != "":
@@ -108,12 +108,29 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	return l, nil
 }
 
-// changedBits are bits, and the mask of those that are other than in a new link.
+// settings are the parts of a link's IFLA_INFO_DATA, and those that the kernel leaves out of it when no bit of them is
+// set, whatever a new link has.
+func (k Kind) settings(info []byte) (types []int) {
+	for _, typ := range rtnl.Attrs(info, 0) {
+		types = append(types, typ)
+	}
+	for _, typ := range k.Masked {
+		if !slices.Contains(types, typ) {
+			types = append(types, typ)
+		}
+	}
+	return types
+}
+
+// changedBits are bits, nil when none is set, and the mask of those that are other than in a new link.
 func changedBits(value, fresh []byte) []byte {
-	bits := slices.Clone(value[:min(4, len(value))])
-	mask := slices.Clone(bits)
-	for i := range min(len(mask), len(fresh)) {
-		mask[i] ^= fresh[i]
+	const size = 4 // of the bits, and of their mask
+	bits, mask := make([]byte, size), make([]byte, size)
+	copy(bits, value)
+	for i := range size {
+		if mask[i] = bits[i]; i < len(fresh) {
+			mask[i] ^= fresh[i]
+		}
 	}
 	return append(bits, mask...)
 }
@@ -148,7 +165,7 @@ func (m *Machine) missingInfo(img *Image) error {
 	}
 	k := kindOf(img.Kind)
 	errs := img.lostInfo()
-	for _, typ := range rtnl.Attrs(img.Info, 0) {
+	for _, typ := range k.settings(img.Info) {
 		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) || k.Lost[typ] != ""
 		if !shown && !bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
 			errs = append(errs, &Loss{What: fmt.Sprintf("attribute %d of %s link %s", typ, img.Kind, img),
