@@ -155,7 +155,7 @@ var beside = []struct {
 		"link set netns"},
 	{"a route", "ip route add 10.67.0.0/16 dev LINK", "ip route | grep 10.67", "link set netns, link set up"},
 	{"a neighbour", "ip neigh replace 10.9.0.77 lladdr 02:00:00:00:00:66 dev LINK nud permanent",
-		"ip neigh show 10.9.0.77 dev LINK", "link set netns, link set up"},
+		"ip neigh show 10.9.0.77 dev LINK", "link set netns, link set up, neigh del"},
 	{"an alias", "ip link set LINK alias theirs", "ip link show LINK | grep -o theirs", "link set alias"},
 	{"its queue", "ip link set LINK txqlen 66", "ip link show LINK | grep -o 'qlen 66'", "link set txqlen"},
 	{"its group", "ip link set LINK group 66", "ip link show LINK | grep -o 'group 66'", "link set group"},
