@@ -17,10 +17,14 @@ import (
 const nameTries = 100
 
 // addNamed adds links, some of whose names were given. A name that was chosen, and that another process has taken
-// since, is among the taken ones the next time.
-func addNamed(add func(taken []string) error, given ...linkNameArg) error {
+// since, is among the taken ones the next time. The kernel says the same of an index that something else has, so
+// that is looked at first.
+func addNamed(m *kernel.Machine, add func(taken []string) error, given ...linkNameArg) error {
 	for taken := []string(nil); ; {
 		err, k := add(taken), new(kernel.Error)
+		if (errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY)) && m.NotAlone() {
+			continue
+		}
 		if !errors.Is(err, unix.EEXIST) || !errors.As(err, &k) || slices.Contains(given, linkNameArg(k.Object)) ||
 			len(taken) == nameTries {
 			return err

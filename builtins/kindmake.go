@@ -46,7 +46,7 @@ func addOfKind(
 			return ref, err
 		}
 	}
-	return ref, addNamed(func(taken []string) (err error) {
+	return ref, addNamed(tx.Machine(), func(taken []string) (err error) {
 		if ref, err = newLink(tx, ns, a.Name, k.Prefix, taken); err != nil {
 			return err
 		}

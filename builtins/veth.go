@@ -28,7 +28,7 @@ func (a *vethArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		a.B = &a.A
 	}
 	var first, second kernel.LinkRef
-	err := addNamed(func(taken []string) (err error) {
+	err := addNamed(tx.Machine(), func(taken []string) (err error) {
 		if first, err = newLink(tx, a.A.NSRef, a.Name, vethKind.Prefix, taken); err != nil {
 			return err
 		}

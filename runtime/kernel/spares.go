@@ -27,7 +27,7 @@ type spares struct {
 // newSpares starts to make namespaces that are set up as m makes them.
 func (m *Machine) newSpares() *spares {
 	s := &spares{make(chan *Namespace, 1), make(chan struct{})}
-	host, differing := m.host.fd, *m.differing
+	host, differing, alone := m.host.fd, *m.differing, !m.inhabited
 	go func() {
 		// It is never unlocked: the thread, which is in the last of them, ends with the goroutine.
 		runtime.LockOSThread()
@@ -38,7 +38,7 @@ func (m *Machine) newSpares() *spares {
 			if netns.Set(host) != nil {
 				return
 			}
-			n := &Namespace{m: m, next: 2, alone: true, fd: -1, born: time.Now()}
+			n := &Namespace{m: m, next: 2, alone: alone, fd: -1, born: time.Now()}
 			if n.setUp(buf, func() ([][2]string, error) { return differing, nil }, true) != nil {
 				n.release() // whoever asks makes one for itself, and sees what is wrong
 				return
@@ -88,11 +88,15 @@ func (m *Machine) take(lo bool) (*Namespace, error) {
 	}
 	if lo {
 		if n := m.spare(); n != nil {
+			n.alone = !m.inhabited
 			return n, nil
 		}
 	}
-	n := &Namespace{m: m, next: 2, alone: true, fd: -1}
+	n := &Namespace{m: m, next: 2, alone: !m.inhabited, fd: -1}
 	err := m.within(m.host.fd, func() error { return n.setUp(m.buf, m.differences, lo) })
+	if err == nil && m.makes == 1 {
+		err = m.lookAround(n)
+	}
 	if err == nil {
 		return n, nil
 	}
@@ -100,6 +104,7 @@ func (m *Machine) take(lo bool) (*Namespace, error) {
 	if lo && m.spares != nil {
 		// The spare that is being made may have taken what this one lacked, such as the last that the user may have.
 		if n, more := <-m.spares.made; more {
+			n.alone = !m.inhabited
 			return n, nil
 		}
 	}
@@ -113,4 +118,26 @@ func (m *Machine) renew() {
 		m.spares.end()
 		m.spares = nil
 	}
+}
+
+// lookAround looks for what the kernel puts into each new namespace beside the loopback link: the fallback links of
+// tunnel modules (net.core.fb_tunnels_only_for_init_net).
+func (m *Machine) lookAround(n *Namespace) error {
+	links, err := n.Links()
+	if err == nil && len(links) > 1 {
+		m.NotAlone()
+		n.alone = false
+	}
+	return err
+}
+
+// NotAlone has the indexes of links be looked for in all namespaces before they are chosen, since something else was
+// found to make links there. It reports whether they were not so far.
+func (m *Machine) NotAlone() (changed bool) {
+	changed = !m.inhabited
+	m.inhabited = true
+	for _, n := range m.open {
+		n.alone = false
+	}
+	return changed
 }
