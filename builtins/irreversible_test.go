@@ -238,6 +238,9 @@ func TestIrreversible(t *testing.T) {
 	long(t)
 	for _, c := range irreversible {
 		t.Run(c.name, func(t *testing.T) {
+			if strings.Contains(c.world, "tuntap") {
+				nstest.NeedTap(t)
+			}
 			makeHost(t, c.world)
 			before := nstest.Dump(t)
 			_, err := runScript(t, "x.star", strings.ReplaceAll(strings.ReplaceAll(c.call, ", IRR", ""), "IRR", ""))
@@ -342,9 +345,13 @@ assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
 			`a, b = veth(netns("n1"), netns("n2")); a.delete(irreversible = True)`, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			makeHost(t, strings.Replace(deadHop,
-				"; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "",
-				1)+"; tuntap add mode tap name tap0")
+			world := strings.Replace(deadHop,
+				"; route add default nexthop via 10.1.0.2 dev m0 nexthop via 10.77.0.2 dev s0; link set s0 down", "", 1)
+			if strings.Contains(c.src, "tap0") {
+				nstest.NeedTap(t)
+				world += "; tuntap add mode tap name tap0"
+			}
+			makeHost(t, world)
 			defer clearHost(t)
 			before := nstest.Dump(t)
 			s := newSession(t)

@@ -341,6 +341,7 @@ func TestDiverged(t *testing.T) {
 // TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
 // said once, whoever undoes it, with an exit code of its own.
 func TestIrreversible(t *testing.T) {
+	nstest.NeedTap(t)
 	const lost = "ip link del tap0: link tap0 in host is lost: a link of kind tuntap cannot be made again exactly"
 	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
 	before := nstest.Dump(t)
