@@ -90,8 +90,8 @@ func IP(t testing.TB, args ...string) {
 	}
 }
 
-// NeedTap skips a test that needs a tap link, where this user may not make one: it is the one kind that every kernel has
-// and that is not made again. As root it is always run.
+// NeedTap skips a test that needs a tap link, where this user may not make one: it is the one kind that every
+// kernel has and that is not made again. As root it is always run.
 func NeedTap(t testing.TB) {
 	t.Helper()
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
