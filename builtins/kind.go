@@ -17,7 +17,7 @@ import (
 // A linkKind is a kind of link, declared by the arguments of the builtin that makes one. Its parameters, link.info,
 // link.set, the trace and the reference come from that. A field that is an attribute of the kind is tagged so:
 //
-//	ifla:"7"       its number in IFLA_INFO_DATA; "4|17" those of an IPv4 and an IPv6 address; "lower" where it is
+//	nla:"7"       its number in IFLA_INFO_DATA; "4|17" those of an IPv4 and an IPv6 address; "lower" where it is
 //	               the link that this one stands on
 //	ip:"WORD"      what ip-link(8) calls it, where it is not the name
 //	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
@@ -66,7 +66,7 @@ func declareKind(k linkKind) *linkKind {
 	args := reflect.ValueOf(k.Args).Elem()
 	args.FieldByName("Up").SetBool(true)
 	for _, f := range reflect.VisibleFields(args.Type()) {
-		tag, ok := f.Tag.Lookup("ifla")
+		tag, ok := f.Tag.Lookup("nla")
 		if !ok {
 			continue
 		}

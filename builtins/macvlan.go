@@ -12,11 +12,11 @@ var _ = declareKind(linkKind{Name: "macvlan", Args: &macvlanArgs{},
 	Doc: "Makes a macvlan link: one more link-layer address on another link, in a namespace of its own if wanted."})
 
 type macvlanArgs struct {
-	Link linkArg  `arg:"link" ifla:"lower" doc:"link that it stands on"`
+	Link linkArg  `arg:"link" nla:"lower" doc:"link that it stands on"`
 	NS   *nsArg   `arg:"ns?" doc:"namespace that it is in; that of the link when left out"`
 	_    struct{} `arg:"*"`
 	newLinkArgs
-	Mode *macvlanMode `arg:"mode?" ifla:"1" set:"yes" doc:"what it exchanges with the others on the link: private (nothing), vepa (by way of the switch outside), bridge (directly), passthru (it is the only one), source (by sender)"`
+	Mode *macvlanMode `arg:"mode?" nla:"1" set:"yes" doc:"what it exchanges with the others on the link: private (nothing), vepa (by way of the switch outside), bridge (directly), passthru (it is the only one), source (by sender)"`
 }
 
 // macvlanMode is IFLA_MACVLAN_MODE (linux/if_link.h).

@@ -13,17 +13,17 @@ var _ = declareKind(linkKind{Name: "vlan", Module: "8021q", Config: "VLAN_8021Q"
 	Doc: "Makes a vlan link: it has the frames of another link with one VLAN tag (IEEE 802.1Q)."})
 
 type vlanArgs struct {
-	Link linkArg          `arg:"link" ifla:"lower" doc:"link that it stands on"`
-	ID   whole[widthVLAN] `arg:"id" ifla:"1" eg:"42" doc:"VLAN identifier, 0 to 4094"`
+	Link linkArg          `arg:"link" nla:"lower" doc:"link that it stands on"`
+	ID   whole[widthVLAN] `arg:"id" nla:"1" eg:"42" doc:"VLAN identifier, 0 to 4094"`
 	NS   *nsArg           `arg:"ns?" doc:"namespace that it is in; that of the link when left out"`
 	_    struct{}         `arg:"*"`
 	newLinkArgs
-	Protocol      *oneOf[vlanProtocols, widthBig16] `arg:"protocol?" ifla:"5" doc:"its tag: 802.1Q (C-VLAN), or 802.1ad (S-VLAN, around others); 802.1Q when left out"`
-	ReorderHeader *vlanFlag[bit0]                   `arg:"reorder_hdr?" ifla:"2" set:"yes" doc:"whether programs see its frames without the tag; True when left out"`
-	GVRP          *vlanFlag[bit1]                   `arg:"gvrp?" ifla:"2" set:"yes" doc:"whether it is told to the switch outside by GVRP (IEEE 802.1Q)"`
-	LooseBinding  *vlanFlag[bit2]                   `arg:"loose_binding?" ifla:"2" set:"yes" doc:"whether it stays up when its link goes down"`
-	MVRP          *vlanFlag[bit3]                   `arg:"mvrp?" ifla:"2" set:"yes" doc:"whether it is told to the switch outside by MVRP (IEEE 802.1ak)"`
-	BridgeBinding *vlanFlag[bit4]                   `arg:"bridge_binding?" ifla:"2" set:"yes" doc:"whether its carrier, on a bridge, is that of the ports which have its VLAN"`
+	Protocol      *oneOf[vlanProtocols, widthBig16] `arg:"protocol?" nla:"5" doc:"its tag: 802.1Q (C-VLAN), or 802.1ad (S-VLAN, around others); 802.1Q when left out"`
+	ReorderHeader *vlanFlag[bit0]                   `arg:"reorder_hdr?" nla:"2" set:"yes" doc:"whether programs see its frames without the tag; True when left out"`
+	GVRP          *vlanFlag[bit1]                   `arg:"gvrp?" nla:"2" set:"yes" doc:"whether it is told to the switch outside by GVRP (IEEE 802.1Q)"`
+	LooseBinding  *vlanFlag[bit2]                   `arg:"loose_binding?" nla:"2" set:"yes" doc:"whether it stays up when its link goes down"`
+	MVRP          *vlanFlag[bit3]                   `arg:"mvrp?" nla:"2" set:"yes" doc:"whether it is told to the switch outside by MVRP (IEEE 802.1ak)"`
+	BridgeBinding *vlanFlag[bit4]                   `arg:"bridge_binding?" nla:"2" set:"yes" doc:"whether its carrier, on a bridge, is that of the ports which have its VLAN"`
 }
 
 func (a *vlanArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
