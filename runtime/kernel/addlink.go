@@ -79,7 +79,10 @@ func (m *Machine) AddLink(l LinkSpec) error {
 	if l.Lower != nil {
 		// The kernel looks for the lower link in the namespace that it is asked in.
 		var index int
-		if asked, index, err = m.find(*l.Lower); err != nil {
+		if asked, index, err = m.find(*l.Lower); err == nil && asked != n && kindOf(l.Kind).Lower.here {
+			err = fmt.Errorf("%w: it is in %s; make the tunnel there, and move it", unix.EXDEV, asked.Name())
+		}
+		if err != nil {
 			return fail(err, op, l.Name+" on link "+l.Lower.Name, n)
 		}
 		if !l.OnLink() {
@@ -126,10 +129,15 @@ func (l LinkSpec) parts() []nl.NetlinkRequestData {
 	return parts
 }
 
-// linkTaken finds out which name the kernel's EEXIST is about.
+// ErrSameEnds is of a tunnel that cannot be made beside another one.
+var ErrSameEnds = fmt.Errorf("%w: another tunnel has the same ends and keys", unix.EEXIST)
+
+// linkTaken finds out which name, or what else, the kernel's EEXIST is about.
 func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
 	if _, e := nb.Link(b.Name); e == nil {
 		na, a = nb, b
+	} else if kindOf(a.Kind).Lower.here && gone(e) && na.IndexFree(a.Index) {
+		return fail(ErrSameEnds, "add "+a.Kind, a.Name, na)
 	}
 	return hinted(fail(err, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
 }

@@ -22,6 +22,7 @@ type Kind struct {
 	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
 	FDB    bool           // it has a forwarding table of its own (NTF_SELF)
 	Late   bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
+	Whole  bool           // a change of one part resets those that it does not name
 	Made   bool           // links of it are made, and made again: all else that they are is in the other fields
 }
 
@@ -34,6 +35,17 @@ type Ports struct {
 	// The delay before a port forwards, in 1/100 s, which the kernel brings between 2 and 30 s when STP is switched on.
 	Delay int
 }
+
+// routed are tunnels, whose IFLA_INFO_DATA has the lower link as its first attribute.
+var routed = standing{data: []int{nl.IFLA_GRE_LINK}, outlives: Deleted, here: true}
+
+// What tunnels cannot be made without where another one has the same: their ends, and what tells them apart.
+var (
+	greEnds = []int{nl.IFLA_GRE_IFLAGS, nl.IFLA_GRE_OFLAGS, nl.IFLA_GRE_IKEY, nl.IFLA_GRE_OKEY, nl.IFLA_GRE_LOCAL,
+		nl.IFLA_GRE_REMOTE}
+	iptunEnds = []int{nl.IFLA_IPTUN_LOCAL, nl.IFLA_IPTUN_REMOTE}
+	vtiEnds   = []int{nl.IFLA_VTI_IKEY, nl.IFLA_VTI_OKEY, nl.IFLA_VTI_LOCAL, nl.IFLA_VTI_REMOTE}
+)
 
 // kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any
 // link that another one could stand on.
@@ -73,18 +85,19 @@ var kinds = []Kind{
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
 	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK
 
-	// Tunnels have the index of the lower link and no more.
-	{Name: "gre", Lower: standing{outlives: Deleted}},
-	{Name: "gretap", Lower: standing{outlives: Deleted}},
-	{Name: "erspan", Lower: standing{outlives: Deleted}},
-	{Name: "ip6gre", Lower: standing{outlives: Deleted}},
-	{Name: "ip6gretap", Lower: standing{outlives: Deleted}},
-	{Name: "ip6erspan", Lower: standing{outlives: Deleted}},
-	{Name: "ipip", Lower: standing{outlives: Deleted}},
-	{Name: "sit", Lower: standing{outlives: Deleted}},
-	{Name: "ip6tnl", Lower: standing{outlives: Deleted}},
-	{Name: "vti", Lower: standing{outlives: Deleted}},
-	{Name: "vti6", Lower: standing{outlives: Deleted}},
+	// Tunnels have the index of the lower link and no more. With equal ends they need different keys.
+	{Name: "gre", Made: true, Lower: routed, Whole: true, Needs: greEnds},
+	{Name: "gretap", Made: true, Lower: routed, Whole: true, Needs: greEnds},
+	{Name: "erspan", Made: true, Lower: routed, Whole: true, Needs: greEnds},
+	{Name: "ip6gre", Made: true, Lower: routed, Whole: true, Needs: greEnds},
+	{Name: "ip6gretap", Made: true, Lower: routed, Whole: true, Needs: greEnds},
+	{Name: "ip6erspan", Lower: routed},
+	{Name: "ipip", Made: true, Lower: routed, Whole: true, Needs: iptunEnds},
+	{Name: "sit", Made: true, Lower: routed, Whole: true, Needs: iptunEnds},
+	{Name: "ip6tnl", Made: true, Lower: routed, Whole: true, Needs: iptunEnds},
+	{Name: "vti", Made: true, Lower: routed, Whole: true, Needs: vtiEnds},
+	{Name: "vti6", Made: true, Lower: routed, Whole: true, Needs: vtiEnds},
+	{Name: "xfrm", Made: true, Lower: routed, Whole: true, Needs: []int{nl.IFLA_XFRM_IF_ID}},
 
 	{Name: "netkit", Lower: standing{none: true}},
 	{Name: "vxcan", Lower: standing{none: true}},

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,12 +59,22 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	return fail(n.do(unix.RTM_NEWLINK, 0, parts...), "set "+attr+" of link", ref.Name, n)
 }
 
-// SetInfo sets attributes of a link's IFLA_INFO_DATA.
+// SetInfo sets attributes of a link's IFLA_INFO_DATA, and leaves the others as they are.
 func (m *Machine) SetInfo(ref LinkRef, kind string, data []byte) error {
 	op := "set " + kind + " link"
 	n, index, err := m.find(ref)
 	if err != nil {
 		return fail(err, op, ref.Name, n)
+	}
+	if kindOf(kind).Whole {
+		now, err := n.linkInfo(index, nl.IFLA_INFO_DATA)
+		if err != nil {
+			return fail(err, op, ref.Name, n)
+		}
+		for _, typ := range rtnl.Attrs(data, 0) {
+			now = rtnl.Without(now, 0, typ)
+		}
+		data = slices.Concat(now, data)
 	}
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)

@@ -76,10 +76,17 @@ func (img *Image) unmakeable() error {
 	switch {
 	case !kindOf(img.Kind).Made:
 		return img.gone("a link of kind " + img.Kind + " cannot be made again exactly")
+	case kindOf(img.Kind).Lower.here && img.leavesElsewhere():
+		return img.gone("its packets leave from another namespace, which a new one's do not")
 	case img.Astray:
 		return img.gone("what it stands on is in a namespace that has neither a name nor a process")
 	}
 	return nil
+}
+
+// leavesElsewhere reports whether what the link stands on is in another namespace.
+func (img *Image) leavesElsewhere() bool {
+	return img.Astray || img.Lower != nil && img.Lower.NS.Cookie != img.Link.NS.Cookie
 }
 
 // lostInfo is the Losses of what a link that is made again does not get of its kind's settings.

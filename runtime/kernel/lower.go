@@ -25,6 +25,7 @@ type standing struct {
 	none     bool  // nothing: IFLA_LINK is the other end of a pair, or its own index in a namespace that it left
 	data     []int // the attributes of IFLA_INFO_DATA that name the lower links, instead of IFLA_LINK
 	outlives Event // the worst that can happen to a lower link
+	here     bool  // a new link's lower link, and where its packets leave, is in its own namespace
 }
 
 // goes reports whether a link of a kind is deleted when that happens to one that it stands on.

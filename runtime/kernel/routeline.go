@@ -65,8 +65,8 @@ var (
 	}{{unix.RTNH_F_DEAD, "dead"}, {unix.RTNH_F_ONLINK, "onlink"}, {unix.RTNH_F_PERVASIVE, "pervasive"},
 		{unix.RTNH_F_OFFLOAD, "offload"}, {unix.RTNH_F_TRAP, "trap"}, {unix.RTNH_F_LINKDOWN, "linkdown"},
 		{unix.RTNH_F_UNRESOLVED, "unresolved"}}
-	encapWords  = []string{"", "mpls", "ip", "ila", "ip6", "seg6", "bpf", "seg6local", "rpl", "ioam6", "xfrm"}
-	preferences = map[byte]string{0: "medium", 1: "high", 3: "low"} // RFC 4191
+	encapWords  = strings.Split(",mpls,ip,ila,ip6,seg6,bpf,seg6local,rpl,ioam6,xfrm", ",") // LWTUNNEL_ENCAP_*
+	preferences = map[byte]string{0: "medium", 1: "high", 3: "low"}                        // RFC 4191
 )
 
 // routeLine is a route in ip-route(8)'s words and order.

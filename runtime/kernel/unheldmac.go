@@ -17,7 +17,12 @@ import (
 // givenMACs are the addresses beside its own that a link lets in since somebody said so: not those of the groups that a
 // namespace listens to, nor those of other links, which may stand on this one.
 func givenMACs(at *subject) ([]string, error) {
-	own := map[string]bool{}
+	raw, err := at.n.linkMessage(at.l.Index)
+	if err != nil {
+		return nil, err
+	}
+	// The groups of a tunnel are all at its other end.
+	own := map[string]bool{string(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_BROADCAST)): true}
 	if err := at.n.wanted(own); err != nil {
 		return nil, err
 	}
