@@ -25,7 +25,8 @@ func addNamed(m *kernel.Machine, add func(taken []string) error, given ...linkNa
 		if (errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY)) && m.NotAlone() {
 			continue
 		}
-		if !errors.Is(err, unix.EEXIST) || !errors.As(err, &k) || slices.Contains(given, linkNameArg(k.Object)) ||
+		if !errors.Is(err, unix.EEXIST) || errors.Is(err, kernel.ErrSameEnds) || !errors.As(err, &k) ||
+			slices.Contains(given, linkNameArg(k.Object)) ||
 			len(taken) == nameTries {
 			return err
 		}

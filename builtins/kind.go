@@ -22,6 +22,7 @@ import (
 //	ip:"WORD"      what ip-link(8) calls it, where it is not the name
 //	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
 //	clears:"12"    the number of an attribute that the kernel takes away when it sets this one
+//	on:"2"         the number of the attribute whose bits say that it is given, for keys
 //	eg:"42"        a value, for one that must be given
 type linkKind struct {
 	Name   string // ip-link(8)'s word
@@ -39,6 +40,9 @@ type linkKind struct {
 // A linkMaker is the arguments of a builtin that makes a link.
 type linkMaker interface{ runtime.Changer }
 
+// A filler's attributes come from other parameters too.
+type filler interface{ fill() }
+
 // A kindWord is an attribute of a kind.
 type kindWord struct {
 	name, ip    string
@@ -46,6 +50,7 @@ type kindWord struct {
 	lower       bool
 	set, states bool
 	clears      int // 0: none
+	on          int // what says that it is given; 0: that it is there
 	eg          string
 	field       []int
 	typ         reflect.Type // of a kindAttr
@@ -75,6 +80,7 @@ func declareKind(k linkKind) *linkKind {
 		w.ip, w.set, w.states = w.name, f.Tag.Get("set") != "", f.Tag.Get("set") == "states"
 		if ip := f.Tag.Get("ip"); ip != "" {
 			w.ip = ip
+			w.name = cmp.Or(w.name, ip) // no parameter
 		}
 		if w.typ.Kind() == reflect.Pointer {
 			w.typ = w.typ.Elem()
@@ -82,6 +88,7 @@ func declareKind(k linkKind) *linkKind {
 		if !w.lower {
 			four, six, _ := strings.Cut(tag, "|")
 			w.four, _ = strconv.Atoi(four)
+			w.on, _ = strconv.Atoi(f.Tag.Get("on"))
 			w.six, _ = strconv.Atoi(six)
 			w.clears, _ = strconv.Atoi(f.Tag.Get("clears"))
 			_ = w.attr() // which panics where it is none
@@ -154,6 +161,9 @@ func (w *kindWord) number(data []byte) int {
 
 // read is the attribute in a link's IFLA_INFO_DATA; nil when it is not there.
 func (w *kindWord) read(info []byte) kindAttr {
+	if w.on != 0 && decodeNumber[bitKey](kernel.InfoAttr(info, w.on)) == 0 {
+		return nil
+	}
 	for _, number := range []int{w.four, w.six} {
 		if data := kernel.InfoAttr(info, number); number != 0 && data != nil {
 			a := w.attr()
@@ -172,6 +182,9 @@ func (w *kindWord) message(data []byte) []byte {
 // tell adds the kind and its attributes, as far as they are given, to what a link is to be.
 func (k *linkKind) tell(op *addLink, args reflect.Value) {
 	op.LinkSpec.Kind = k.Name
+	if f, ok := args.Addr().Interface().(filler); ok {
+		f.fill()
+	}
 	data := kindData{}
 	for _, w := range k.words {
 		field := args.FieldByIndex(w.field)
@@ -189,8 +202,13 @@ func (k *linkKind) tell(op *addLink, args reflect.Value) {
 			continue
 		}
 		a := field.Addr().Interface().(kindAttr)
+		if p, ok := a.(*present); ok && !bool(*p) {
+			continue
+		}
 		value := a.encode()
-		data.add(w.number(value), value)
+		if data.add(w.number(value), value); w.on != 0 {
+			data.add(w.on, encodeNumber[bitKey](1))
+		}
 		op.Words = append(op.Words, a.ip(w.ip))
 	}
 	op.Data = data.message()

@@ -27,6 +27,9 @@ type width interface {
 	width() (size, least, most int, big bool)
 }
 
+// A bitField is a width of some bits of a number, whose other bits are other attributes: how many are below.
+type bitField interface{ below() int }
+
 type (
 	width8    struct{}
 	width16   struct{}
@@ -46,6 +49,9 @@ func (widthPort) width() (size, least, most int, big bool) { return 2, 1, 1<<16 
 // encodeNumber writes a number as wide as it is to be.
 func encodeNumber[W width](n int) []byte {
 	var w W
+	if p, ok := any(w).(bitField); ok {
+		n <<= p.below()
+	}
 	size, _, _, big := w.width()
 	data := make([]byte, 8)
 	if big {
@@ -64,6 +70,10 @@ func decodeNumber[W width](data []byte) (n int) {
 	}
 	for _, b := range data {
 		n = n<<8 | int(b)
+	}
+	if p, ok := any(w).(bitField); ok {
+		_, _, most, _ := w.width()
+		n = n >> p.below() & most
 	}
 	return n
 }
@@ -99,13 +109,24 @@ func (a onOff[W]) number() int {
 }
 
 // toggle is what ip-link(8) writes as a word, or with "no" before it.
-type toggle bool
+type toggle = toggleIn[width8]
 
-func (toggle) ArgType() string         { return "bool" }
-func (a toggle) encode() []byte        { return onOff[width8](a).encode() }
-func (a *toggle) decode(data []byte)   { (*onOff[width8])(a).decode(data) }
-func (a toggle) ip(word string) string { return map[bool]string{false: "no"}[bool(a)] + word }
-func (a toggle) value() starlark.Value { return starlark.Bool(a) }
+type toggleIn[W width] bool
+
+func (toggleIn[W]) ArgType() string         { return "bool" }
+func (a toggleIn[W]) encode() []byte        { return onOff[W](a).encode() }
+func (a *toggleIn[W]) decode(data []byte)   { (*onOff[W])(a).decode(data) }
+func (a toggleIn[W]) ip(word string) string { return map[bool]string{false: "no"}[bool(a)] + word }
+func (a toggleIn[W]) value() starlark.Value { return starlark.Bool(a) }
+
+// present is what is on by being there.
+type present bool
+
+func (present) ArgType() string         { return "bool" }
+func (present) encode() []byte          { return nil }
+func (a *present) decode([]byte)        { *a = true }
+func (a present) ip(word string) string { return word }
+func (a present) value() starlark.Value { return starlark.Bool(a) }
 
 // wordSet is what an attribute can be that is one of a few words.
 type wordSet interface{ words() map[string]int }
@@ -196,9 +217,34 @@ type addrAttr struct{ ipArg }
 
 func (a addrAttr) encode() []byte        { return a.AsSlice() }
 func (a addrAttr) ip(word string) string { return word + " " + a.String() }
-func (a addrAttr) value() starlark.Value { return starlark.String(a.String()) }
 func (a *addrAttr) decode(data []byte) {
 	a.Addr, _ = netip.AddrFromSlice(data)
+}
+func (a addrAttr) value() starlark.Value {
+	if a.IsUnspecified() {
+		return starlark.None
+	}
+	return starlark.String(a.String())
+}
+
+// family4 and family6 are addresses of one family.
+type (
+	family4 struct{ addrAttr }
+	family6 struct{ addrAttr }
+)
+
+func (a *family4) Unpack(val starlark.Value) error {
+	if err := a.addrAttr.Unpack(val); err != nil || a.Is4() {
+		return err
+	}
+	return fmt.Errorf("%s is no IPv4 address", a)
+}
+
+func (a *family6) Unpack(val starlark.Value) error {
+	if err := a.addrAttr.Unpack(val); err != nil || a.Is6() {
+		return err
+	}
+	return fmt.Errorf("%s is no IPv6 address", a)
 }
 
 // plainWord is a word of a command.

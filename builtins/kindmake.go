@@ -134,11 +134,12 @@ func (k *linkKind) feature() *runtime.Feature {
 			ref := func(index int, name string) kernel.LinkRef {
 				return kernel.LinkRef{NS: ns, Index: index, Name: name}
 			}
-			lower := ref(4, "lower")
-			op := k.example(ref(2, "probe"), &lower)
+			// The first indexes are those of the tunnels that some modules make in each namespace.
+			lower := ref(102, "lower")
+			op := k.example(ref(101, "probe"), &lower)
 			if op.Lower != nil {
 				base := vethKind.example(lower, nil)
-				base.Peer = &kernel.LinkSpec{LinkRef: ref(5, "end")}
+				base.Peer = &kernel.LinkSpec{LinkRef: ref(103, "end")}
 				if err := m.AddLink(base.LinkSpec); err != nil {
 					return err
 				}

@@ -34,14 +34,23 @@ func (*kindWords) Params() (all []runtime.Param) {
 				continue
 			}
 			at := slices.IndexFunc(all, func(o runtime.Param) bool { return o.Name == p.Name })
-			if p.Doc = k.Name + ": " + p.Doc; at < 0 {
+			if at < 0 {
+				at = len(all)
 				all = append(all, p)
-			} else {
-				all[at].Doc += "; " + p.Doc
+				all[at].Doc = ""
 			}
+			all[at].Doc = ofKind(all[at].Doc, k.Name, p.Doc)
 		}
 	}
 	return all
+}
+
+// ofKind adds what a parameter is of a kind of links to what it is of others, which can be the same.
+func ofKind(docs, kind, doc string) string {
+	if before, after, same := strings.Cut(docs+"; ", ": "+doc+"; "); same {
+		return before + ", " + kind + ": " + strings.TrimSuffix(doc+"; "+after, "; ")
+	}
+	return strings.TrimPrefix(docs+"; "+kind+": "+doc, "; ")
 }
 
 // Give takes what one of the kinds would take.
