@@ -276,14 +276,15 @@ func names(dir string) []string {
 	return all
 }
 
-// stable leaves out what changes by itself: times that run, and random secrets.
+// stable leaves out what changes by itself: times that run, and random secrets and addresses.
 func stable(dump string) string {
 	var b bytes.Buffer
 	for _, l := range strings.Split(dump, "\n") {
 		f := strings.Fields(l)
 		for i := 0; i < len(f); i++ {
 			if i+1 < len(f) && (strings.HasSuffix(f[i], "_timer") || f[i] == "expires" || f[i] == "valid_lft" ||
-				f[i] == "preferred_lft") {
+				f[i] == "preferred_lft" ||
+				f[i] == "permaddr" && strings.Contains(l, "6 ")) { // of tunnels over IPv6 (link/tunnel6, link/gre6)
 				f[i+1] = "-"
 			}
 			if strings.HasPrefix(f[i], "dynamic") {
