@@ -324,7 +324,7 @@ func TestCrashAnyTime(t *testing.T) {
 			case <-time.After(wait):
 				if i%3 == 0 {
 					// Everything in this pid namespace but its first process: the run, its watcher, what it started.
-					_ = syscall.Kill(-1, syscall.SIGKILL)
+					nstest.KillOthers(t)
 				} else {
 					_ = cmd.Process.Kill()
 				}

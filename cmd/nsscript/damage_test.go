@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"sort"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/nsscript/nsscript/runtime/journal"
@@ -55,10 +54,7 @@ eventually(lambda: fail("no"), timeout = "60s", interval = "1ms")
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("got %q, %v: %s", line, err, said)
 	}
-	// Everything in this pid namespace but the test, which is its first process.
-	if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	nstest.KillOthers(t)
 	_ = cmd.Wait() // it was killed
 	orphans(t)
 	text, err := os.ReadFile(deadJournal)

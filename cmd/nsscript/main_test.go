@@ -243,10 +243,7 @@ func TestKill(t *testing.T) {
 	for _, next := range [][]string{{"recover"}, {"ls"}, {"-c", "print(1)"}} {
 		before := nstest.Dump(t)
 		cmd := start(t)
-		// Everything in this pid namespace but the test, which is its first process.
-		if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		nstest.KillOthers(t)
 		_ = cmd.Wait() // it was killed
 		orphans(t)
 		if nstest.Dump(t) == before {
@@ -370,9 +367,7 @@ func TestIrreversible(t *testing.T) {
 		{"killed", func() {
 			cmd := started(t, "-c", `host.link("tap0").delete(irreversible = True); print("ready"); `+
 				`eventually(lambda: fail("no"), timeout = "60s")`)
-			if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
+			nstest.KillOthers(t)
 			_ = cmd.Wait() // it was killed
 			orphans(t)
 			expect(exitLeftover, lost, "recover")

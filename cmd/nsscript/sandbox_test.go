@@ -186,10 +186,7 @@ func TestSandboxKilled(t *testing.T) {
 			t.Fatal("the process that the command left is not running")
 		}
 	}
-	// Everything in this pid namespace but the test: that is the sandbox.
-	if err := syscall.Kill(-1, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	nstest.KillOthers(t)
 	orphans(t)
 	if n := nstest.Running("sleep"); n > 0 {
 		t.Errorf("%d processes are left", n)
