@@ -80,8 +80,11 @@ func (o *addLink) Command() string {
 	if o.OnLink() {
 		cmd = in(o.Lower.NS) + "link add link " + o.Lower.Name + " "
 	}
+	if o.Socket != nil {
+		cmd = in(*o.Socket) + "link add "
+	}
 	cmd += o.Name + " " + linkOptions(o.LinkSpec)
-	if o.Lower != nil && o.Lower.NS.Cookie != o.NS.Cookie {
+	if o.Lower != nil && o.Lower.NS.Cookie != o.NS.Cookie || o.Socket != nil && o.Socket.Cookie != o.NS.Cookie {
 		cmd += "netns " + netnsWord(o.NS) + " "
 	}
 	cmd += "type " + o.LinkSpec.Kind + " " + strings.Join(o.Words, " ")

@@ -16,6 +16,18 @@ func in(ref kernel.NSRef) string {
 	return "ip -n " + netnsWord(ref) + " "
 }
 
+// execIn is a command that takes no namespace itself, in one.
+func execIn(ref kernel.NSRef, cmd string) string {
+	switch where := netnsWord(ref); {
+	case ref.Name == "":
+		return cmd
+	case where == ref.Name:
+		return "ip netns exec " + where + " " + cmd
+	default:
+		return "nsenter --net=" + where + " " + cmd
+	}
+}
+
 // netnsWord is how ip(8) is told a namespace: by its name, or a path where it has none. The host's is that of the
 // machine's first process.
 func netnsWord(ref kernel.NSRef) string {

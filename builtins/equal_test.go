@@ -28,6 +28,7 @@ var twins = map[string]struct{ same, others []string }{
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
+	"wg_key":  {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
 	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
@@ -49,6 +50,7 @@ br = bridge(m, ports = [b])
 default = route(n, "default", via = m)
 told = neigh(a, "10.0.0.77", "02:00:00:00:00:77")
 ruled = rule(n, table = 7, priority = 1)
+key = wg_key("` + wgSecret + `")
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 
 def again(x):

@@ -17,9 +17,11 @@ import (
 // A linkKind is a kind of link, declared by the arguments of the builtin that makes one. Its parameters, link.info,
 // link.set, the trace and the reference come from that. A field that is an attribute of the kind is tagged so:
 //
-//	nla:"7"       its number in IFLA_INFO_DATA; "4|17" those of an IPv4 and an IPv6 address; "lower" where it is
-//	               the link that this one stands on
+//	nla:"7"        its number in IFLA_INFO_DATA; "4|17" those of an IPv4 and an IPv6 address; "lower" where it is
+//	               the link that this one stands on, "socket" where it is the namespace that its packets leave from
 //	ip:"WORD"      what ip-link(8) calls it, where it is not the name
+//	info:"WORD"    instead of arg: it is shown in link.info under that word, and cannot be given
+//	secret:"4"     it is neither shown nor written to a journal; attribute 4 is shown, which tells it from others
 //	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
 //	clears:"12"    the number of an attribute that the kernel takes away when it sets this one
 //	on:"2"         the number of the attribute whose bits say that it is given, for keys
@@ -31,6 +33,7 @@ type linkKind struct {
 	Result string // "link" when left out
 	Prefix string // of free names, Name when left out
 	Module string // the kernel's module, Name when left out
+	Tool   string // the program that sets its attributes once it is there, when ip-link(8) does not take them
 	Config string // the kernel's option, CONFIG_ and Name when left out
 
 	decl  *runtime.Decl
@@ -48,6 +51,9 @@ type kindWord struct {
 	name, ip    string
 	four, six   int // its numbers; six 0 when there is one
 	lower       bool
+	socket      bool
+	readOnly    bool // and no parameter
+	secret      int  // 0: it is none
 	set, states bool
 	clears      int // 0: none
 	on          int // what says that it is given; 0: that it is there
@@ -76,7 +82,10 @@ func declareKind(k linkKind) *linkKind {
 			continue
 		}
 		w := kindWord{name: strings.TrimSuffix(f.Tag.Get("arg"), "?"), eg: f.Tag.Get("eg"),
-			field: f.Index, typ: f.Type, lower: tag == "lower"}
+			field: f.Index, typ: f.Type, lower: tag == "lower", socket: tag == "socket"}
+		if word := f.Tag.Get("info"); word != "" {
+			w.name, w.readOnly = word, true
+		}
 		w.ip, w.set, w.states = w.name, f.Tag.Get("set") != "", f.Tag.Get("set") == "states"
 		if ip := f.Tag.Get("ip"); ip != "" {
 			w.ip = ip
@@ -85,7 +94,8 @@ func declareKind(k linkKind) *linkKind {
 		if w.typ.Kind() == reflect.Pointer {
 			w.typ = w.typ.Elem()
 		}
-		if !w.lower {
+		if !w.lower && !w.socket {
+			w.secret, _ = strconv.Atoi(f.Tag.Get("secret"))
 			four, six, _ := strings.Cut(tag, "|")
 			w.four, _ = strconv.Atoi(four)
 			w.on, _ = strconv.Atoi(f.Tag.Get("on"))
@@ -187,18 +197,22 @@ func (k *linkKind) tell(op *addLink, args reflect.Value) {
 	}
 	data := kindData{}
 	for _, w := range k.words {
-		field := args.FieldByIndex(w.field)
-		if field.Kind() == reflect.Pointer {
-			if field.IsNil() {
-				continue
-			}
-			field = field.Elem()
+		field, ok := w.of(args)
+		if !ok {
+			continue
 		}
-		if w.lower {
+		switch {
+		case w.lower:
 			lower := field.Interface().(linkArg).LinkRef
 			if op.Lower = &lower; !op.OnLink() {
 				op.Words = append(op.Words, w.ip+" "+lower.Name)
 			}
+			continue
+		case w.socket:
+			socket := field.Interface().(nsArg).NSRef
+			op.Socket = &socket
+			continue
+		case k.Tool != "":
 			continue
 		}
 		a := field.Addr().Interface().(kindAttr)
@@ -212,6 +226,27 @@ func (k *linkKind) tell(op *addLink, args reflect.Value) {
 		op.Words = append(op.Words, a.ip(w.ip))
 	}
 	op.Data = data.message()
+}
+
+// of is what the arguments have of it, when it was given.
+func (w *kindWord) of(args reflect.Value) (field reflect.Value, given bool) {
+	field = args.FieldByIndex(w.field)
+	if field.Kind() == reflect.Pointer {
+		return field.Elem(), !field.IsNil()
+	}
+	return field, !w.readOnly
+}
+
+// setAll are the changes that give a new link the attributes that it cannot be made with.
+func (k *linkKind) setAll(link kernel.LinkRef, args reflect.Value) (ops []*setWord) {
+	for _, w := range k.words {
+		if field, ok := w.of(args); ok && !w.lower && !w.socket {
+			op := k.sets(w, field.Addr().Interface().(kindAttr))
+			op.Link = link
+			ops = append(ops, op)
+		}
+	}
+	return ops
 }
 
 // kindData are attributes with their numbers.
@@ -250,6 +285,9 @@ func (k *linkKind) info(v *runtime.View, l *kernel.Link) (starlark.Value, error)
 		return newStruct("info", fields), nil
 	}
 	for _, w := range k.words {
+		if w.socket || w.secret != 0 {
+			continue // the kernel does not show it, or nobody is to see it
+		}
 		fields[w.name] = starlark.None
 		if w.lower {
 			lower, err := v.Machine().Lower(l)

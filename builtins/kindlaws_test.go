@@ -87,8 +87,9 @@ func wordChanges(k *linkKind, l *kernel.Link, by int) (ops []*setWord) {
 		}
 		if all := w.others(w.read(l.Info)); len(all) > 0 {
 			a := all[by%len(all)]
-			ops = append(ops, &setWord{Link: l.LinkRef, LinkKind: k.Name, Attr: w.name, Words: a.ip(w.ip),
-				Value: w.message(a.encode())})
+			op := k.sets(w, a)
+			op.Link = l.LinkRef
+			ops = append(ops, op)
 		}
 	}
 	return ops
@@ -100,10 +101,12 @@ func kindLaws() (all []law) {
 		all = append(all,
 			law{"link add " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
 				return k.exampleOn(t, m, "new0", "new1")
-			}},
-			law{"link del " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
+			}})
+		if kernel.Remade(k.Name) {
+			all = append(all, law{"link del " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
 				return &delLink{Link: k.made(t, m).LinkRef}
 			}})
+		}
 		for _, w := range k.words {
 			if !w.set {
 				continue

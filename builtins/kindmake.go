@@ -52,18 +52,23 @@ func addOfKind(
 		}
 		op := &addLink{LinkSpec: kernel.LinkSpec{LinkRef: ref, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up}}
 		k.tell(op, reflect.ValueOf(args).Elem())
-		if op.Lower != nil {
-			if op.Index, err = freeInBoth(tx.Machine(), ns, op.Lower.NS, op.Index); err != nil {
-				return err
-			}
-			ref = op.LinkRef
+		asked := ns
+		switch {
+		case op.Lower != nil:
+			asked = op.Lower.NS
+		case op.Socket != nil:
+			asked = *op.Socket
 		}
+		if op.Index, err = freeInBoth(tx.Machine(), ns, asked, op.Index); err != nil {
+			return err
+		}
+		ref = op.LinkRef
 		return tx.Apply(op)
 	}, a.Name)
 }
 
-// freeInBoth is the index, or one that is free in the namespace of the lower link too: before Linux 6.15 the kernel
-// looks there whether it is free.
+// freeInBoth is the index, or one that is free in the namespace that is asked for the link too: before Linux 6.15 the
+// kernel looks there whether it is free.
 func freeInBoth(m *kernel.Machine, ns, lower kernel.NSRef, index int) (int, error) {
 	if ns.Cookie == lower.Cookie {
 		return index, nil

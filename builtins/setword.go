@@ -113,14 +113,25 @@ func (a kindWords) sets(m *kernel.Machine, link kernel.LinkRef) (ops []*setWord,
 		if err != nil {
 			return nil, fmt.Errorf("parameter %q: %w", g.name, err)
 		}
-		ops = append(ops, &setWord{LinkKind: k.Name, Attr: w.name, Words: attr.ip(w.ip),
-			Value: w.message(attr.encode())})
+		ops = append(ops, k.sets(*w, attr))
 	}
 	order := func(o *setWord) int {
 		return slices.IndexFunc(k.words, func(w kindWord) bool { return w.name == o.Attr })
 	}
 	slices.SortStableFunc(ops, func(a, b *setWord) int { return order(a) - order(b) })
 	return ops, nil
+}
+
+// A secretAttr is an attribute that is not to be shown, of which only something that tells it from others is.
+type secretAttr interface{ public() []byte }
+
+// sets is the change that makes one attribute of a link what it is to be.
+func (k *linkKind) sets(w kindWord, attr kindAttr) *setWord {
+	op := &setWord{LinkKind: k.Name, Attr: w.name, Words: attr.ip(w.ip), Value: w.message(attr.encode())}
+	if s, ok := attr.(secretAttr); ok {
+		op.whole, op.Value = op.Value, kernel.AppendAttr(nil, w.secret, s.public())
+	}
+	return op
 }
 
 // setWord sets one attribute of a link's kind.
@@ -132,6 +143,7 @@ type setWord struct {
 	Value    []byte         `json:"value"` // an attribute of IFLA_INFO_DATA
 	Old      []byte         `json:"old"`
 
+	whole []byte   // Value with its secret, until it is done: Value is what is shown of that
 	under [][]byte // what older changes of the run found it to be
 }
 
@@ -141,6 +153,9 @@ func (o *setWord) Kind() string             { return "link set type" }
 func (o *setWord) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
 func (o *setWord) Claims() []change.Claim   { return claims(o.Link) }
 func (o *setWord) Command() string {
+	if k := linkKinds[o.LinkKind]; k != nil && k.Tool != "" {
+		return execIn(o.Link.NS, k.Tool+" set "+o.Link.Name+" "+o.Words)
+	}
 	return in(o.Link.NS) + "link set " + o.Link.Name + " type " + o.LinkKind + " " + o.Words
 }
 
@@ -151,7 +166,7 @@ func (o *setWord) Valid() error {
 		return fmt.Errorf("a %s link has no %s to set", o.LinkKind, o.Attr)
 	}
 	for _, msg := range [][]byte{o.Value, o.Old} {
-		if err := kernel.ValidInfo(msg, w.four, w.six); err != nil {
+		if err := kernel.ValidInfo(msg, w.four, w.six, w.secret); err != nil {
 			return fmt.Errorf("the %s of a %s link: %w", o.Attr, o.LinkKind, err)
 		}
 	}
@@ -165,6 +180,15 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 		return err
 	}
 	w := linkKinds[o.LinkKind].word(o.Attr)
+	if w.secret != 0 {
+		if was := kernel.InfoAttr(l.Info, w.secret); was != nil && !fresh {
+			return &kernel.Loss{What: fmt.Sprintf("%s of link %s in %s", o.Attr, l.Name, l.NS),
+				Why: "no secret is written to a journal"}
+		} else if was == nil {
+			o.Old = kernel.AppendAttr(nil, w.four, make([]byte, len(o.Value)-4))
+		}
+		return nil
+	}
 	if now := w.read(l.Info); now != nil {
 		o.Old = w.message(now.encode())
 	} else if zero := w.attr().encode(); zero != nil {
@@ -192,7 +216,13 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 	return errors.Join(m.Unheld(img, kernel.Closing), img.Delayed())
 }
 
-func (o *setWord) Do(m *kernel.Machine) error { return m.SetInfo(o.Link, o.LinkKind, o.Value) }
+func (o *setWord) Do(m *kernel.Machine) error {
+	value := o.Value
+	if o.whole != nil {
+		value, o.whole = o.whole, nil
+	}
+	return m.SetInfo(o.Link, o.LinkKind, value)
+}
 
 func (o *setWord) Over(older change.Op) {
 	if older, ok := older.(*setWord); ok && older.Attr == o.Attr && older.Link.Object() == o.Link.Object() {
@@ -208,6 +238,9 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 		return err
 	}
 	w := linkKinds[o.LinkKind].word(o.Attr)
+	if w.secret != 0 {
+		return o.forget(m, l, w)
+	}
 	old, set := w.shown(o.Old), w.shown(o.Value)
 	now := w.read(l.Info)
 	if now == nil || reflect.DeepEqual(now, old) {
@@ -228,6 +261,18 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 		return err
 	}
 	return m.Forward(o.Link)
+}
+
+// forget takes a secret from a link that had none, when it is still the one that was set.
+func (o *setWord) forget(m *kernel.Machine, l *kernel.Link, w *kindWord) error {
+	switch now := kernel.InfoAttr(l.Info, w.secret); {
+	case now == nil:
+		return nil
+	case !bytes.Equal(now, kernel.InfoAttr(o.Value, w.secret)):
+		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
+			Err: kernel.ErrDiverged}
+	}
+	return m.SetInfo(o.Link, o.LinkKind, o.Old)
 }
 
 // shown is the attribute that a message has.

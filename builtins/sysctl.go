@@ -181,15 +181,7 @@ func unlessGone(err error) error {
 }
 
 func (o *setSysctl) Command() string {
-	cmd := "sysctl -w " + quoted(o.Key+"="+o.Value)
-	switch where := netnsWord(o.NS); {
-	case o.NS.Name == "":
-		return cmd
-	case where == o.NS.Name:
-		return "ip netns exec " + where + " " + cmd
-	default:
-		return "nsenter --net=" + where + " " + cmd
-	}
+	return execIn(o.NS, "sysctl -w "+quoted(o.Key+"="+o.Value))
 }
 
 func (o *setSysctl) lost() string { return "the value of sysctl " + o.Key + " in " + o.NS.String() }

@@ -17,13 +17,15 @@ import (
 // end's kind is that of the first.
 type LinkSpec struct {
 	LinkRef
-	Kind  string    `json:"kind,omitempty"`
-	MAC   string    `json:"mac,omitempty"` // "" lets the kernel choose
-	MTU   int       `json:"mtu,omitempty"` // 0: the kind's default
-	Up    bool      `json:"up,omitempty"`
-	Lower *LinkRef  `json:"lower,omitempty"` // the link that it stands on, which can be in another namespace
-	Data  []byte    `json:"data,omitempty"`  // IFLA_INFO_DATA, without the lower link and the other end
-	Peer  *LinkSpec `json:"peer,omitempty"`  // the other end of a pair
+	Kind  string   `json:"kind,omitempty"`
+	MAC   string   `json:"mac,omitempty"` // "" lets the kernel choose
+	MTU   int      `json:"mtu,omitempty"` // 0: the kind's default
+	Up    bool     `json:"up,omitempty"`
+	Lower *LinkRef `json:"lower,omitempty"` // the link that it stands on, which can be in another namespace
+	// The namespace that its packets leave from, for a kind that has its socket where it was made; nil: its own.
+	Socket *NSRef    `json:"socket,omitempty"`
+	Data   []byte    `json:"data,omitempty"` // IFLA_INFO_DATA, without the lower link and the other end
+	Peer   *LinkSpec `json:"peer,omitempty"` // the other end of a pair
 }
 
 // Valid says what is wrong with a link that was to be made.
@@ -95,6 +97,14 @@ func (m *Machine) AddLink(l LinkSpec) error {
 		}
 		if l.Up { // its carrier is the lower link's
 			m.awaitingCarrier = append(m.awaitingCarrier, *l.Lower, l.LinkRef)
+		}
+	}
+	if l.Socket != nil {
+		if asked, err = m.Namespace(*l.Socket); err != nil {
+			return fail(err, op, l.Name+" with its socket in "+l.Socket.String(), n)
+		}
+		if asked != n {
+			parts = append(parts, nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(n.fd))))
 		}
 	}
 	if l.Up {

@@ -20,10 +20,12 @@ type Kind struct {
 	Masked []int
 	Lost   map[int]string // which parts that are not zero cannot be given back, and what they are
 	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
-	FDB    bool           // it has a forwarding table of its own (NTF_SELF)
-	Late   bool           // it begins without a carrier, and its state is unknown until the kernel has acted on that
-	Whole  bool           // a change of one part resets those that it does not name
-	Made   bool           // links of it are made, and made again: all else that they are is in the other fields
+	// The family of generic netlink that has its attributes instead of IFLA_INFO_DATA; nil: there is none.
+	Generic *generic
+	FDB     bool // it has a forwarding table of its own (NTF_SELF)
+	Late    bool // it begins without a carrier, and its state is unknown until the kernel has acted on that
+	Whole   bool // a change of one part resets those that it does not name
+	Made    bool // links of it are made, and made again: all else that they are is in the other fields
 }
 
 // Ports is what is known of the ports of one kind of master.
@@ -80,6 +82,8 @@ var kinds = []Kind{
 	{Name: "nlmon", Made: true, Lower: standing{none: true}},
 	{Name: "vlan", Made: true, Lower: standing{outlives: Moved}, Needs: []int{nl.IFLA_VLAN_ID, nl.IFLA_VLAN_PROTOCOL},
 		Masked: []int{nl.IFLA_VLAN_FLAGS}},
+	// It is not made again: the kernel does not show in which namespace its socket is, and its private key is not kept.
+	{Name: "wireguard", Lower: standing{none: true}, Generic: &wireguard},
 	{Name: "ipvlan", Lower: standing{outlives: Moved}},
 	{Name: "ipvtap", Lower: standing{outlives: Moved}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
@@ -114,6 +118,9 @@ func kindOf(name string) Kind {
 	}
 	return Kind{Name: name}
 }
+
+// Remade reports whether a link of the kind that was deleted can be made again.
+func Remade(kind string) bool { return kindOf(kind).Made }
 
 // gives are the attributes that links of the kind take from their ports unless they are given them.
 func (k Kind) gives() []string {

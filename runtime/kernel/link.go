@@ -144,6 +144,9 @@ func (m *Machine) Read(ref LinkRef) (*Link, error) {
 		return nil, fail(err, "read link", ref.Name, n)
 	}
 	l, err := n.linkByIndex(index)
+	if err == nil {
+		err = n.readFamily(l)
+	}
 	if err != nil {
 		return nil, fail(err, "read link", ref.Name, n)
 	}

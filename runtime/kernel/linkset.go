@@ -66,6 +66,10 @@ func (m *Machine) SetInfo(ref LinkRef, kind string, data []byte) error {
 	if err != nil {
 		return fail(err, op, ref.Name, n)
 	}
+	if g := kindOf(kind).Generic; g != nil {
+		body := slices.Concat(genericHead(g.set), attrMessage(g.index, uint32(index)), data)
+		return fail(n.tellFamily(kind, body), op, ref.Name, n)
+	}
 	if kindOf(kind).Whole {
 		now, err := n.linkInfo(index, nl.IFLA_INFO_DATA)
 		if err != nil {

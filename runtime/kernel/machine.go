@@ -35,15 +35,16 @@ type Machine struct {
 	awaitingCarrier  []LinkRef
 	awaitingAutoconf map[NSRef]bool
 	awaitingUse      []Addr
-	buf              []byte       // where netlink messages are received
-	token            string       // what the files below this process's namespaces say
-	tokenFile        int          // that file, -1 before there is one
-	differing        *[][2]string // what of new namespaces is other than the defaults; nil before it is known
-	makes            int          // how many namespaces were made
-	spares           *spares      // the next ones, nil when nobody makes them
-	inhabited        bool         // whether something else makes links in namespaces that are new
-	ran              bool         // whether a command was started, which may have made links anywhere
-	shared           bool         // whether the netns folder is known to be a shared mount point
+	families         map[string]int // of generic netlink: the numbers that the kernel has given them
+	buf              []byte         // where netlink messages are received
+	token            string         // what the files below this process's namespaces say
+	tokenFile        int            // that file, -1 before there is one
+	differing        *[][2]string   // what of new namespaces is other than the defaults; nil before it is known
+	makes            int            // how many namespaces were made
+	spares           *spares        // the next ones, nil when nobody makes them
+	inhabited        bool           // whether something else makes links in namespaces that are new
+	ran              bool           // whether a command was started, which may have made links anywhere
+	shared           bool           // whether the netns folder is known to be a shared mount point
 }
 
 // An Object is the identity of a namespace (Index 0) or of a link in it. Gen is that of LinkRef.
@@ -68,7 +69,7 @@ func Open() (*Machine, error) {
 	}
 	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{},
 		first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{},
-		renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{},
+		renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, families: map[string]int{},
 		awaitingAutoconf: map[NSRef]bool{}, Runner: proc.NewRunner(), buf: make([]byte, rtnl.MaxReply),
 		token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}

@@ -28,6 +28,7 @@ type Namespace struct {
 	alone bool      // so far nobody else can have made a link in it
 	born  time.Time // when it was made as a spare
 	conn  *rtnl.Conn
+	conns map[int]*rtnl.Conn // of netlink's other protocols
 }
 
 // Name is the namespace's name, "host" for the one nsscript started in.
@@ -253,6 +254,10 @@ func (n *Namespace) Forget() {
 func (n *Namespace) release() {
 	n.conn.Close()
 	n.conn = nil
+	for _, c := range n.conns {
+		c.Close()
+	}
+	n.conns = nil
 	if n.fd >= 0 {
 		n.fd.Close()
 	}

@@ -25,7 +25,7 @@ const dumpTries = 50
 // MaxReply is more than the kernel puts into one message (32 KiB, net/netlink/af_netlink.c).
 const MaxReply = 64 << 10
 
-// A Conn is one rtnetlink(7) socket, in the namespace that it was opened in. One goroutine uses it.
+// A Conn is one netlink(7) socket, in the namespace that it was opened in. One goroutine uses it.
 //
 // It blocks, with a deadline, and Go's poller does not know it: the kernel has answered by the time that it has taken
 // the request, and to wake the poller for every answer would cost more than the answer.
@@ -34,9 +34,12 @@ type Conn struct {
 	seq uint32
 }
 
-// Dial opens a socket in the namespace that the calling thread is in.
-func Dial() (*Conn, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+// Dial opens an rtnetlink(7) socket in the namespace that the calling thread is in.
+func Dial() (*Conn, error) { return DialFor(unix.NETLINK_ROUTE) }
+
+// DialFor opens a socket of another of netlink's protocols, whose requests and answers have the same form.
+func DialFor(protocol int) (*Conn, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, err
 	}
