@@ -229,6 +229,7 @@ func TestWatcher(t *testing.T) {
 
 // TestWatcherEnds checks that a run that ends well takes its watcher with it.
 func TestWatcherEnds(t *testing.T) {
+	orphans(t) // of tests before
 	for _, args := range [][]string{{"--rm", "-c", "netns('n1')"}, {"-c", "print(1)"}, {"-c", "fail('x')"},
 		{"-c", "netns('n1')"}, {"down", "command"}} {
 		_ = nsscript(args...).Run() // one of them is to fail

@@ -13,8 +13,8 @@ const failing = "NSSCRIPT_TEST_FAILING"
 // TestClean fails, in a process of its own, after it left one of everything: the tests after it find nothing of that.
 func TestClean(t *testing.T) {
 	if os.Getenv(failing) == "" {
-		cmd := exec.Command("/proc/self/exe", "-test.run", "^TestClean(ed)?$", "-test.v")
-		// In a sandbox of its own.
+		cmd := exec.Command("/proc/self/exe", "-test.run", "^TestClean(ed)?$", "-test.v", "-test.parallel", "1")
+		// In a sandbox of its own, one for both.
 		cmd.Env = append(os.Environ(), failing+"=yes")
 		for i, v := range cmd.Env {
 			if strings.HasPrefix(v, marker+"=") {

@@ -5,6 +5,7 @@ package nstest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,7 +13,6 @@ import (
 	"runtime"
 	"sort"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,11 +27,11 @@ func init() { runtime.LockOSThread() }
 const marker = "NSSCRIPT_TEST_SANDBOX"
 
 // Main is to be called by TestMain: it runs the package's tests inside namespaces of their own (mount, network, pid
-// and, for an ordinary user, user), so that they need no privileges and cannot hurt the machine. It fails when the
-// machine outside is not as it was before.
+// and, for an ordinary user, user), so that they need no privileges and cannot hurt the machine. Each processor has
+// such a sandbox with a part of the tests. It fails when the machine outside is not as it was before.
 func Main(m *testing.M) {
 	if cgroup, ok := os.LookupEnv(marker); ok {
-		if os.Getpid() == 1 { // and not a worker that looks for inputs (-test.fuzz)
+		if os.Getpid() == 1 { // and not a worker that looks for inputs (-test.fuzz), or a test that starts itself
 			_, err := sandbox.Enter()
 			if err == nil && cgroup != "" {
 				err = mountCgroup(cgroup)
@@ -43,29 +43,26 @@ func Main(m *testing.M) {
 		}
 		os.Exit(m.Run())
 	}
+	if !flag.Parsed() {
+		flag.Parse()
+	}
+	if flag.Lookup("test.list").Value.String() != "" {
+		os.Exit(m.Run())
+	}
 	before := Outside()
-	cgroup, err := newCgroup()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "nstest: make cgroup:", err)
-		os.Exit(1)
+	all, at, err := parts()
+	code := 0
+	switch {
+	case err != nil:
+	case all == nil:
+		code, err = inSandbox(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	default:
+		code, err = runParts(all, at)
 	}
-	if err := os.Setenv(marker, cgroup.within); err != nil {
-		panic(err)
-	}
-	s, err := sandbox.Start(sandbox.Spec{Argv: append([]string{"/proc/self/exe"}, os.Args[1:]...),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Cgroup: cgroup.dir, Privileged: true})
-	code, sig := 0, syscall.Signal(0)
-	if err == nil {
-		code, sig, err = s.Wait()
-	}
-	err = errors.Join(err, cgroup.remove())
 	if after := Outside(); after != before {
 		fmt.Fprintf(os.Stderr, "nstest: the tests changed the machine outside their sandbox:\n%s\n",
 			Diff(before, after))
 		os.Exit(1)
-	}
-	if sig != 0 {
-		err = errors.Join(err, fmt.Errorf("the tests were ended by %s", sig))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nstest:", err)
