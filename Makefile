@@ -18,7 +18,7 @@ run: build
 	./bin/nsscript --replace scripts/two_ns.star
 
 build:
-	CGO_ENABLED=0 go build -o bin/nsscript ./cmd/nsscript
+	CGO_ENABLED=0 go build -ldflags='-s -w' -o bin/nsscript ./cmd/nsscript
 
 check: setup
 	./.ci/check

@@ -175,10 +175,15 @@ func prepare() error {
 	if err := sandbox.Loopback(); err != nil {
 		return err
 	}
-	// Otherwise a tunnel's module puts its fallback device into every namespace. A kernel may know of none.
-	setting := "/proc/sys/net/core/fb_tunnels_only_for_init_net"
-	if err := os.WriteFile(setting, []byte("2"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	for setting, value := range map[string]string{
+		"kernel/modprobe": modprobe,
+		// Otherwise a tunnel's module puts its fallback device into every namespace.
+		"net/core/fb_tunnels_only_for_init_net": "2",
+	} {
+		err := os.WriteFile("/proc/sys/"+setting, []byte(value), 0)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel may load no modules, or know no tunnels
+			return err
+		}
 	}
 	const tun = "/dev/net/tun" // misc(4): 10, 200
 	if _, err := os.Stat(tun); errors.Is(err, os.ErrNotExist) {

@@ -36,6 +36,11 @@ func needed(dep string, want func(module string) bool) (all []string) {
 	return slices.Compact(all)
 }
 
+// modprobe is where a machine has it. A kernel looks elsewhere (/sbin/modprobe) until Init has told it: what is built
+// in asks for a dozen modules while it boots, none of which is there, and an emulated machine takes a second to find
+// out.
+const modprobe = "/usr/sbin/modprobe"
+
 // addModules puts a kernel's modules for networks into an initramfs, with modprobe, by which the kernel loads what it
 // finds it needs. dir is lib/modules/RELEASE.
 func addModules(a *archive, dir string) error {
@@ -44,19 +49,19 @@ func addModules(a *archive, dir string) error {
 		return &Error{Op: "read modules", Err: err,
 			Hint: fmt.Sprintf("`depmod -b ROOT %s` makes it, where %s is ROOT/lib/modules/%[1]s", path.Base(dir), dir)}
 	}
-	modprobe, err := Program("modprobe")
+	program, err := Program("modprobe")
 	if err != nil {
 		return &Error{Op: "load modules", Err: err, Hint: "apt-get install kmod"}
 	}
-	if err := a.program("/sbin/modprobe", modprobe); err != nil {
+	if err := a.program(modprobe, program); err != nil {
 		return err
 	}
 	files := needed(string(dep), forNetworks)
-	tables, err := filepath.Glob(filepath.Join(dir, "modules.*"))
+	tables, err := filepath.Glob(filepath.Join(dir, "modules.*.bin"))
 	if err != nil {
 		return err
 	}
-	for _, t := range tables {
+	for _, t := range append(tables, "modules.softdep") { // what modprobe reads: depmod makes all the files that it can
 		files = append(files, filepath.Base(t))
 	}
 	for _, f := range files {
