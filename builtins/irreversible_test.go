@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -183,15 +184,14 @@ func makeHost(t *testing.T, world string) {
 // clearHost deletes all links and namespaces of the sandbox.
 func clearHost(t *testing.T) {
 	t.Helper()
-	clearRules(t)
-	links, err := os.ReadDir("/sys/class/net")
+	nstest.ClearRules(t)
+	links, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range links {
-		// A pair goes with one of its ends. bonding_masters is a file.
-		if at, err := os.Stat("/sys/class/net/" + l.Name()); err == nil && at.IsDir() && l.Name() != "lo" {
-			nstest.IP(t, "link", "del", l.Name())
+		if _, err := net.InterfaceByIndex(l.Index); err == nil && l.Name != "lo" { // a pair goes with one of its ends
+			nstest.IP(t, "link", "del", l.Name)
 		}
 	}
 	names, err := os.ReadDir("/run/netns")

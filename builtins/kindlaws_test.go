@@ -43,11 +43,11 @@ func (k *linkKind) made(t *testing.T, m *kernel.Machine) *kernel.Link {
 	if err := op.Do(m); err != nil {
 		t.Fatal(err)
 	}
+	var lines []string
 	for _, end := range op.ends() {
-		nstest.IP(t, "link", "set", end.Name, "addrgenmode", "none")
-		nstest.IP(t, "link", "set", end.Name, "up")
+		lines = append(lines, "link set "+end.Name+" addrgenmode none", "link set "+end.Name+" up")
 	}
-	nstest.IP(t, "addr", "add", "10.66.1.1/24", "dev", "kind0")
+	nstest.Batch(t, append(lines, "addr add 10.66.1.1/24 dev kind0")...)
 	nstest.Quiet(t, "")
 	t.Cleanup(func() { nstest.TryIP(t, "link", "del", "kind0") })
 	l, err := m.Read(op.LinkRef)

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"sort"
 	"strings"
 	"testing"
 
@@ -187,14 +186,14 @@ func cut(t *testing.T, labs *lab.Labs, name string, text []byte) (cuts int) {
 func TestCutJournal(t *testing.T) {
 	long(t)
 	before := makeWorld(t)
-	world := whole(t)
+	world := nstest.State(t)
 	labs := lab.Open(vocabulary().Ops, "")
 	dir := journal.OpenDir(journal.DefaultDir)
 	recoveries := 0
 	for _, name := range damaged {
 		for records := 0; ; records++ {
 			text := dead(t, name)
-			during := whole(t)
+			during := nstest.State(t)
 			lines := bytes.SplitAfter(text, []byte("\n"))
 			if records+2 >= len(lines) { // the header, and what is behind the last newline
 				recovering(t)
@@ -213,7 +212,7 @@ func TestCutJournal(t *testing.T) {
 				found[0].Undone+changesLeft(found[0]) != len(journal.Open(e.Records)) {
 				t.Errorf("%s: cut at byte %d: %+v, %v", name, cut, found, err)
 			}
-			if lost := missing(world, during, whole(t)); lost != "" {
+			if lost := missing(world, during, nstest.State(t)); lost != "" {
 				t.Errorf("%s: cut at byte %d, recovery changed what the run had not:\n%s", name, cut, lost)
 			}
 			putBack(t, text)
@@ -227,7 +226,7 @@ func TestCutJournal(t *testing.T) {
 				}
 			}
 			settledWorld(t)
-			if after := whole(t); after != world {
+			if after := nstest.State(t); after != world {
 				t.Fatalf("%s: cut at byte %d, and whole again:\n%s", name, cut, nstest.Diff(world, after))
 			}
 			recoveries++
@@ -264,30 +263,6 @@ func spaces(t *testing.T) []string {
 		all = append(all, e.Name())
 	}
 	return all
-}
-
-// whole is what nstest.Dump shows, in milliseconds and a line each.
-func whole(t *testing.T) string {
-	t.Helper()
-	var files []string
-	err := filepath.WalkDir("/run", func(path string, d os.DirEntry, err error) error {
-		files = append(files, path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 5 && strings.HasPrefix(f[4], "/run/") {
-			files = append(files, "mount "+f[3]+" "+f[4])
-		}
-	}
-	sort.Strings(files)
-	return nstest.Snapshot(t, spaces(t)...) + strings.Join(files, "\n")
 }
 
 // missing are the lines of both before and during that are not there after.

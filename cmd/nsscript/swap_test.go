@@ -56,7 +56,7 @@ func TestFailpointsSwap(t *testing.T) {
 				for _, args := range c.swap {
 					nstest.IP(t, args...)
 				}
-				swapped = strip(whole(t))
+				swapped = strip(nstest.State(t))
 			}
 			found, err := lab.Open(vocabulary().Ops, "").Recover()
 			if failpoint.At != nil {
@@ -73,7 +73,7 @@ func TestFailpointsSwap(t *testing.T) {
 			if c.want == "" && left != "" || !strings.Contains(left, c.want) {
 				t.Errorf("left %q, want %q", left, c.want)
 			}
-			if after := strip(whole(t)); after != swapped {
+			if after := strip(nstest.State(t)); after != swapped {
 				t.Error(nstest.Diff(swapped, after))
 			}
 			if _, err := os.Stat(deadJournal); err == nil {

@@ -130,3 +130,26 @@ func sections(dump string) map[string][]string {
 	}
 	return all
 }
+
+// ClearRules deletes the rules of the sandbox's own namespace that are not the kernel's own.
+func ClearRules(t testing.TB) {
+	t.Helper()
+	c, err := dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	rules, err := c.dump(syscall.RTM_GETRULE, make([]byte, 12))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		priority := number(find(r, 12, 6)) // FRA_PRIORITY
+		if priority == 0 || priority == 32766 || priority == 32767 {
+			continue
+		}
+		if _, err := c.ask(syscall.RTM_DELRULE, syscall.NLM_F_ACK, r); err != nil {
+			t.Fatalf("delete rule %d: %v", priority, err)
+		}
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"sort"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +86,16 @@ func IP(t testing.TB, args ...string) {
 	}
 }
 
+// Batch runs lines of iproute2, each without the word ip, in one process.
+func Batch(t testing.TB, lines ...string) {
+	t.Helper()
+	cmd := exec.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("ip -batch: %v: %s", err, out)
+	}
+}
+
 // NeedTap skips a test that needs a tap link, where this user may not make one: it is the one kind that every
 // kernel has and that is not made again. As root it is always run.
 func NeedTap(t testing.TB) {
@@ -105,39 +114,6 @@ func TryIP(t testing.TB, args ...string) {
 	t.Helper()
 	if err := ip(args...); err != nil {
 		t.Error(err)
-	}
-}
-
-// Settled waits until what the kernel does later about new links is done: their carriers, and the local routes of the
-// given IPv6 addresses.
-func Settled(t testing.TB, links, addrs []string) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		waiting := ""
-		for _, l := range links {
-			out, err := exec.Command("ip", "-o", "link", "show", "dev", l).Output()
-			if err != nil {
-				t.Fatalf("ip link show dev %s: %v", l, err)
-			}
-			if !strings.Contains(string(out), "state UP") {
-				waiting = "carrier of " + l
-			}
-		}
-		out, err := exec.Command("ip", "-6", "route", "show", "table", "local").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, a := range addrs {
-			if !strings.Contains(string(out), "local "+a+" ") {
-				waiting = "local route of " + a
-			}
-		}
-		if waiting == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still waiting for the %s", waiting)
-		}
 	}
 }
 
@@ -174,6 +150,22 @@ func dump(t testing.TB) string {
 		}
 		sysctls(t, &b, ns)
 	}
+	files(t, &b)
+	return stable(b.String())
+}
+
+// State is what Dump shows and more, in milliseconds, as the kernel itself says it.
+func State(t testing.TB) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(Snapshot(t, append([]string{""}, names("/run/netns")...)...))
+	files(t, &b)
+	return b.String()
+}
+
+// files prints the mounts, what is in /run, and the cgroups.
+func files(t testing.TB, b *strings.Builder) {
+	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -186,20 +178,19 @@ func dump(t testing.TB) string {
 		}
 	}
 	sort.Strings(lines) // a name that was taken away and given back is the last one mounted
-	section(&b, "mounts", lines)
-	var files []string
+	section(b, "mounts", lines)
+	var found []string
 	err = filepath.WalkDir("/run", func(path string, _ os.DirEntry, err error) error {
 		if path != "/run/netns" {
-			files = append(files, path)
+			found = append(found, path)
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	section(&b, "/run", files)
-	section(&b, "cgroups", below(cgroupMount))
-	return stable(b.String())
+	section(b, "/run", found)
+	section(b, "cgroups", below(cgroupMount))
 }
 
 // sysctls reads every setting of links and neighbours and of ip itself in a namespace, on a thread that ends with it.
