@@ -2,34 +2,28 @@ package builtins
 
 import (
 	"fmt"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
-	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// entryTables are the tables whose entries scripts add and delete.
-var entryTables = []string{"rule", "neigh"}
-
-// entryOps are the ops of all of them: one pair, whose kinds are told apart by the table.
-func entryOps() (all []change.Op) {
-	for _, table := range entryTables {
-		all = append(all, &addEntry{kernel.Entry{Table: table}}, &delEntry{Entry: kernel.Entry{Table: table}})
-	}
-	return all
-}
-
 // entryCommand is the command line that changes an entry.
 func entryCommand(verb string, e kernel.Entry) string {
-	cmd := in(e.NS)
-	if e.Family() == 6 && e.Table == "rule" {
+	k := entryKinds[e.Table]
+	if k == nil {
+		return ""
+	}
+	program, object, _ := strings.Cut(k.Command, " ")
+	cmd := program + strings.TrimPrefix(in(e.NS), "ip")
+	if e.Link == nil && e.Family() == 6 {
 		cmd += "-6 "
 	}
-	return cmd + e.Table + " " + verb + " " + e.Words()
+	return cmd + object + " " + verb + " " + e.Words()
 }
 
 // entryClaims are the entry, and the link that it hangs on.
@@ -37,7 +31,10 @@ func entryClaims(e kernel.Entry) []change.Claim {
 	if e.Link != nil {
 		return claims(*e.Link)
 	}
-	key := fmt.Sprintf("%s of IPv%d, priority %d", e.Table, e.Family(), uint32(e.Number(unix.FRA_PRIORITY)))
+	key := fmt.Sprintf("IPv%d %s", e.Family(), e.Table)
+	if k := entryKinds[e.Table]; k != nil && e.Valid() == nil {
+		key = fmt.Sprintf("IPv%d %s", e.Family(), k.claimed(e))
+	}
 	return []change.Claim{change.ClaimKey(e.NS, key)}
 }
 
@@ -95,7 +92,7 @@ func (o *delEntry) Check(m *kernel.Machine, _ bool) error {
 		return err
 	}
 	if found == nil {
-		return &kernel.Error{Op: "delete " + o.Table, Object: o.Words(), NS: o.NS.String(), Err: kernel.ErrGone}
+		return &kernel.Error{Op: "delete " + o.Table, Object: o.Entry.String(), NS: o.NS.String(), Err: kernel.ErrGone}
 	}
 	o.Entry = *found
 	o.Behind, err = m.Behind(o.Entry)
@@ -118,7 +115,7 @@ var (
 
 func (e *entryValue) Freeze()                                  {}
 func (e *entryValue) Truth() starlark.Bool                     { return true }
-func (e *entryValue) String() string                           { return e.entry.Words() }
+func (e *entryValue) String() string                           { return e.entry.String() }
 func (e *entryValue) Hash() (uint32, error)                    { return starlark.String(e.String()).Hash() }
 func (e *entryValue) Attr(name string) (starlark.Value, error) { return e.v.Attr(e.Type(), e, name) }
 func (e *entryValue) AttrNames() []string                      { return e.v.AttrNames(e.Type()) }
@@ -128,12 +125,12 @@ func (e *entryValue) CompareSameType(op syntax.Token, other starlark.Value, _ in
 	return equal(op, e.Type(), e.entry.Same(other.(*entryValue).entry))
 }
 
-// Type is the table's word, "entry" for those of any.
+// Type is the word of its kind, "entry" for those of any.
 func (e *entryValue) Type() string {
 	if e == nil {
 		return "entry"
 	}
-	return e.entry.Table
+	return entryKinds[e.entry.Table].Name
 }
 
 // entryAttr declares an attribute that is read from the kernel when it is asked for.
@@ -142,7 +139,7 @@ func entryAttr(name, typ, doc string, get func(*runtime.View, kernel.Entry) (sta
 		e := r.(*entryValue).entry
 		found, err := v.Machine().FindEntry(e)
 		if err == nil && found == nil {
-			err = &kernel.Error{Op: "read " + e.Table, Object: e.Words(), NS: e.NS.String(), Err: kernel.ErrGone}
+			err = &kernel.Error{Op: "read " + e.Table, Object: e.String(), NS: e.NS.String(), Err: kernel.ErrGone}
 		}
 		if err != nil {
 			return nil, err
@@ -152,26 +149,21 @@ func entryAttr(name, typ, doc string, get func(*runtime.View, kernel.Entry) (sta
 	return runtime.Attr{Name: name, Type: typ, Doc: doc, Get: read}
 }
 
-// entryNumber declares an attribute that is a 32-bit one of the kernel's.
-func entryNumber(name, doc string, typ int) runtime.Attr {
-	return entryAttr(name, "int", doc, func(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
-		return starlark.MakeInt64(int64(uint32(e.Number(typ)))), nil
-	})
-}
-
 var entryNS = entryAttr("ns", "namespace", "the namespace that it is in",
 	func(v *runtime.View, e kernel.Entry) (starlark.Value, error) { return &nsValue{v, e.NS}, nil })
 
-// entries lists the entries of a table as values.
-func entries(v *runtime.View, ns kernel.NSRef, table string, link *kernel.LinkRef) (starlark.Value, error) {
+// entries lists the entries of a namespace, or of a link, as values.
+func (k *entryKind) entries(v *runtime.View, ns kernel.NSRef, link *kernel.LinkRef) (starlark.Value, error) {
 	n, err := v.Machine().Namespace(ns)
-	if err != nil {
-		return nil, err
-	}
-	all, err := n.Entries(table, link)
 	var values []starlark.Value
-	for _, e := range all {
-		values = append(values, &entryValue{v, e})
+	for _, table := range k.Tables {
+		var all []kernel.Entry
+		if err == nil {
+			all, err = n.Entries(table, link)
+		}
+		for _, e := range all {
+			values = append(values, &entryValue{v, e})
+		}
 	}
 	return starlark.NewList(values), err
 }

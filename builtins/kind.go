@@ -76,7 +76,15 @@ func declareKind(k linkKind) *linkKind {
 	k.Module, k.Config = cmp.Or(k.Module, k.Name), cmp.Or(k.Config, strings.ToUpper(k.Name))
 	args := reflect.ValueOf(k.Args).Elem()
 	args.FieldByName("Up").SetBool(true)
-	for _, f := range reflect.VisibleFields(args.Type()) {
+	k.words = wordsOf(args.Type())
+	k.decl = runtime.Change(k.Name, k.Result, k.Doc, k.Args).Needing(k.Name)
+	linkKinds[k.Name] = &k
+	return &k
+}
+
+// wordsOf are the attributes that a struct's tags declare.
+func wordsOf(args reflect.Type) (all []kindWord) {
+	for _, f := range reflect.VisibleFields(args) {
 		tag, ok := f.Tag.Lookup("nla")
 		if !ok {
 			continue
@@ -103,11 +111,9 @@ func declareKind(k linkKind) *linkKind {
 			w.clears, _ = strconv.Atoi(f.Tag.Get("clears"))
 			_ = w.attr() // which panics where it is none
 		}
-		k.words = append(k.words, w)
+		all = append(all, w)
 	}
-	k.decl = runtime.Change(k.Name, k.Result, k.Doc, k.Args).Needing(k.Name)
-	linkKinds[k.Name] = &k
-	return &k
+	return all
 }
 
 // kindWith is the kind that has arguments of this type.

@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"net"
+	"math"
 	"net/netip"
 	"reflect"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/change"
@@ -118,9 +119,9 @@ func laws() []law {
 			return &addEntry{neighOf(pre(t, m, "law0"), "10.9.0.88")}
 		}},
 		{"neigh add proxy", func(t *testing.T, m *kernel.Machine) change.Op {
-			l := pre(t, m, "law0")
-			e := neighOf(l, "fd09::88")
-			e.Msg = kernel.NeighMessage(l.Index, netip.MustParseAddr("fd09::88"), nil)
+			e := neighOf(pre(t, m, "law0"), "fd09::88")
+			e.Msg = e.Msg[:unix.SizeofNdMsg+20] // without lladdr
+			e.Msg[8], e.Msg[10] = 0, netlink.NTF_PROXY
 			return &addEntry{e}
 		}},
 		{"neigh del", func(t *testing.T, m *kernel.Machine) change.Op {
@@ -137,16 +138,26 @@ func laws() []law {
 // ruleOf is a rule for packets from a prefix.
 func ruleOf(ns kernel.NSRef, src string, table, priority uint32) kernel.Entry {
 	p := netip.MustParsePrefix(src)
-	attrs := kernel.AppendAttr(nil, unix.FRA_SRC, p.Addr().AsSlice())
-	attrs = kernel.AppendAttr(attrs, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, priority))
-	return kernel.Entry{NS: ns, Table: "rule",
-		Msg: kernel.Rule{Family: familyOf(p.Addr()), Src: p.Bits(), Table: table}.Message(attrs)}
+	e := kernel.Entry{NS: ns, Table: "rule"}
+	msg := kernel.Blank(e)
+	msg[0], msg[2], msg[7] = netlinkFamily(p.Addr()), byte(p.Bits()), unix.FR_ACT_TO_TBL
+	if msg[4] = byte(table); table > math.MaxUint8 {
+		msg[4] = unix.RT_TABLE_COMPAT
+	}
+	msg = kernel.AppendAttr(msg, unix.FRA_SRC, p.Addr().AsSlice())
+	msg = kernel.AppendAttr(msg, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, priority))
+	e.Msg = kernel.AppendAttr(msg, unix.FRA_TABLE, binary.NativeEndian.AppendUint32(nil, table))
+	return e
 }
 
 // neighOf is a neighbour on a link.
 func neighOf(l kernel.LinkRef, ip string) kernel.Entry {
-	msg := kernel.NeighMessage(l.Index, netip.MustParseAddr(ip), net.HardwareAddr{2, 0, 0, 0, 0, 0x88})
-	return kernel.Entry{NS: l.NS, Table: "neigh", Link: &l, Msg: msg}
+	e := kernel.Entry{NS: l.NS, Table: "neigh", Link: &l}
+	msg, addr := kernel.Blank(e), netip.MustParseAddr(ip)
+	msg[0], msg[8] = netlinkFamily(addr), unix.NUD_PERMANENT
+	msg = kernel.AppendAttr(msg, unix.NDA_DST, addr.AsSlice())
+	e.Msg = kernel.AppendAttr(msg, unix.NDA_LLADDR, []byte{2, 0, 0, 0, 0, 0x88})
+	return e
 }
 
 // world makes what the ops work on, and takes it away again.

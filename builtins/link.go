@@ -141,10 +141,6 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 				}
 				return starlark.None, err
 			}),
-		linkAttr("neighs", "list of neigh", "neighbours that it was told, and addresses that it answers for",
-			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
-				return entries(v, l.NS, "neigh", &l.LinkRef)
-			}),
 		linkAttr("stats", "struct",
 			"its counters: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped",
 			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {

@@ -83,15 +83,6 @@ var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own
 				lines, err := n.Routes()
 				return stringList(lines), err
 			}},
-		{Name: "rules", Aside: true, Type: "list of rule",
-			Doc: "its rules of both families, in the order in which they are looked at",
-			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
-				n, err := r.(*nsValue).open()
-				if err != nil {
-					return nil, err
-				}
-				return entries(v, n.Ref(), "rule", nil)
-			}},
 	}}
 
 func stringList(lines []string) *starlark.List {

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -12,85 +13,92 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var ruleDecl = runtime.Change("rule", "rule",
-	"Adds a rule to a namespace: which routing table a packet is routed by (ip-rule(8)). "+
-		"All that is given must fit the packet.", &ruleArgs{}).Needing("routing-tables")
+var _ = declareEntry(entryKind{Name: "rule", Args: &ruleArgs{}, Key: []string{"priority"},
+	Doc: "Adds a rule to a namespace: which routing table a packet is routed by (ip-rule(8)). " +
+		"All that is given must fit the packet.",
+	Value:   "A rule of a namespace: which routing table packets are routed by (ip-rule(8)).",
+	NSList:  "rules",
+	ListDoc: "its rules of both families, in the order in which they are looked at",
+	Needs:   []string{"routing-tables"},
+	Has: []runtime.Attr{
+		entryAttr("family", "int", "4 or 6", func(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
+			return starlark.MakeInt(e.Family()), nil
+		}),
+	}})
 
 type ruleArgs struct {
-	NS       nsArg        `arg:"ns" doc:"the namespace"`
-	_        struct{}     `arg:"*"`
-	Priority *priorityArg `arg:"priority?" doc:"0 to 4294967295, lower first; one before the main table's when left out" nla:"6,u32"`
-	Src      *dstArg      `arg:"src?" doc:"prefix that the packet's source is in: from in ip-rule(8)"`
-	Dst      *dstArg      `arg:"dst?" doc:"prefix that its destination is in: to in ip-rule(8)"`
-	IIF      *devArg      `arg:"iif?" doc:"link that it came by, or its name; lo for the namespace's own packets" nla:"3,string"`
-	OIF      *devArg      `arg:"oif?" doc:"link that its socket is bound to, or its name" nla:"17,string"`
-	FWMark   *markArg     `arg:"fwmark?" doc:"its mark: a number, or \"MARK/MASK\""`
-	TOS      int          `arg:"tos?" doc:"its type of service, 0 to 255"`
-	IPProto  *ipProtoArg  `arg:"ipproto?" doc:"its protocol: \"tcp\", \"udp\", \"icmp\" ... or a number" nla:"22,u8"`
-	SPort    *rangeArg    `arg:"sport?" doc:"its source port, or \"FIRST-LAST\"" nla:"23,u16-u16"`
-	DPort    *rangeArg    `arg:"dport?" doc:"its destination port, or \"FIRST-LAST\"" nla:"24,u16-u16"`
-	UIDs     *rangeArg    `arg:"uidrange?" doc:"the users whose packets it is for, \"FIRST-LAST\"" nla:"20,u32-u32"`
-	Not      bool         `arg:"invert?" doc:"the packets that all this does not fit: not in ip-rule(8)"`
-	Table    *tableArg    `arg:"table?" doc:"routing table to look into: its number, or main, local, default; main when left out"`
-	Suppress *int         `arg:"suppress_prefixlength?" doc:"pay no heed to a route that it finds there with a prefix of this length or less" nla:"14,u32"`
-	Goto     *priorityArg `arg:"goto?" doc:"priority of the rule to go on with, instead of a table" nla:"4,u32"`
-	Type     *ruleTypeArg `arg:"type?" doc:"blackhole, unreachable or prohibit, instead of a table"`
-	Family   familyArg    `arg:"family?" doc:"4 or 6; that of src= and dst=, else 4, when left out"`
+	NS        nsArg               `arg:"ns" doc:"the namespace"`
+	_         struct{}            `arg:"*"`
+	Priority  *whole[width32]     `arg:"priority?" nla:"6" zero:"yes" doc:"0 to 4294967295, lower first; one before the main table's when left out"`
+	Not       isSet[width8]       `arg:"invert?" nla:"@8&2" ip:"not" doc:"the packets that all the rest does not fit: not in ip-rule(8)"`
+	Src       *prefixAttr         `arg:"src?" nla:"2@2" ip:"from" else:"from all" doc:"prefix that the packet's source is in: from in ip-rule(8)"`
+	Dst       *prefixAttr         `arg:"dst?" nla:"1@1" ip:"to" doc:"prefix that its destination is in: to in ip-rule(8)"`
+	TOS       *tosAttr            `arg:"tos?" nla:"@3" doc:"its type of service, 0 to 255"`
+	FWMark    *markArg            `arg:"fwmark?" nla:"10,16" doc:"its mark: a number, or \"MARK/MASK\""`
+	IIF       *devArg             `arg:"iif?" nla:"3" doc:"link that it came by, or its name; lo for the namespace's own packets"`
+	OIF       *devArg             `arg:"oif?" nla:"17" doc:"link that its socket is bound to, or its name"`
+	L3Mdev    isSet[width8]       `arg:"l3mdev?" nla:"19&1" doc:"look into the table of the VRF that it came by or goes over, instead of a table of its own"`
+	UIDs      *rangeArg[width32]  `arg:"uidrange?" nla:"20" doc:"the users whose packets it is for, \"FIRST-LAST\""`
+	IPProto   *ipProtoArg         `arg:"ipproto?" nla:"22" doc:"its protocol: \"tcp\", \"udp\", \"icmp\" ... or a number"`
+	SPort     *rangeArg[width16]  `arg:"sport?" nla:"23" doc:"its source port, or \"FIRST-LAST\""`
+	DPort     *rangeArg[width16]  `arg:"dport?" nla:"24" doc:"its destination port, or \"FIRST-LAST\""`
+	TunID     *whole[widthTunnel] `arg:"tun_id?" nla:"12" doc:"id of the tunnel that it came out of, for links that are external"`
+	Table     *tableArg           `arg:"table?" nla:"15" doc:"routing table to look into: its number, or main, local, default; main when left out"`
+	Suppress  *suppressAttr       `arg:"suppress_prefixlength?" nla:"14" doc:"pay no heed to a route that it finds there with a prefix of this length or less"`
+	SuppressG *suppressAttr       `arg:"suppress_ifgroup?" nla:"13" doc:"pay no heed to a route that it finds there over a link of this group"`
+	Goto      *whole[width32]     `arg:"goto?" nla:"4" doc:"priority of the rule to go on with, instead of a table"`
+	Type      *ruleTypeArg        `arg:"type?" nla:"@7" doc:"blackhole, unreachable or prohibit, instead of a table"`
+	Realms    *whole[width32]     `arg:"realms?" nla:"11" doc:"routing realm of what it fits (ip-route(8)), as a number: 65536 times the source's and the destination's"`
+	Family    familyArg           `arg:"family?" doc:"4 or 6; that of src= and dst=, else 4, when left out"`
 }
 
 func (a *ruleArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	r := kernel.Rule{Family: int(a.Family), TOS: byte(a.TOS), Table: unix.RT_TABLE_MAIN, Not: a.Not}
-	var attrs []byte
-	for _, p := range []struct {
-		prefix *dstArg
-		attr   int
-		bits   *int
-	}{{a.Src, unix.FRA_SRC, &r.Src}, {a.Dst, unix.FRA_DST, &r.Dst}} {
-		if p.prefix == nil || !p.prefix.IsValid() {
+	family := int(a.Family)
+	for _, p := range []*prefixAttr{a.Src, a.Dst} {
+		if p == nil || !p.IsValid() {
 			continue
 		}
-		family := familyOf(p.prefix.Addr())
-		if r.Family != 0 && r.Family != family {
-			return nil, fmt.Errorf("rule: %s is an IPv%d prefix, and the rule is for IPv%d", p.prefix, family, r.Family)
+		if of := familyOf(p.Addr()); family != 0 && family != of {
+			return nil, fmt.Errorf("rule: %s is an IPv%d prefix, and the rule is for IPv%d", p, of, family)
 		}
-		r.Family, *p.bits = family, p.prefix.Bits()
-		attrs = kernel.AppendAttr(attrs, p.attr, p.prefix.Addr().AsSlice())
+		family = familyOf(p.Addr())
 	}
-	if r.Family == 0 {
-		r.Family = 4
-	}
-	switch n := given(a.Table != nil, a.Goto != nil, a.Type != nil); {
-	case a.TOS < 0 || a.TOS > math.MaxUint8:
-		return nil, fmt.Errorf("rule: tos=%d is not from 0 to 255", a.TOS)
+	family = cmp.Or(family, 4)
+	table := tableArg(unix.RT_TABLE_MAIN)
+	switch n := given(a.Table != nil, a.Goto != nil, a.Type != nil, bool(a.L3Mdev)); {
 	case n > 1:
-		return nil, errors.New("rule: table=, goto= and type= are three ways to say what is done: want one of them")
-	case a.Goto != nil:
-		r.Type, r.Table = "goto", 0
-	case a.Type != nil:
-		r.Type, r.Table = string(*a.Type), 0
-	case a.Table != nil:
-		r.Table = uint32(*a.Table)
-	}
-	if a.FWMark != nil {
-		attrs = append(attrs, a.FWMark.attributes()...)
+		return nil, errors.New("rule: table=, l3mdev=, goto= and type= are ways to say what is done: want one of them")
+	case a.Table == nil && n == 0:
+		a.Table = &table
 	}
 	if a.Priority == nil {
 		n, err := tx.Machine().Namespace(a.NS.NSRef)
 		if err != nil {
 			return nil, err
 		}
-		free, err := n.FreePriority(r.Family)
+		free, err := n.FreePriority(family)
 		if err != nil {
 			return nil, err
 		}
-		a.Priority = (*priorityArg)(&free)
+		priority := whole[width32](free)
+		a.Priority = &priority
 	}
-	more, err := attributes(a)
-	if err != nil {
-		return nil, fmt.Errorf("rule: %w", err)
-	}
-	e := kernel.Entry{NS: a.NS.NSRef, Table: "rule", Msg: r.Message(append(attrs, more...))}
-	return &entryValue{tx.View, e}, tx.Apply(&addEntry{e})
+	return addNew(tx, kernel.Entry{NS: a.NS.NSRef}, a, func(msg []byte) []byte {
+		msg[0] = map[int]byte{4: unix.AF_INET, 6: unix.AF_INET6}[family]
+		switch {
+		case a.Goto != nil:
+			msg[7] = unix.FR_ACT_GOTO
+		case a.Type == nil:
+			msg[7] = unix.FR_ACT_TO_TBL
+		}
+		if a.Table == nil {
+			return kernel.AppendAttr(msg, unix.FRA_TABLE, make([]byte, 4))
+		}
+		if msg[4] = byte(*a.Table); *a.Table > math.MaxUint8 {
+			msg[4] = unix.RT_TABLE_COMPAT
+		}
+		return msg
+	})
 }
 
 // given counts.
@@ -101,30 +109,6 @@ func given(all ...bool) (n int) {
 		}
 	}
 	return n
-}
-
-var ruleType = &runtime.Type{Name: "rule",
-	Doc: "A rule of a namespace: which routing table packets are routed by (ip-rule(8)).",
-	Attrs: []runtime.Attr{
-		entryNumber("priority", "its priority, lower first", unix.FRA_PRIORITY),
-		entryNumber("table", "number of the routing table that it looks into, 0 for none", unix.FRA_TABLE),
-		entryAttr("family", "int", "4 or 6", func(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
-			return starlark.MakeInt(e.Family()), nil
-		}),
-		entryNS,
-	}}
-
-var ruleDeleteDecl = runtime.Change("rule.delete", "None", "Deletes the rule.", &entryDeleteArgs{})
-
-// priorityArg is the priority of a rule.
-type priorityArg uint32
-
-func (priorityArg) ArgType() string { return "int" }
-
-func (a *priorityArg) Unpack(val starlark.Value) error {
-	n, err := number[int](val, 0, math.MaxUint32)
-	*a = priorityArg(n)
-	return err
 }
 
 // tableArg is a routing table, by its number or by one of the names that it has everywhere.
@@ -145,14 +129,31 @@ func (a *tableArg) Unpack(val starlark.Value) error {
 	return err
 }
 
+func (a tableArg) encode() []byte        { return encodeNumber[width32](int(a)) }
+func (a *tableArg) decode(data []byte)   { *a = tableArg(decodeNumber[width32](data)) }
+func (a tableArg) ip(word string) string { return word + " " + kernel.TableWord(uint32(a)) }
+func (a tableArg) value() starlark.Value { return starlark.MakeInt(int(a)) }
+func (a tableArg) none() bool            { return a == 0 } // it looks into none
+
 // ruleTypeArg is what is done with a packet that no table is looked into for.
-type ruleTypeArg string
+type ruleTypeArg struct{ oneOf[ruleTypes, width8] }
 
-func (ruleTypeArg) ArgType() string                      { return "string" }
-func (ruleTypeArg) Choices(*runtime.Vocabulary) []string { return kernel.RuleTypes() }
+type ruleTypes struct{}
 
-func (a *ruleTypeArg) Unpack(val starlark.Value) error {
-	s, err := choice(val, kernel.RuleTypes())
-	*a = ruleTypeArg(s)
-	return err
+func (ruleTypes) words() map[string]int {
+	return map[string]int{"nop": unix.FR_ACT_NOP, "blackhole": unix.FR_ACT_BLACKHOLE,
+		"unreachable": unix.FR_ACT_UNREACHABLE, "prohibit": unix.FR_ACT_PROHIBIT}
 }
+
+// none reports whether other attributes say what is done.
+func (a ruleTypeArg) none() bool { return ruleTypes{}.words()[string(a.oneOf)] == 0 }
+
+// suppressAttr is a number that is all ones where there is none.
+type suppressAttr struct{ whole[width32] }
+
+func (a suppressAttr) none() bool { return a.whole == math.MaxUint32 }
+
+// tosAttr is a type of service, which ip(8) takes in hexadecimal.
+type tosAttr struct{ whole[width8] }
+
+func (a tosAttr) ip(word string) string { return fmt.Sprintf("%s %#02x", word, int(a.whole)) }

@@ -1,7 +1,6 @@
 package builtins
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -12,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
-	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 // What packets are told apart by, as several builtins take it.
@@ -32,6 +30,12 @@ func (a *devArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	*a = devArg(name)
 	return err
 }
+
+func (a devArg) encode() []byte        { return append([]byte(a), 0) }
+func (a *devArg) decode(data []byte)   { *a = devArg(unix.ByteSliceToString(data)) }
+func (a devArg) ip(word string) string { return word + " " + string(a) }
+func (a devArg) value() starlark.Value { return starlark.String(a) }
+func (a devArg) none() bool            { return a == "" }
 
 // markArg is the mark of a packet, and which bits of it count.
 type markArg struct{ mark, mask uint32 }
@@ -58,11 +62,24 @@ func (a *markArg) Unpack(val starlark.Value) error {
 	return err
 }
 
-// attributes are the mark and its mask, as a rule has them.
-func (a markArg) attributes() []byte {
-	mark := kernel.AppendAttr(nil, unix.FRA_FWMARK, binary.NativeEndian.AppendUint32(nil, a.mark))
-	return kernel.AppendAttr(mark, unix.FRA_FWMASK, binary.NativeEndian.AppendUint32(nil, a.mask))
+func (a markArg) encode() []byte {
+	return append(encodeNumber[width32](int(a.mark)), encodeNumber[width32](int(a.mask))...)
 }
+
+func (a *markArg) decode(data []byte) {
+	half := len(data) / 2
+	a.mark, a.mask = uint32(decodeNumber[width32](data[:half])), uint32(decodeNumber[width32](data[half:]))
+}
+
+func (a markArg) String() string {
+	if a.mask == math.MaxUint32 {
+		return fmt.Sprintf("%#x", a.mark)
+	}
+	return fmt.Sprintf("%#x/%#x", a.mark, a.mask)
+}
+
+func (a markArg) ip(word string) string { return word + " " + a.String() }
+func (a markArg) value() starlark.Value { return starlark.String(a.String()) }
 
 // ipProtoArg is the protocol of a packet.
 type ipProtoArg byte
@@ -71,7 +88,7 @@ func (ipProtoArg) ArgType() string { return "string or int" }
 
 func (a *ipProtoArg) Unpack(val starlark.Value) error {
 	if s, ok := starlark.AsString(val); ok {
-		n, ok := kernel.IPProtocol(s)
+		n, ok := ipProtocols[s]
 		if *a = ipProtoArg(n); !ok {
 			return fmt.Errorf("%q is no protocol that has a name here: give its number", s)
 		}
@@ -82,37 +99,64 @@ func (a *ipProtoArg) Unpack(val starlark.Value) error {
 	return err
 }
 
-// rangeArg is a number, or the first and the last of several.
-type rangeArg struct{ first, last uint32 }
-
-func (rangeArg) ArgType() string { return `int or "FIRST-LAST"` }
-
-func (a *rangeArg) Unpack(val starlark.Value) error {
-	if s, ok := starlark.AsString(val); ok {
-		first, last, both := strings.Cut(s, "-")
-		if !both {
-			last = first
+func (a ipProtoArg) encode() []byte        { return []byte{byte(a)} }
+func (a *ipProtoArg) decode(data []byte)   { *a = ipProtoArg(decodeNumber[width8](data)) }
+func (a ipProtoArg) ip(word string) string { return word + " " + a.String() }
+func (a ipProtoArg) value() starlark.Value { return starlark.String(a.String()) }
+func (a ipProtoArg) String() string {
+	for word, n := range ipProtocols {
+		if n == byte(a) {
+			return word
 		}
-		from, err := strconv.ParseUint(first, 10, 32)
-		to, e := strconv.ParseUint(last, 10, 32)
-		if err = errors.Join(err, e); err != nil || to < from {
-			return fmt.Errorf(`%q is no range such as 80 or "80-90"`, s)
-		}
-		a.first, a.last = uint32(from), uint32(to)
-		return nil
 	}
-	n, err := number[int](val, 0, math.MaxUint32)
-	a.first, a.last = uint32(n), uint32(n)
-	return err
+	return itoa(int(a))
 }
 
-// attribute is the range in the kernel's form: two numbers of 16 or 32 bits.
-func (a rangeArg) attribute(form string) ([]byte, error) {
-	if form == "u32-u32" {
-		return binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, a.first), a.last), nil
+// ipProtocols are the protocols that have a name here, which is ip(8)'s.
+var ipProtocols = map[string]byte{"icmp": unix.IPPROTO_ICMP, "tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP,
+	"ipv6-icmp": unix.IPPROTO_ICMPV6, "sctp": unix.IPPROTO_SCTP, "esp": unix.IPPROTO_ESP}
+
+// rangeArg is a number, or the first and the last of several.
+type rangeArg[W width] struct{ first, last int }
+
+func (rangeArg[W]) ArgType() string { return `int or "FIRST-LAST"` }
+
+func (a *rangeArg[W]) Unpack(val starlark.Value) error {
+	var w W
+	_, least, most, _ := w.width()
+	s, ok := starlark.AsString(val)
+	if !ok {
+		n, err := number[int](val, least, most)
+		a.first, a.last = n, n
+		return err
 	}
-	if a.last > math.MaxUint16 {
-		return nil, fmt.Errorf("%d is not from 0 to %d", a.last, math.MaxUint16)
+	first, last, both := strings.Cut(s, "-")
+	if !both {
+		last = first
 	}
-	return binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(nil, uint16(a.first)), uint16(a.last)), nil
+	from, err := strconv.ParseUint(first, 10, 32)
+	to, e := strconv.ParseUint(last, 10, 32)
+	if err = errors.Join(err, e); err != nil || to < from {
+		return fmt.Errorf(`%q is no range such as 80 or "80-90"`, s)
+	}
+	if a.first, a.last = int(from), int(to); a.first < least || a.last > most {
+		return fmt.Errorf("%s is not from %d to %d", s, least, most)
+	}
+	return nil
+}
+
+func (a rangeArg[W]) encode() []byte {
+	return append(encodeNumber[W](a.first), encodeNumber[W](a.last)...)
+}
+func (a *rangeArg[W]) decode(data []byte) {
+	a.first, a.last = decodeNumber[W](data[:len(data)/2]), decodeNumber[W](data[len(data)/2:])
+}
+func (a rangeArg[W]) ip(word string) string { return word + " " + a.String() }
+func (a rangeArg[W]) value() starlark.Value { return starlark.String(a.String()) }
+func (a rangeArg[W]) String() string {
+	var w W
+	if size, _, _, _ := w.width(); a.first == a.last && size == 2 { // of users, ip-rule(8) always wants two
+		return itoa(a.first)
+	}
+	return itoa(a.first) + "-" + itoa(a.last)
 }

@@ -26,7 +26,7 @@ type Entry struct {
 func (e Entry) Valid() error {
 	t, index := tableNamed(e.Table), notOne
 	switch {
-	case t == nil || t.Text == nil:
+	case t == nil || !t.Own:
 		return fmt.Errorf("there is no table %q", e.Table)
 	case e.Link != nil && e.Link.NS.Cookie != e.NS.Cookie:
 		return fmt.Errorf("the %s is in another namespace than its link", t.One)
@@ -41,17 +41,37 @@ func (e Entry) Valid() error {
 
 // Words are what ip(8) or bridge(8) says of the entry, and takes to add it.
 func (e Entry) Words() string {
-	if e.Valid() != nil {
-		return ""
+	if t := tableNamed(e.Table); e.Valid() == nil && t.text != nil {
+		return strings.Join(t.text(e), " ")
 	}
-	dev := ""
-	if e.Link != nil {
-		dev = e.Link.Name
-	}
-	return strings.Join(tableNamed(e.Table).Text(e.Msg, dev), " ")
+	return ""
 }
 
-func (e Entry) String() string { return e.Words() }
+// String is the entry in its words. One that goes with a namespace is of IPv4 where it says nothing else.
+func (e Entry) String() string {
+	if e.Link == nil && e.Family() == 6 {
+		return "inet6 " + e.Words()
+	}
+	return e.Words()
+}
+
+// Shown is the entry as its words are read from it.
+func (e Entry) Shown() Entry {
+	if t := tableNamed(e.Table); t.Shown != nil {
+		e.Msg = t.Shown(slices.Clone(e.Msg))
+	}
+	return e
+}
+
+// Blank is the header of a new entry, which says only what link it hangs on.
+func Blank(e Entry) []byte {
+	t := tableNamed(e.Table)
+	msg := make([]byte, t.Header)
+	if msg[0] = t.Families[0]; t.At > 0 && e.Link != nil {
+		binary.NativeEndian.PutUint32(msg[t.At:], uint32(e.Link.Index))
+	}
+	return msg
+}
 
 // Family is 6 for an entry of IPv6, and 4 for others.
 func (e Entry) Family() int {
@@ -109,14 +129,35 @@ func (n *Namespace) listed(t *Table, link *LinkRef) ([][]byte, error) {
 	return n.part(t, l, nil)
 }
 
-// Entries lists the entries of a table that somebody gave the namespace, or a link.
+// Entries lists the entries of a table that somebody gave the namespace with all its links, or a link.
 func (n *Namespace) Entries(table string, link *LinkRef) (all []Entry, err error) {
 	t := tableNamed(table)
+	if link == nil && t.Of == nil && t.On == onLink && t.lists == nil {
+		all, err = n.ofLinks(t)
+		return all, fail(err, "list "+t.Many, "", n)
+	}
 	raws, err := n.listed(t, link)
 	for _, raw := range raws {
 		all = append(all, Entry{NS: n.ref, Table: table, Link: link, Msg: raw})
 	}
 	return all, fail(err, "list "+t.Many, "", n)
+}
+
+// ofLinks are the entries that somebody gave links.
+func (n *Namespace) ofLinks(t *Table) (all []Entry, err error) {
+	links, err := n.Links()
+	if err != nil {
+		return nil, err
+	}
+	raws, err := n.entries(t)
+	for _, l := range links {
+		for _, raw := range raws {
+			if t.Link(raw) == l.Index && (t.Mine == nil || t.Mine(l, raw)) {
+				all = append(all, Entry{NS: n.ref, Table: t.Name, Link: &l.LinkRef, Msg: raw})
+			}
+		}
+	}
+	return all, err
 }
 
 // FindEntry is the entry as the kernel has it, nil when it is not there.

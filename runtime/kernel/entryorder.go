@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,8 +21,8 @@ func (n *Namespace) taken(t *Table, e Entry) error {
 			break
 		}
 		if t.Place(raw) == t.Place(e.Msg) && t.covers(raw, e.Msg) {
-			first := strings.Join(t.Text(raw, ""), " ")
-			return fmt.Errorf("%w: the kernel would delete %q for it, which is before it", unix.EBUSY, first)
+			first := Entry{NS: e.NS, Table: e.Table, Link: e.Link, Msg: raw}
+			return fmt.Errorf("%w: the kernel would delete %q for it, which is before it", unix.EBUSY, first.Words())
 		}
 	}
 	return err

@@ -67,9 +67,6 @@ func FuzzMessages(f *testing.F) {
 			if t.Flags != nil {
 				t.Flags(a)
 			}
-			if t.Text != nil {
-				t.Text(a, "x0")
-			}
 		}
 	})
 }

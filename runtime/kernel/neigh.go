@@ -3,8 +3,6 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
-	"net"
-	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -18,7 +16,7 @@ var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	Families: []byte{unix.AF_INET, unix.AF_INET6},
 	Dumps:    []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
 	On:       onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
-	Text: neighText, Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
+	Own: true, At: 4, Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
 	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
 
 // ndaProtocol is NDA_PROTOCOL of linux/neighbour.h.
@@ -56,50 +54,6 @@ func given(raw []byte) bool {
 // that is answered for.
 func neighKey(raw []byte) string {
 	return string(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST)) + string(rune(raw[10]&netlink.NTF_PROXY))
-}
-
-// NeighMessage is a neighbour that stays, or an address that the link answers for when mac is nil.
-func NeighMessage(index int, ip netip.Addr, mac net.HardwareAddr) []byte {
-	msg := ndMsg(byte(family(ip)), 0)
-	binary.NativeEndian.PutUint32(msg[4:], uint32(index))
-	binary.NativeEndian.PutUint16(msg[8:], unix.NUD_PERMANENT)
-	msg = AppendAttr(msg, unix.NDA_DST, ip.AsSlice())
-	if mac == nil {
-		msg[10] = netlink.NTF_PROXY
-		return msg
-	}
-	return AppendAttr(msg, unix.NDA_LLADDR, mac)
-}
-
-// neighText is a neighbour in ip-neighbour(8)'s words.
-func neighText(raw []byte, dev string) (words []string) {
-	ip, _ := netip.AddrFromSlice(rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_DST))
-	if raw[10]&netlink.NTF_PROXY != 0 {
-		return []string{"proxy", ip.String(), "dev", dev}
-	}
-	words = append(words, ip.String())
-	if mac := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR); mac != nil {
-		words = append(words, "lladdr", net.HardwareAddr(mac).String())
-	}
-	words = append(words, "dev", dev)
-	for _, s := range []struct {
-		bit  int
-		word string
-	}{{unix.NUD_PERMANENT, "permanent"}, {unix.NUD_NOARP, "noarp"}, {unix.NUD_STALE, "stale"}} {
-		if neighState(raw)&s.bit != 0 {
-			words = append(words, "nud", s.word)
-			break
-		}
-	}
-	for _, f := range []struct {
-		bit  byte
-		word string
-	}{{netlink.NTF_ROUTER, "router"}, {netlink.NTF_EXT_LEARNED, "extern_learn"}} {
-		if raw[10]&f.bit != 0 {
-			words = append(words, f.word)
-		}
-	}
-	return words
 }
 
 func plainNeigh(msg []byte) []byte {

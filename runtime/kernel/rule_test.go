@@ -19,7 +19,10 @@ func TestRestoreRule(t *testing.T) {
 	rules := map[byte]Entry{}
 	for _, table := range []byte{'a', 'b', 'c'} {
 		attrs := AppendAttr(nil, unix.FRA_PRIORITY, binary.NativeEndian.AppendUint32(nil, 50))
-		rules[table] = Entry{NS: n.Ref(), Table: "rule", Msg: Rule{Family: 4, Table: uint32(table)}.Message(attrs)}
+		attrs = AppendAttr(attrs, unix.FRA_TABLE, binary.NativeEndian.AppendUint32(nil, uint32(table)))
+		head := ruleHead(unix.AF_INET)
+		head[4], head[7] = table, unix.FR_ACT_TO_TBL
+		rules[table] = Entry{NS: n.Ref(), Table: "rule", Msg: slices.Concat(head, attrs)}
 	}
 	order := func() (tables string) {
 		all, err := n.Entries("rule", nil)

@@ -33,13 +33,23 @@ type Table struct {
 	// of the request that adds it; nil: NLM_F_CREATE, and not what is there already
 	Flags func(raw []byte) int
 	Place func(raw []byte) string // those that have it in common are in an order that counts; nil: in none
-	// Text are the words that ip(8) or bridge(8) has for an entry on a link and takes to add it; nil where none is
-	// changed by itself.
-	Text func(raw []byte, dev string) []string
+	// Shown is a message as its words are read from it; nil: as the kernel has it.
+	Shown func(raw []byte) []byte
+	Own   bool // scripts add and delete its entries one by one
+	At    int  // where the header has the index of the link, 0: nowhere
 	// Mark says in a message that nsscript adds the entry; nil where the kernel does not keep that.
 	Mark  func(raw []byte) []byte
 	lists func(*Table, *Namespace, *Link, *Image) ([][]byte, error) // instead of a dump
 	put   func(*Table, *Namespace, *Link, *Image) error             // instead of adding what is missing
+	text  func(e Entry) []string
+}
+
+// Describe says how entries of a table are written in the words of ip(8) or bridge(8). Package builtins, which has the
+// words, calls it before anything is done.
+func Describe(table string, text func(e Entry) []string) {
+	if t := tableNamed(table); t != nil {
+		t.text = text
+	}
 }
 
 // A holder is what entries of a table go with.

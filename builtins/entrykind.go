@@ -1,0 +1,342 @@
+package builtins
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// An entryKind is what one of the kernel's tables has entries of, declared by the arguments of the builtin that adds
+// one. Its parameters, the message, the attributes of its values, the trace and the reference come from that. A field
+// that is in the message is tagged as those of links are (linkKind); its nla can also be
+//
+//	nla:"7&2"      bits of an attribute
+//	nla:"@8"       the bytes of the fixed header from 8 on; "@8&2" bits of one of them
+//	nla:"1@2"      an attribute, the last byte of which is in the header: the length of a prefix
+//	nla:"10,16"    two attributes, each of which has half of it
+//
+// and its ip
+//
+//	ip:"-"         said without a word
+//	ip:"^WORD"     said before all others
+//	else:"WORDS"   said when it is not there
+//
+// and it can be tagged zero:"yes", where the kernel leaves out what is 0.
+type entryKind struct {
+	Name    string // of the builtin, and of the type of its values
+	Command string // what changes it, "ip NAME" when left out
+	Doc     string
+	Args    runtime.Changer
+	Value   string         // doc of the type
+	Has     []runtime.Attr // what values have beside their words
+	Tables  []string       // the kernel's, Name when left out
+	Key     []string       // the words by which an entry is claimed, where it hangs on no link
+	Needs   []string       // features
+	// The attribute of a link, or of a namespace, that lists them; and its doc.
+	LinkList, NSList string
+	ListDoc          string
+
+	decls []*runtime.Decl
+	typ   *runtime.Type
+	words []entryWord
+	dev   int // how many words come before the link that it hangs on; -1: it hangs on none
+}
+
+// An entryWord is a part of a message.
+type entryWord struct {
+	kindWord
+	second, head int // a second attribute; an offset in the header, -1 when it is not there
+	bits         byte
+	first, zero  bool
+	none         string
+	required     bool
+}
+
+// flagged is an attribute that says something by being there.
+type flagged interface{ flag() bool }
+
+// entryKinds are all, by the tables that they are of.
+var entryKinds = map[string]*entryKind{}
+
+// declareEntry is called once for a kind of entry, by its file.
+func declareEntry(k entryKind) *entryKind {
+	k.Command = cmp.Or(k.Command, "ip "+k.Name)
+	if k.Tables == nil {
+		k.Tables = []string{k.Name}
+	}
+	args := reflect.TypeOf(k.Args).Elem()
+	docs, end := map[string]string{}, false
+	k.dev = -1
+	for _, f := range reflect.VisibleFields(args) {
+		docs[strings.TrimSuffix(f.Tag.Get("arg"), "?")], _, _ = strings.Cut(f.Tag.Get("doc"), ";")
+		_, said := f.Tag.Lookup("nla")
+		switch {
+		case f.Tag.Get("arg") == "link":
+			k.dev = 0
+		case f.Tag.Get("arg") == "*":
+			end = true
+		case said && !end && k.dev >= 0:
+			k.dev++
+		}
+	}
+	for _, w := range wordsOf(args) {
+		k.words = append(k.words, entryWordOf(w, args.FieldByIndex(w.field).Tag))
+	}
+	k.typ = &runtime.Type{Name: k.Name, Doc: k.Value}
+	for _, w := range k.words {
+		k.typ.Attrs = append(k.typ.Attrs, w.reader(docs[w.name]))
+	}
+	if k.dev >= 0 {
+		k.typ.Attrs = append(k.typ.Attrs, entryAttr("link", "link", "the link that it is of",
+			func(v *runtime.View, e kernel.Entry) (starlark.Value, error) { return &linkValue{v, *e.Link}, nil }))
+	}
+	k.typ.Attrs = append(append(k.typ.Attrs, k.Has...), entryNS)
+	k.decls = []*runtime.Decl{
+		runtime.Change(k.Name, k.Name, k.Doc, k.Args).Needing(k.Needs...),
+		runtime.Change(k.Name+".delete", "None", "Deletes it.", &entryDeleteArgs{})}
+	for _, table := range k.Tables {
+		entryKinds[table] = &k
+		kernel.Describe(table, k.text)
+	}
+	return &k
+}
+
+// allEntries are the kinds of entries in the order of their names.
+func allEntries() []*entryKind {
+	all := slices.SortedFunc(maps.Values(entryKinds),
+		func(a, b *entryKind) int { return strings.Compare(a.Name, b.Name) })
+	return slices.Compact(all)
+}
+
+func entryDecls() (all []*runtime.Decl) {
+	for _, k := range allEntries() {
+		all = append(all, k.decls...)
+	}
+	return all
+}
+
+func entryTypes() (all []*runtime.Type) {
+	for _, k := range allEntries() {
+		all = append(all, k.typ)
+	}
+	return all
+}
+
+// entryOps are the ops of all of them: one pair, whose kinds are told apart by the table.
+func entryOps() (all []change.Op) {
+	for _, table := range slices.Sorted(maps.Keys(entryKinds)) {
+		all = append(all, &addEntry{kernel.Entry{Table: table}}, &delEntry{Entry: kernel.Entry{Table: table}})
+	}
+	return all
+}
+
+// listing is the type of namespaces or of links, with the attributes that list their entries.
+func listing(t *runtime.Type) *runtime.Type {
+	with := *t
+	for _, k := range allEntries() {
+		name := map[string]string{"namespace": k.NSList, "link": k.LinkList}[t.Name]
+		if name == "" {
+			continue
+		}
+		get := func(v *runtime.View, of starlark.Value) (starlark.Value, error) {
+			if l, ok := of.(*linkValue); ok {
+				ref := l.current()
+				return k.entries(v, ref.NS, &ref)
+			}
+			n, err := of.(*nsValue).open()
+			if err != nil {
+				return nil, err
+			}
+			return k.entries(v, n.Ref(), nil)
+		}
+		with.Attrs = append(slices.Clip(with.Attrs), runtime.Attr{Name: name, Type: "list of " + k.Name,
+			Doc: k.ListDoc, Aside: t.Name == "namespace", Get: get})
+	}
+	return &with
+}
+
+func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
+	word := entryWord{kindWord: w, head: -1, none: tag.Get("else"), zero: tag.Get("zero") != "",
+		required: !strings.HasSuffix(tag.Get("arg"), "?")}
+	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+	nla, bits, _ := strings.Cut(tag.Get("nla"), "&")
+	word.bits = byte(number(bits))
+	nla, head, inHead := strings.Cut(nla, "@")
+	if inHead {
+		word.head = number(head)
+	}
+	if first, second, two := strings.Cut(nla, ","); two {
+		nla, word.second = first, number(second)
+	}
+	if w.six == 0 {
+		word.four = number(nla)
+	}
+	if word.ip, word.first = strings.CutPrefix(w.ip, "^"); word.ip == "-" {
+		word.ip = ""
+	}
+	return word
+}
+
+// put adds the word to a message.
+func (w *entryWord) put(msg []byte, a kindAttr, data *kindData) {
+	value := slices.Clone(a.encode())
+	if w.bits != 0 {
+		value[0] *= w.bits
+	}
+	if w.head >= 0 && w.four != 0 {
+		msg[w.head], value = value[len(value)-1], value[:len(value)-1]
+	} else if w.head >= 0 {
+		for i := range value {
+			msg[w.head+i] |= value[i]
+		}
+		return
+	}
+	if w.second != 0 {
+		half := len(value) / 2
+		data.add(w.second, value[half:])
+		value = value[:half]
+	}
+	data.add(w.number(value), value)
+}
+
+// in is the word in a message; nil when it is not there.
+func (w *entryWord) in(e kernel.Entry) kindAttr {
+	var value []byte
+	switch {
+	case w.head >= 0 && w.four == 0:
+		value = slices.Clone(e.Msg[w.head:min(w.head+len(w.attr().encode()), len(e.Msg))])
+		if w.bits == 0 && len(strings.Trim(string(value), "\x00")) == 0 {
+			return nil
+		}
+	default:
+		if value = e.Attr(w.four); value == nil && w.six != 0 {
+			value = e.Attr(w.six)
+		}
+		if value == nil && w.zero {
+			value = w.attr().encode()
+		}
+		if value == nil {
+			return nil
+		}
+		value = slices.Clone(value)
+		if w.head >= 0 {
+			value = append(value, e.Msg[w.head])
+		}
+		if w.second != 0 {
+			value = append(value, cmp.Or(string(e.Attr(w.second)), string(make([]byte, len(value))))...)
+		}
+	}
+	if w.bits != 0 {
+		if value[0]&w.bits == 0 {
+			return nil
+		}
+		value = []byte{1}
+	}
+	a := w.attr()
+	if a.decode(value); absent(a) {
+		return nil
+	}
+	return a
+}
+
+// absent reports whether an attribute has the value that it also has when it is not there.
+func absent(a kindAttr) bool {
+	n, ok := a.(interface{ none() bool })
+	return ok && n.none()
+}
+
+// reader is the attribute of values that the word is.
+func (w *entryWord) reader(doc string) runtime.Attr {
+	_, flag := w.attr().(flagged)
+	typ := w.attr().value().Type()
+	if !flag && !w.zero && !w.required {
+		typ += " or None"
+	}
+	return entryAttr(w.name, typ, doc, func(v *runtime.View, e kernel.Entry) (starlark.Value, error) {
+		switch a := w.in(e.Shown()).(type) {
+		case nil:
+			if flag {
+				return starlark.False, nil
+			}
+			return starlark.None, nil
+		case interface {
+			valueIn(*runtime.View, kernel.NSRef) (starlark.Value, error)
+		}:
+			return a.valueIn(v, e.NS)
+		default:
+			return a.value(), nil
+		}
+	})
+}
+
+// text is an entry in the words of its command.
+func (k *entryKind) text(e kernel.Entry) (words []string) {
+	var first []string
+	for i := range len(k.words) + 1 {
+		if i == k.dev && e.Link != nil {
+			words = append(words, "dev", e.Link.Name)
+		}
+		if i == len(k.words) {
+			break
+		}
+		w := &k.words[i]
+		said := w.none
+		if a := w.in(e.Shown()); a != nil {
+			said = a.ip(w.ip)
+		}
+		if w.first {
+			first = append(first, strings.Fields(said)...)
+		} else {
+			words = append(words, strings.Fields(said)...)
+		}
+	}
+	return append(first, words...)
+}
+
+// addNew adds the entry that has these arguments. What else its header has to say is set by its builtin, in finish.
+func addNew(
+	tx *runtime.Tx, e kernel.Entry, args runtime.Changer, finish func(msg []byte) []byte,
+) (starlark.Value, error) {
+	all := allEntries()
+	k := all[slices.IndexFunc(all, func(k *entryKind) bool { return reflect.TypeOf(k.Args) == reflect.TypeOf(args) })]
+	e.Table = cmp.Or(e.Table, k.Name)
+	msg, fields, data := kernel.Blank(e), reflect.ValueOf(args).Elem(), kindData{}
+	for i := range k.words {
+		field := fields.FieldByIndex(k.words[i].field)
+		if field.Kind() == reflect.Pointer {
+			if field.IsNil() {
+				continue
+			}
+			field = field.Elem()
+		}
+		a := field.Addr().Interface().(kindAttr)
+		flag, ok := a.(flagged)
+		if !(ok && !flag.flag() || absent(a)) {
+			k.words[i].put(msg, a, &data)
+		}
+	}
+	e.Msg = finish(append(msg, data.message()...))
+	return &entryValue{tx.View, e}, tx.Apply(&addEntry{e})
+}
+
+// claimed names an entry by its key.
+func (k *entryKind) claimed(e kernel.Entry) string {
+	name := k.Name
+	for i := range k.words {
+		if w := &k.words[i]; slices.Contains(k.Key, w.name) {
+			if a := w.in(e); a != nil {
+				name += " of " + w.name + " " + a.value().String()
+			}
+		}
+	}
+	return name
+}
