@@ -33,6 +33,7 @@ type linkKind struct {
 	Result string // "link" when left out
 	Prefix string // of free names, Name when left out
 	Module string // the kernel's module, Name when left out
+	Kernel string // one of Debian's that has it, "debian" when left out
 	Tool   string // the program that sets its attributes once it is there, when ip-link(8) does not take them
 	Config string // the kernel's option, CONFIG_ and Name when left out
 
@@ -73,6 +74,7 @@ func declareKind(k linkKind) *linkKind {
 	if k.Prefix == "" {
 		k.Prefix = k.Name
 	}
+	k.Kernel = cmp.Or(k.Kernel, "debian")
 	k.Module, k.Config = cmp.Or(k.Module, k.Name), cmp.Or(k.Config, strings.ToUpper(k.Name))
 	args := reflect.ValueOf(k.Args).Elem()
 	args.FieldByName("Up").SetBool(true)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -98,6 +99,22 @@ func (a *newLinkArgs) finish(tx *runtime.Tx, ref kernel.LinkRef) (starlark.Value
 	return &linkValue{tx.View, ref}, nil
 }
 
+// took is an error when the kernel did not take an attribute that the link was to be made with: an older one passes
+// over those that it does not know.
+func (k *linkKind) took(tx *runtime.Tx, ref kernel.LinkRef, args linkMaker) error {
+	l, err := tx.Machine().Read(ref)
+	if err != nil {
+		return err
+	}
+	for _, w := range k.words {
+		if _, given := w.of(reflect.ValueOf(args).Elem()); given && w.read(l.Info) == nil {
+			return &kernel.Error{Op: "add " + k.Name, Object: l.Name, NS: l.NS.String(), Err: unix.EOPNOTSUPP,
+				Machine: true, Hint: "links of the kind have no " + w.name + " in this kernel"}
+		}
+	}
+	return nil
+}
+
 func isGone(err error) bool { return errors.Is(err, kernel.ErrGone) }
 
 // example is a link of the kind with what must be given, standing on another one where it must.
@@ -134,7 +151,7 @@ func (k *linkKind) hasMAC() bool { return reflect.ValueOf(k.Args).Elem().FieldBy
 // feature is what a machine may lack of the kind.
 func (k *linkKind) feature() *runtime.Feature {
 	return &runtime.Feature{Name: k.Name, Doc: k.Name + " links (ip-link(8))", Optional: k != vethKind,
-		Remedy: "modprobe " + k.Module + ", a kernel with it (CONFIG_" + k.Config + "), or --kernel debian",
+		Remedy: "modprobe " + k.Module + ", a kernel with it (CONFIG_" + k.Config + "), or --kernel " + k.Kernel,
 		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
 			ref := func(index int, name string) kernel.LinkRef {
 				return kernel.LinkRef{NS: ns, Index: index, Name: name}
@@ -149,7 +166,7 @@ func (k *linkKind) feature() *runtime.Feature {
 					return err
 				}
 			}
-			if k == vethKind {
+			if op.Paired() {
 				op.Peer = &kernel.LinkSpec{LinkRef: ref(3, "peer")}
 			}
 			return m.AddLink(op.LinkSpec)

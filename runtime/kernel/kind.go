@@ -11,6 +11,7 @@ import (
 type Kind struct {
 	Name  string   // IFLA_INFO_KIND, and ip-link(8)'s word
 	Peer  int      // which part of its IFLA_INFO_DATA makes the other end of a pair; 0: it has none
+	First int      // which part of it is 0 for the second end of a pair; 0: both are alike
 	Lower standing // what it stands on
 	// Which parts of its IFLA_INFO_DATA the kernel only shows: ids, timers, counters.
 	Shown []int
@@ -103,7 +104,8 @@ var kinds = []Kind{
 	{Name: "vti6", Made: true, Lower: routed, Whole: true, Needs: vtiEnds},
 	{Name: "xfrm", Made: true, Lower: routed, Whole: true, Needs: []int{nl.IFLA_XFRM_IF_ID}},
 
-	{Name: "netkit", Lower: standing{none: true}},
+	// IFLA_NETKIT_PRIMARY says which end is the first.
+	{Name: "netkit", Made: true, Peer: 1, First: 2, Shown: []int{2}, Lower: standing{none: true}, Late: true},
 	{Name: "vxcan", Lower: standing{none: true}},
 	{Name: "netdevsim", Lower: standing{none: true}},
 	{Name: "bareudp", Lower: standing{none: true}},

@@ -41,6 +41,9 @@ func (m *Machine) makeAgain(img, peer *Image) error {
 	if err := img.unmakeable(); err != nil {
 		return err
 	}
+	if first := kindOf(img.Kind).First; first != 0 && peer != nil && rtnl.Uint8(img.Info, 0, first) == 0 {
+		img, peer = peer, img
+	}
 	spec, err := m.spec(img)
 	if err != nil {
 		return err

@@ -57,6 +57,14 @@ func Uint32(msg []byte, header, typ int) int {
 	return 0
 }
 
+// Uint8 is an 8-bit attribute's value, 0 when there is none.
+func Uint8(msg []byte, header, typ int) int {
+	if v := Attr(msg, header, typ); len(v) >= 1 {
+		return int(v[0])
+	}
+	return 0
+}
+
 // Without is a copy of a message with the attributes of one type left out.
 func Without(msg []byte, header, typ int) []byte {
 	out := append([]byte(nil), msg[:min(header, len(msg))]...)
