@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
@@ -177,6 +179,22 @@ var acts = map[string]func(w *madeWorld) act{
 		}
 		return func(e *env) change.Op { return &setSysctl{NS: e.in.Ref(), Key: s[0], Value: s[1]} }
 	},
+}
+
+func init() {
+	for _, c := range entryCases {
+		if c.table == "fdb" { // there is no vxlan in a world, and a bridge's has no other end
+			c.attrs = map[int][]byte{unix.NDA_LLADDR: c.attrs[unix.NDA_LLADDR]}
+		}
+		acts[c.table+" add"] = func(w *madeWorld) act {
+			return onLink(w.pick(w.links...), func(_ *env, l kernel.LinkRef) change.Op { return &addEntry{c.entry(l)} })
+		}
+		acts[c.table+" del"] = func(w *madeWorld) act {
+			return onLink(w.pick(w.links...), func(_ *env, l kernel.LinkRef) change.Op {
+				return &delEntry{Entry: c.entry(l)}
+			})
+		}
+	}
 }
 
 func onLink(name string, make func(e *env, l kernel.LinkRef) change.Op) act {

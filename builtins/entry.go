@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -96,7 +97,7 @@ func (o *delEntry) Check(m *kernel.Machine, _ bool) error {
 	}
 	o.Entry = *found
 	o.Behind, err = m.Behind(o.Entry)
-	return err
+	return errors.Join(err, m.Holds(o.Entry))
 }
 
 func (o *delEntry) Do(m *kernel.Machine) error   { return m.DelEntry(o.Entry) }

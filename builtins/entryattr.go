@@ -7,6 +7,9 @@ import (
 
 	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 // Attributes of entries, beside those that links have, too.
@@ -56,4 +59,35 @@ func netlinkFamily(ip netip.Addr) byte {
 		return unix.AF_INET
 	}
 	return unix.AF_INET6
+}
+
+func (a present) flag() bool { return bool(a) }
+
+// devIndex is a link of the same namespace, by its index.
+type devIndex struct{ kernel.LinkRef }
+
+func (devIndex) ArgType() string { return "link" }
+
+func (a *devIndex) UnpackIn(v *runtime.View, val starlark.Value) error {
+	return (*linkArg)(a).UnpackIn(v, val)
+}
+
+func (a devIndex) encode() []byte        { return encodeNumber[width32](a.Index) }
+func (a *devIndex) decode(data []byte)   { a.Index = decodeNumber[width32](data) }
+func (a devIndex) ip(word string) string { return word + " if" + itoa(a.Index) } // which ip(8) takes for any name
+func (a devIndex) value() starlark.Value { return (&linkValue{ref: a.LinkRef}) }
+
+// valueIn is the link, in the namespace that its entry is in.
+func (a devIndex) valueIn(v *runtime.View, ns kernel.NSRef) (starlark.Value, error) {
+	n, err := v.Machine().Namespace(ns)
+	if err != nil {
+		return nil, err
+	}
+	links, err := n.Links()
+	for _, l := range links {
+		if l.Index == a.Index {
+			return &linkValue{v, l.LinkRef}, nil
+		}
+	}
+	return starlark.None, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
@@ -23,6 +24,7 @@ import (
 //	nla:"@8"       the bytes of the fixed header from 8 on; "@8&2" bits of one of them
 //	nla:"1@2"      an attribute, the last byte of which is in the header: the length of a prefix
 //	nla:"10,16"    two attributes, each of which has half of it
+//	nla:"12/1"     the first attribute in the nest of the twelfth
 //
 // and its ip
 //
@@ -30,7 +32,8 @@ import (
 //	ip:"^WORD"     said before all others
 //	else:"WORDS"   said when it is not there
 //
-// and it can be tagged zero:"yes", where the kernel leaves out what is 0.
+// and it can be tagged zero:"yes", where the kernel leaves out what is 0. The link that the entry hangs on is tagged
+// with the number of words that come before it, dev:"2". A field that has info:"NAME" instead of arg is no parameter.
 type entryKind struct {
 	Name    string // of the builtin, and of the type of its values
 	Command string // what changes it, "ip NAME" when left out
@@ -54,7 +57,8 @@ type entryKind struct {
 // An entryWord is a part of a message.
 type entryWord struct {
 	kindWord
-	second, head int // a second attribute; an offset in the header, -1 when it is not there
+	second, nest int // a second attribute; the one that it is nested in
+	head         int // an offset in the header, -1 when it is not there
 	bits         byte
 	first, zero  bool
 	none         string
@@ -74,18 +78,13 @@ func declareEntry(k entryKind) *entryKind {
 		k.Tables = []string{k.Name}
 	}
 	args := reflect.TypeOf(k.Args).Elem()
-	docs, end := map[string]string{}, false
+	docs := map[string]string{}
 	k.dev = -1
 	for _, f := range reflect.VisibleFields(args) {
-		docs[strings.TrimSuffix(f.Tag.Get("arg"), "?")], _, _ = strings.Cut(f.Tag.Get("doc"), ";")
-		_, said := f.Tag.Lookup("nla")
-		switch {
-		case f.Tag.Get("arg") == "link":
-			k.dev = 0
-		case f.Tag.Get("arg") == "*":
-			end = true
-		case said && !end && k.dev >= 0:
-			k.dev++
+		name := strings.TrimSuffix(cmp.Or(f.Tag.Get("arg"), f.Tag.Get("info")), "?")
+		docs[name], _, _ = strings.Cut(f.Tag.Get("doc"), ";")
+		if dev, ok := f.Tag.Lookup("dev"); ok {
+			k.dev, _ = strconv.Atoi(dev)
 		}
 	}
 	for _, w := range wordsOf(args) {
@@ -96,8 +95,13 @@ func declareEntry(k entryKind) *entryKind {
 		k.typ.Attrs = append(k.typ.Attrs, w.reader(docs[w.name]))
 	}
 	if k.dev >= 0 {
-		k.typ.Attrs = append(k.typ.Attrs, entryAttr("link", "link", "the link that it is of",
-			func(v *runtime.View, e kernel.Entry) (starlark.Value, error) { return &linkValue{v, *e.Link}, nil }))
+		k.typ.Attrs = append(k.typ.Attrs, entryAttr("link", "link or None", "the link that it is of",
+			func(v *runtime.View, e kernel.Entry) (starlark.Value, error) {
+				if e.Link == nil {
+					return starlark.None, nil
+				}
+				return &linkValue{v, *e.Link}, nil
+			}))
 	}
 	k.typ.Attrs = append(append(k.typ.Attrs, k.Has...), entryNS)
 	k.decls = []*runtime.Decl{
@@ -177,6 +181,9 @@ func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
 	if first, second, two := strings.Cut(nla, ","); two {
 		nla, word.second = first, number(second)
 	}
+	if nest, inner, nested := strings.Cut(nla, "/"); nested {
+		word.nest, nla = number(nest), inner
+	}
 	if w.six == 0 {
 		word.four = number(nla)
 	}
@@ -186,8 +193,8 @@ func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
 	return word
 }
 
-// put adds the word to a message.
-func (w *entryWord) put(msg []byte, a kindAttr, data *kindData) {
+// put adds the word to a message, which begins with its header, and to its attributes.
+func (w *entryWord) put(msg []byte, a kindAttr, data *kindData, nests map[int]*kindData) {
 	value := slices.Clone(a.encode())
 	if w.bits != 0 {
 		value[0] *= w.bits
@@ -199,6 +206,12 @@ func (w *entryWord) put(msg []byte, a kindAttr, data *kindData) {
 			msg[w.head+i] |= value[i]
 		}
 		return
+	}
+	if w.nest != 0 {
+		if nests[w.nest] == nil {
+			nests[w.nest] = &kindData{}
+		}
+		data = nests[w.nest]
 	}
 	if w.second != 0 {
 		half := len(value) / 2
@@ -212,13 +225,17 @@ func (w *entryWord) put(msg []byte, a kindAttr, data *kindData) {
 func (w *entryWord) in(e kernel.Entry) kindAttr {
 	var value []byte
 	switch {
+	case w.head >= len(e.Msg):
+		return nil
 	case w.head >= 0 && w.four == 0:
 		value = slices.Clone(e.Msg[w.head:min(w.head+len(w.attr().encode()), len(e.Msg))])
 		if w.bits == 0 && len(strings.Trim(string(value), "\x00")) == 0 {
 			return nil
 		}
 	default:
-		if value = e.Attr(w.four); value == nil && w.six != 0 {
+		if w.nest != 0 {
+			value = kernel.InfoAttr(e.Attr(w.nest), w.four)
+		} else if value = e.Attr(w.four); value == nil && w.six != 0 {
 			value = e.Attr(w.six)
 		}
 		if value == nil && w.zero {
@@ -282,7 +299,11 @@ func (w *entryWord) reader(doc string) runtime.Attr {
 func (k *entryKind) text(e kernel.Entry) (words []string) {
 	var first []string
 	for i := range len(k.words) + 1 {
-		if i == k.dev && e.Link != nil {
+		switch {
+		case i != k.dev || e.Link == nil:
+		case e.Master != "":
+			words = append(words, "dev", e.Master, "port", e.Link.Name)
+		default:
 			words = append(words, "dev", e.Link.Name)
 		}
 		if i == len(k.words) {
@@ -309,7 +330,7 @@ func addNew(
 	all := allEntries()
 	k := all[slices.IndexFunc(all, func(k *entryKind) bool { return reflect.TypeOf(k.Args) == reflect.TypeOf(args) })]
 	e.Table = cmp.Or(e.Table, k.Name)
-	msg, fields, data := kernel.Blank(e), reflect.ValueOf(args).Elem(), kindData{}
+	msg, fields, data, nests := kernel.Blank(e), reflect.ValueOf(args).Elem(), kindData{}, map[int]*kindData{}
 	for i := range k.words {
 		field := fields.FieldByIndex(k.words[i].field)
 		if field.Kind() == reflect.Pointer {
@@ -321,10 +342,14 @@ func addNew(
 		a := field.Addr().Interface().(kindAttr)
 		flag, ok := a.(flagged)
 		if !(ok && !flag.flag() || absent(a)) {
-			k.words[i].put(msg, a, &data)
+			k.words[i].put(msg, a, &data, nests)
 		}
 	}
-	e.Msg = finish(append(msg, data.message()...))
+	msg = append(msg, data.message()...)
+	for _, nest := range slices.Sorted(maps.Keys(nests)) {
+		msg = kernel.AppendAttr(msg, nest|unix.NLA_F_NESTED, nests[nest].message())
+	}
+	e.Msg = finish(msg)
 	return &entryValue{tx.View, e}, tx.Apply(&addEntry{e})
 }
 

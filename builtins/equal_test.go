@@ -25,6 +25,12 @@ var twins = map[string]struct{ same, others []string }{
 		`rule(m, table = 7, priority = 1)`, `rule(n, table = 7, priority = 1, family = 6)`}},
 	"neigh": {[]string{`told`, `[told][0]`, `a.neighs[0]`}, []string{`neigh(a, "10.0.0.78", "02:00:00:00:00:78")`,
 		`neigh(b, "10.0.0.77", "02:00:00:00:00:77")`}},
+	"fdb": {[]string{`stays`, `[stays][0]`, `b.fdb[0]`, `br.fdb[-1]`}, []string{`fdb(b, "02:00:00:00:00:02")`}},
+	"mdb": {[]string{`grp`, `b.mdb[0]`}, []string{`mdb(br, b, "239.1.1.2")`}},
+	"nexthop": {[]string{`hole`, `n.nexthops[0]`},
+		[]string{`nexthop(n, id = 2, blackhole = True)`, `nexthop(m, id = 1, blackhole = True)`}},
+	"addrlabel": {[]string{`labelled`, `[x for x in n.addrlabels if x.label == 77][0]`},
+		[]string{`addrlabel(n, "fd78::/64", 77)`, `n.addrlabels[0]`}},
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
@@ -51,6 +57,8 @@ default = route(n, "default", via = m)
 told = neigh(a, "10.0.0.77", "02:00:00:00:00:77")
 ruled = rule(n, table = 7, priority = 1)
 key = wg_key("` + wgSecret + `")
+stays, grp = fdb(b, "02:00:00:00:00:01"), mdb(br, b, "239.1.1.1")
+hole, labelled = nexthop(n, id = 1, blackhole = True), addrlabel(n, "fd77::/64", 77)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 
 def again(x):
@@ -70,7 +78,11 @@ others = []
 		for _, e := range c.others {
 			src += "others.append(" + e + ")\n"
 		}
-		src += "hashed = " + starlark.Bool(slices.Contains([]string{"namespace", "link", "address", "route", "rule", "neigh"}, typ.Name)).String() + `
+		hashed := []string{"namespace", "link", "address", "route"}
+		for _, typ := range entryTypes() {
+			hashed = append(hashed, typ.Name)
+		}
+		src += "hashed = " + starlark.Bool(slices.Contains(hashed, typ.Name)).String() + `
 for i, x in enumerate(same):
     for j, y in enumerate(same):
         if x != y or not x == y or hashed and {x: 1}.get(y) != 1:

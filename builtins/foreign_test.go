@@ -110,6 +110,9 @@ func TestDiverged(t *testing.T) {
 				f, ok = kindForeigner(l.name)
 			}
 			if !ok {
+				f, ok = entryForeigner(l.name)
+			}
+			if !ok {
 				t.Fatal("there is nobody else for it: add one to the table")
 			}
 			makeWorld(t)

@@ -99,11 +99,11 @@ func wordChanges(k *linkKind, l *kernel.Link, by int) (ops []*setWord) {
 func kindLaws() (all []law) {
 	for _, k := range allKinds() {
 		all = append(all,
-			law{"link add " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
+			law{name: "link add " + k.Name, op: func(t *testing.T, m *kernel.Machine) change.Op {
 				return k.exampleOn(t, m, "new0", "new1")
 			}})
 		if kernel.Remade(k.Name) {
-			all = append(all, law{"link del " + k.Name, func(t *testing.T, m *kernel.Machine) change.Op {
+			all = append(all, law{name: "link del " + k.Name, op: func(t *testing.T, m *kernel.Machine) change.Op {
 				return &delLink{Link: k.made(t, m).LinkRef}
 			}})
 		}
@@ -112,7 +112,9 @@ func kindLaws() (all []law) {
 				continue
 			}
 			name := "link set type " + k.Name + " " + w.name
-			all = append(all, law{name, func(t *testing.T, m *kernel.Machine) change.Op { return w.changed(t, m, k) }})
+			all = append(all, law{name: name, op: func(t *testing.T, m *kernel.Machine) change.Op {
+				return w.changed(t, m, k)
+			}})
 		}
 	}
 	return all

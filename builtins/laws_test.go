@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -20,8 +21,18 @@ import (
 
 // law is an op in the host's namespace of the sandbox, where every change must be undone by itself.
 type law struct {
-	name string
-	op   func(t *testing.T, m *kernel.Machine) change.Op
+	name  string
+	op    func(t *testing.T, m *kernel.Machine) change.Op
+	shows string // a command that shows what it changes, where no dump does
+}
+
+// shown is what the command shows.
+func (l law) shown(t *testing.T) string {
+	t.Helper()
+	if l.shows == "" {
+		return ""
+	}
+	return shell(t, l.shows)
 }
 
 func pre(t *testing.T, m *kernel.Machine, name string) kernel.LinkRef {
@@ -55,13 +66,15 @@ func freeCgroup(t *testing.T, m *kernel.Machine) string {
 
 func laws() []law {
 	set := func(attr, value string) law {
-		return law{"link set " + attr, func(t *testing.T, m *kernel.Machine) change.Op {
+		return law{name: "link set " + attr, op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setLink{Link: pre(t, m, "law0"), Attr: attr, Value: value}
 		}}
 	}
-	return append(kindLaws(), []law{
-		{"netns add", func(*testing.T, *kernel.Machine) change.Op { return &addNetns{Name: "lawful", Lo: true} }},
-		{"netns del", func(t *testing.T, m *kernel.Machine) change.Op {
+	return slices.Concat(kindLaws(), entryLaws(), []law{
+		{name: "netns add", op: func(*testing.T, *kernel.Machine) change.Op {
+			return &addNetns{Name: "lawful", Lo: true}
+		}},
+		{name: "netns del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
@@ -70,34 +83,34 @@ func laws() []law {
 		}},
 		set("up", "off"), set("mtu", "1000"), set("mac", "02:00:00:00:00:42"), set("name", "renamed"),
 		set("alias", "an alias"), set("txqlen", "17"), set("group", "5"), set("master", "0"),
-		{"link set netns", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "link set netns", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref()}}
 		}},
-		{"link set netns, name", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "link set netns, name", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			n, err := m.OpenName("lawns")
 			if err != nil {
 				t.Fatal(err)
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref(), Name: "renamed"}}
 		}},
-		{"addr add", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "addr add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
 		}},
-		{"addr add v6", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "addr add v6", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("fd08::8/64")}}
 		}},
-		{"addr del", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "addr del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
 		}},
-		{"route add", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "route add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"),
 				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
 		}},
-		{"route del", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "route del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"),
 				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
 			if err := m.AddRoute(r); err != nil {
@@ -106,33 +119,35 @@ func laws() []law {
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
 			return &delRoute{Route: r}
 		}},
-		{"rule add", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "rule add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addEntry{ruleOf(m.Host().Ref(), "10.98.0.0/16", 78, 500)}
 		}},
-		{"rule add v6", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "rule add v6", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addEntry{ruleOf(m.Host().Ref(), "fd98::/64", 78, 500)}
 		}},
-		{"rule del", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "rule del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: ruleOf(m.Host().Ref(), "10.97.0.0/16", 77, 500)}
 		}},
-		{"neigh add", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "neigh add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addEntry{neighOf(pre(t, m, "law0"), "10.9.0.88")}
 		}},
-		{"neigh add proxy", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "neigh add proxy", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			e := neighOf(pre(t, m, "law0"), "fd09::88")
 			e.Msg = e.Msg[:unix.SizeofNdMsg+20] // without lladdr
 			e.Msg[8], e.Msg[10] = 0, netlink.NTF_PROXY
 			return &addEntry{e}
 		}},
-		{"neigh del", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "neigh del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: neighOf(pre(t, m, "law0"), "10.9.0.77")}
 		}},
-		{"sysctl", func(t *testing.T, m *kernel.Machine) change.Op {
+		{name: "sysctl", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
-		{"pid namespace", func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
-		{"cgroup add", func(t *testing.T, m *kernel.Machine) change.Op { return &addCgroup{Path: freeCgroup(t, m)} }},
-	}...)
+		{name: "pid namespace", op: func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
+		{name: "cgroup add", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addCgroup{Path: freeCgroup(t, m)}
+		}},
+	})
 }
 
 // ruleOf is a rule for packets from a prefix.
@@ -215,12 +230,15 @@ func TestOpLaws(t *testing.T) {
 			defer m.Close()
 			op := l.op(t, m)
 			covered[op.Kind()] = true
-			before := nstest.State(t)
+			before, shown := nstest.State(t), l.shown(t)
 			same := func() {
 				t.Helper()
 				nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"})
 				if after := nstest.State(t); after != before {
 					t.Fatalf("the state differs:\n%s", nstest.Diff(before, after))
+				}
+				if now := l.shown(t); now != shown {
+					t.Fatalf("%s: %s", l.shows, nstest.Diff(shown, now))
 				}
 			}
 			step := func(name string, act func() error) {
@@ -236,7 +254,7 @@ func TestOpLaws(t *testing.T) {
 				same()
 			}
 			step("do", func() error { return op.Do(m) })
-			if nstest.State(t) == before {
+			if nstest.State(t) == before && l.shown(t) == shown {
 				s, same := op.(*setLink)
 				_, nothing := op.(*addPIDs)
 				if !nothing && (!same || s.Old != s.Value) {

@@ -18,7 +18,7 @@ var _ = declareEntry(entryKind{Name: "neigh", Args: &neighArgs{},
 	ListDoc: "neighbours that were told, and addresses that are answered for"})
 
 type neighArgs struct {
-	Link    linkArg        `arg:"link" doc:"the link"`
+	Link    linkArg        `arg:"link" dev:"2" doc:"the link"`
 	IP      addrAttr       `arg:"ip" nla:"1" ip:"-" doc:"the neighbour's address"`
 	MAC     *macAttr       `arg:"mac?" nla:"2" ip:"lladdr" doc:"its link-layer address"`
 	_       struct{}       `arg:"*"`

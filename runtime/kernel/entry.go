@@ -18,7 +18,9 @@ type Entry struct {
 	NS    NSRef    `json:"ns"`
 	Table string   `json:"table"`
 	Link  *LinkRef `json:"link,omitempty"` // that it hangs on
-	Msg   []byte   `json:"msg"`
+	// The name of the bridge that the link is a port of, where words need it: for people.
+	Master string `json:"master,omitempty"`
+	Msg    []byte `json:"msg"`
 }
 
 // Valid says what is wrong with an entry: it must be of a table whose entries are changed one by one, and of its
@@ -28,6 +30,8 @@ func (e Entry) Valid() error {
 	switch {
 	case t == nil || !t.Own:
 		return fmt.Errorf("there is no table %q", e.Table)
+	case e.Link == nil && t.At > 0:
+		return fmt.Errorf("a %s of no link", t.One)
 	case e.Link != nil && e.Link.NS.Cookie != e.NS.Cookie:
 		return fmt.Errorf("the %s is in another namespace than its link", t.One)
 	case e.Link != nil:
@@ -47,9 +51,9 @@ func (e Entry) Words() string {
 	return ""
 }
 
-// String is the entry in its words. One that goes with a namespace is of IPv4 where it says nothing else.
+// String is the entry in its words. One that can be of either family is of IPv4 where it says nothing else.
 func (e Entry) String() string {
-	if e.Link == nil && e.Family() == 6 {
+	if t := tableNamed(e.Table); t != nil && t.On == onNamespace && len(t.Families) == 2 && e.Family() == 6 {
 		return "inet6 " + e.Words()
 	}
 	return e.Words()
@@ -67,6 +71,9 @@ func (e Entry) Shown() Entry {
 func Blank(e Entry) []byte {
 	t := tableNamed(e.Table)
 	msg := make([]byte, t.Header)
+	if t.Blank != nil {
+		msg = t.Blank()
+	}
 	if msg[0] = t.Families[0]; t.At > 0 && e.Link != nil {
 		binary.NativeEndian.PutUint32(msg[t.At:], uint32(e.Link.Index))
 	}
@@ -129,35 +136,58 @@ func (n *Namespace) listed(t *Table, link *LinkRef) ([][]byte, error) {
 	return n.part(t, l, nil)
 }
 
-// Entries lists the entries of a table that somebody gave the namespace with all its links, or a link.
+// Entries lists the entries of a table that somebody gave the namespace with all its links, or a link and its ports.
 func (n *Namespace) Entries(table string, link *LinkRef) (all []Entry, err error) {
 	t := tableNamed(table)
-	if link == nil && t.Of == nil && t.On == onLink && t.lists == nil {
-		all, err = n.ofLinks(t)
+	links, err := n.Links()
+	if err != nil {
+		return nil, fail(err, "list "+t.Many, "", n)
+	}
+	if link == nil {
+		raws, err := n.entries(t)
+		for _, raw := range raws {
+			if t.On == onNamespace || t.Link(raw) == notOne {
+				all = append(all, Entry{NS: n.ref, Table: table, Msg: raw})
+			}
+			for _, l := range links {
+				if t.of(l, raw) {
+					all = append(all, t.entry(n, l, links, raw))
+				}
+			}
+		}
 		return all, fail(err, "list "+t.Many, "", n)
 	}
-	raws, err := n.listed(t, link)
-	for _, raw := range raws {
-		all = append(all, Entry{NS: n.ref, Table: table, Link: link, Msg: raw})
+	for _, l := range links {
+		if l.Index != link.Index && (t.On != onPort || l.Master != link.Index) {
+			continue
+		}
+		raws, e := n.part(t, l, nil)
+		err = errors.Join(err, e)
+		for _, raw := range raws {
+			if t.Link(raw) == l.Index { // and not a group that it is in
+				all = append(all, t.entry(n, l, links, raw))
+			}
+		}
 	}
 	return all, fail(err, "list "+t.Many, "", n)
 }
 
-// ofLinks are the entries that somebody gave links.
-func (n *Namespace) ofLinks(t *Table) (all []Entry, err error) {
-	links, err := n.Links()
-	if err != nil {
-		return nil, err
-	}
-	raws, err := n.entries(t)
-	for _, l := range links {
-		for _, raw := range raws {
-			if t.Link(raw) == l.Index && (t.Mine == nil || t.Mine(l, raw)) {
-				all = append(all, Entry{NS: n.ref, Table: t.Name, Link: &l.LinkRef, Msg: raw})
+// of reports whether somebody gave a link an entry.
+func (t *Table) of(l *Link, raw []byte) bool {
+	return t.Link != nil && t.Link(raw) == l.Index && (t.Of == nil || t.Of(l)) && (t.Mine == nil || t.Mine(l, raw))
+}
+
+// entry is one of a link.
+func (t *Table) entry(n *Namespace, l *Link, links []*Link, raw []byte) Entry {
+	e := Entry{NS: n.ref, Table: t.Name, Link: &l.LinkRef, Msg: raw}
+	if t.Bridge {
+		for _, m := range links {
+			if m.Index == l.Master {
+				e.Master = m.Name
 			}
 		}
 	}
-	return all, err
+	return e
 }
 
 // FindEntry is the entry as the kernel has it, nil when it is not there.
@@ -191,6 +221,12 @@ func (m *Machine) CheckEntry(e Entry) error {
 	n, t, err := m.locate(e)
 	if err == nil && found != nil {
 		return hinted(fail(unix.EEXIST, "add "+t.One, e.String(), n), "%s has it already", n.Name())
+	}
+	if err == nil && t.Of != nil {
+		var l *Link
+		if l, err = n.linkByIndex(e.Link.Index); err == nil && !t.Of(l) {
+			err = fmt.Errorf("%w: a %s link has none", unix.EOPNOTSUPP, l.Kind)
+		}
 	}
 	if err == nil && t.Place != nil {
 		err = n.taken(t, e)
@@ -243,7 +279,11 @@ func (m *Machine) DelEntry(e Entry) error {
 	if err != nil {
 		return fail(err, "delete "+t.One, e.String(), n)
 	}
-	err = n.do(t.Del, 0, rtnl.Raw(t.plain(found.Msg)))
+	msg := t.plain(found.Msg)
+	if t.Remove != nil {
+		msg = t.Remove(msg)
+	}
+	err = n.do(t.Del, 0, rtnl.Raw(msg))
 	return n.reallyGone(err, "delete "+t.One, e.String(), func() (bool, error) {
 		found, err := m.FindEntry(e)
 		return found != nil, err
@@ -261,10 +301,29 @@ func (m *Machine) TakeEntryBack(e Entry) error {
 	if err == nil && !bytes.Equal(t.sum(found.Msg), t.sum(e.marked(n, t))) {
 		err = ErrDiverged
 	}
+	if err == nil {
+		if _, held := m.Holds(*found).(*Loss); held {
+			err = ErrDiverged // somebody else uses it
+		}
+	}
 	if err != nil {
 		return fail(err, "delete "+t.One, e.String(), n)
 	}
 	return unlessGone(m.DelEntry(*found))
+}
+
+// Holds are the Losses of what the kernel takes away with an entry.
+func (m *Machine) Holds(e Entry) error {
+	n, t, err := m.locate(e)
+	if err != nil || t.Holds == nil {
+		return err
+	}
+	found, err := t.Holds(n, e.Msg)
+	if len(found) > 0 {
+		return &Loss{What: strings.Join(found, ", ") + " in " + e.NS.String(),
+			Why: "the kernel takes it away with " + t.One + " " + e.String()}
+	}
+	return fail(err, "look at "+t.One, e.String(), n)
 }
 
 // sum is the same for two messages that say the same.

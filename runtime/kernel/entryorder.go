@@ -73,7 +73,7 @@ func orderLoss(t *Table, e Entry) *Loss {
 // else has put another one in its place.
 func (m *Machine) RestoreEntry(e Entry, behind [][]byte) error {
 	for _, raw := range behind {
-		if err := (Entry{e.NS, e.Table, e.Link, raw}).Valid(); err != nil {
+		if err := (Entry{NS: e.NS, Table: e.Table, Link: e.Link, Msg: raw}).Valid(); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,7 @@ func fdb(name string, on holder, of func(*Link) bool, part func(*Link, []byte) b
 		Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
 		Families: []byte{unix.AF_BRIDGE}, Dumps: []rtnl.Raw{ndMsg(unix.AF_BRIDGE, 0)},
 		On: on, Of: of, Link: neighLink, Key: fdbKey, Plain: plainFDB, Flags: fdbFlags,
+		Own: true, At: 4, Shown: plainFDB,
 		Mine: func(l *Link, raw []byte) bool { return part(l, raw) && givenFDB(l, raw) }}
 }
 
@@ -80,6 +81,10 @@ func plainFDB(msg []byte) []byte {
 	for _, typ := range []int{unix.NDA_CACHEINFO, unix.NDA_MASTER, unix.NDA_LINK_NETNSID} {
 		msg = rtnl.Without(msg, unix.SizeofNdMsg, typ)
 	}
+	if rtnl.Uint32(msg, unix.SizeofNdMsg, netlink.NDA_FLAGS_EXT) == 0 {
+		msg = rtnl.Without(msg, unix.SizeofNdMsg, netlink.NDA_FLAGS_EXT)
+	}
+	msg[11] = 0 // type, which only a vxlan shows
 	msg[10] = to | msg[10]&(netlink.NTF_STICKY|netlink.NTF_EXT_LEARNED|netlink.NTF_ROUTER)
 	return msg
 }

@@ -16,10 +16,16 @@ var mdbTable = &Table{Name: "mdb", One: "group", Many: "groups",
 	Get: unix.RTM_GETMDB, New: unix.RTM_NEWMDB, Del: unix.RTM_DELMDB, Header: sizeofBrPortMsg,
 	Families: []byte{unix.AF_BRIDGE},
 	Dumps:    []rtnl.Raw{append([]byte{unix.AF_BRIDGE}, make([]byte, sizeofBrPortMsg-1)...)}, Split: splitMDB,
-	On: onPort, Link: mdbLink, Key: func(raw []byte) string { return string(raw) }, lists: portGroups}
+	On: onPort, Link: mdbLink, Key: func(raw []byte) string { return string(raw) }, lists: portGroups,
+	Own: true, Bridge: true, At: sizeofBrPortMsg + 4, Blank: func() []byte {
+		return AppendAttr(make([]byte, sizeofBrPortMsg), mdbaSetEntry, make([]byte, sizeofBrMdbEntry))
+	}}
 
 // portGroups are a port's groups that were not learned. A bridge that takes none as it is would not take them again.
 func portGroups(t *Table, n *Namespace, l *Link, _ *Image) (mine [][]byte, err error) {
+	if l.Master == 0 {
+		return nil, nil
+	}
 	if takes, err := n.takesGroups(l.Master); err != nil || !takes {
 		return nil, unlessGone(err)
 	}

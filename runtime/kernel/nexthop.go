@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -18,7 +20,11 @@ var nexthopTable = &Table{Name: "nexthop", One: "nexthop object", Many: "nexthop
 	Get: unix.RTM_GETNEXTHOP, New: unix.RTM_NEWNEXTHOP, Del: unix.RTM_DELNEXTHOP, Header: unix.SizeofNhmsg,
 	Families: []byte{unix.AF_UNSPEC, unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{make([]byte, unix.SizeofNhmsg)},
 	On: onLink, Goes: Closing, Link: nexthopLink, Key: nexthopID,
-	Plain: plainNexthop, lists: linkNexthops, put: restoreNexthops}
+	Plain: plainNexthop, Own: true, Holds: usingNexthop, Remove: func(raw []byte) []byte {
+		return AppendAttr(make([]byte, unix.SizeofNhmsg), unix.NHA_ID, rtnl.Attr(raw, unix.SizeofNhmsg, unix.NHA_ID))
+	},
+	Mark:  func(raw []byte) []byte { raw[2] = protoForeign; return raw },
+	lists: linkNexthops, put: restoreNexthops}
 
 func nexthopLink(raw []byte) int {
 	if oif := rtnl.Uint32(raw, unix.SizeofNhmsg, unix.NHA_OIF); oif != 0 {
@@ -121,4 +127,24 @@ func (n *Namespace) completeGroup(t *Table, want, was []byte, have map[string][]
 	}
 	msg := rtnl.Without(want, unix.SizeofNhmsg, unix.NHA_GROUP)
 	return n.addEntry(t, append(msg, nl.NewRtAttr(unix.NHA_GROUP, all).Serialize()...))
+}
+
+// usingNexthop are the groups and routes that go with an object.
+func usingNexthop(n *Namespace, raw []byte) (found []string, err error) {
+	id := nexthopID(raw)
+	all, err := n.dump(unix.RTM_GETNEXTHOP, rtnl.Raw(make([]byte, unix.SizeofNhmsg)))
+	for _, other := range all {
+		if slices.ContainsFunc(grouped(other), func(m []byte) bool { return member(m) == id }) {
+			group := rtnl.Uint32(other, unix.SizeofNhmsg, unix.NHA_ID)
+			found = append(found, fmt.Sprintf("its place in nexthop group %d", group))
+		}
+	}
+	routes, e := n.routes46()
+	for _, r := range routes {
+		if string(rtnl.Attr(r, unix.SizeofRtMsg, rtaNexthop)) == id {
+			dst := prefixText(rtnl.Attr(r, unix.SizeofRtMsg, unix.RTA_DST), r[1])
+			found = append(found, "route to "+cmp.Or(dst, "default"))
+		}
+	}
+	return found, errors.Join(err, e)
 }

@@ -32,11 +32,16 @@ type Table struct {
 	Plain func(raw []byte) []byte        // the message that adds it: without times, counters and states
 	// of the request that adds it; nil: NLM_F_CREATE, and not what is there already
 	Flags func(raw []byte) int
-	Place func(raw []byte) string // those that have it in common are in an order that counts; nil: in none
+	// of the request that deletes it, as its message; nil: the one that adds it
+	Remove func(raw []byte) []byte
+	Place  func(raw []byte) string // those that have it in common are in an order that counts; nil: in none
 	// Shown is a message as its words are read from it; nil: as the kernel has it.
-	Shown func(raw []byte) []byte
-	Own   bool // scripts add and delete its entries one by one
-	At    int  // where the header has the index of the link, 0: nowhere
+	Shown  func(raw []byte) []byte
+	Own    bool                                             // scripts add and delete its entries one by one
+	At     int                                              // where the header has the index of the link, 0: nowhere
+	Bridge bool                                             // words name the bridge that the link is a port of
+	Blank  func() []byte                                    // a new message that says nothing; nil: a header of zeros
+	Holds  func(n *Namespace, raw []byte) ([]string, error) // what the kernel takes away with an entry; nil: nothing
 	// Mark says in a message that nsscript adds the entry; nil where the kernel does not keep that.
 	Mark  func(raw []byte) []byte
 	lists func(*Table, *Namespace, *Link, *Image) ([][]byte, error) // instead of a dump
@@ -65,7 +70,8 @@ const (
 const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
-var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable, ruleTable}
+var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable, ruleTable,
+	addrLabelTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {

@@ -160,6 +160,8 @@ func (tab table) line(ns string, msg []byte) string {
 			// RTNH_F_LINKDOWN, which the kernel forgets when such a route is added, until the link changes
 			head[8] &^= 0x10
 		}
+	case "addrlabel":
+		clear(head[8:]) // how often the table has changed
 	case "neigh":
 		head[11] = 0 // ndm_type: what routes said of the address when the neighbour was added
 	case "addr":

@@ -1,0 +1,123 @@
+package builtins
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// An entryCase is a table whose entries are added and deleted, by itself: all laws, acts and foreigners of it.
+type entryCase struct {
+	table, link string
+	setup       string // a shell's command that makes what it needs, in the world of the laws
+	head        map[int]byte
+	attrs       map[int][]byte
+	theirs      string // what somebody else makes of it, where it is and where it is not
+	shows       string
+}
+
+var entryCases = []entryCase{
+	{"port fdb", "law1", "ip link set law1 master lawbr", map[int]byte{8: unix.NUD_NOARP, 10: netlink.NTF_MASTER},
+		map[int][]byte{unix.NDA_LLADDR: {2, 0, 0, 0, 0, 0x31}},
+		"bridge fdb replace 02:00:00:00:00:31 dev law1 master permanent",
+		"bridge fdb show dev law1 | grep 00:31 || true"},
+	{"fdb", "lawvx", "ip link add lawvx type vxlan id 9 dstport 4789; " +
+		"ip link set lawvx addrgenmode none; ip link set lawvx up",
+		map[int]byte{8: unix.NUD_PERMANENT, 10: netlink.NTF_SELF},
+		map[int][]byte{unix.NDA_LLADDR: {2, 0, 0, 0, 0, 0x31}, unix.NDA_DST: {10, 9, 0, 77}},
+		"bridge fdb replace 02:00:00:00:00:31 dev lawvx dst 10.9.0.78", "bridge fdb show dev lawvx"},
+	{"mdb", "law1", "ip link set law1 master lawbr",
+		map[int]byte{16: 1, 20: 239, 21: 1, 22: 1, 23: 1, 36: 8}, nil, "",
+		"bridge mdb show dev lawbr | grep 239 || true"},
+	{"nexthop", "", "true", map[int]byte{0: unix.AF_INET},
+		map[int][]byte{unix.NHA_ID: {77, 0, 0, 0}, unix.NHA_BLACKHOLE: {}},
+		"ip nexthop replace id 77 via 10.9.0.77 dev law0", "ip nexthop show"},
+	{"addrlabel", "", "true", map[int]byte{2: 64},
+		map[int][]byte{1: append([]byte{0xfd, 0x77}, make([]byte, 14)...), 2: {77, 0, 0, 0}},
+		"ip -6 addrlabel add prefix fd77::/64 label 78", "ip -6 addrlabel show"},
+}
+
+// entry is one of the table, on a link where entries hang on one.
+func (c entryCase) entry(l kernel.LinkRef) kernel.Entry {
+	e := kernel.Entry{NS: l.NS, Table: c.table}
+	if c.link != "" {
+		e.Link = &l
+	}
+	e.Msg = kernel.Blank(e)
+	for at, b := range c.head {
+		e.Msg[at] = b
+	}
+	for _, typ := range []int{1, 2, 4} {
+		if value, ok := c.attrs[typ]; ok {
+			e.Msg = kernel.AppendAttr(e.Msg, typ, value)
+		}
+	}
+	return e
+}
+
+// there is an entry of the world, once what it needs is made.
+func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
+	t.Helper()
+	shell(t, c.setup)
+	if c.link == "lawvx" {
+		t.Cleanup(func() { nstest.IP(t, "link", "del", "lawvx") })
+	}
+	t.Cleanup(func() {
+		shell(t, "ip nexthop flush; for l in 77 78; do "+
+			"ip -6 addrlabel del prefix fd77::/64 label $l 2>/dev/null || true; done")
+	})
+	nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"})
+	name := c.link
+	if name == "" {
+		name = "lo"
+	}
+	e := c.entry(pre(t, m, name))
+	if c.table == "mdb" {
+		br := pre(t, m, "lawbr")
+		copy(e.Msg[4:], encodeNumber[width32](br.Index))
+		e.Master = br.Name
+	}
+	return e
+}
+
+func entryLaws() (all []law) {
+	for _, c := range entryCases {
+		all = append(all,
+			law{c.table + " add", func(t *testing.T, m *kernel.Machine) change.Op {
+				return &addEntry{c.there(t, m)}
+			}, c.shows},
+			law{c.table + " del", func(t *testing.T, m *kernel.Machine) change.Op {
+				e := c.there(t, m)
+				if err := m.AddEntry(e); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = m.DelEntry(e) }) // may have gone with its link
+				return &delEntry{Entry: e}
+			}, c.shows})
+	}
+	return all
+}
+
+// entryForeigner is who changes what a law of a table is about.
+func entryForeigner(law string) (foreigner, bool) {
+	for _, c := range entryCases {
+		if table, _ := strings.CutSuffix(law[:len(law)-3], " "); table != c.table {
+			continue
+		}
+		if c.theirs == "" { // there is nothing in it to change
+			return foreigner{"true", "true", false}, true
+		}
+		acts := c.theirs
+		if c.table == "addrlabel" && strings.HasSuffix(law, "add") {
+			acts = "ip -6 addrlabel del prefix fd77::/64 label 77; " + acts
+		}
+		return foreigner{acts, c.shows, true}, true
+	}
+	return foreigner{}, false
+}
