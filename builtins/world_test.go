@@ -86,6 +86,9 @@ func newWorld(seed uint64) *madeWorld {
 	for w.chance(3) {
 		w.rare(w.pick(w.links...))
 	}
+	if w.chance(3) {
+		w.kind(main)
+	}
 	return w
 }
 
