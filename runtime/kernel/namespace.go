@@ -61,7 +61,10 @@ func (m *Machine) Make(name string, lo bool) (n *Namespace, err error) {
 
 // setUp makes the namespace, unshare(2) with CLONE_NEWNET, and leaves the calling thread in it.
 func (n *Namespace) setUp(buf []byte, differing func() ([][2]string, error), lo bool) (err error) {
-	if n.fd, err = netns.New(); err != nil {
+	if err := rtnl.Unshare(); err != nil {
+		return err
+	}
+	if n.fd, err = netns.Get(); err != nil {
 		return err
 	}
 	if n.conn, err = rtnl.Dial(); err != nil {

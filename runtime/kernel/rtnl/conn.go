@@ -81,8 +81,7 @@ func (c *Conn) Execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestDa
 	c.seq++
 	r := nl.NetlinkRequest{NlMsghdr: unix.NlMsghdr{Len: unix.SizeofNlMsghdr, Type: uint16(kind),
 		Flags: unix.NLM_F_REQUEST | uint16(flags), Seq: c.seq}, Data: parts}
-	to := unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := again(func() error { return unix.Sendto(c.fd, r.Serialize(), 0, &to) }); err != nil {
+	if err := again(func() error { return c.send(r.Serialize()) }); err != nil {
 		return nil, err
 	}
 	interrupted := false
@@ -115,9 +114,9 @@ func (c *Conn) Execute(buf []byte, kind, flags int, parts ...nl.NetlinkRequestDa
 func (c *Conn) receive(buf []byte) ([]syscall.NetlinkMessage, error) {
 	for {
 		var n int
-		var from unix.Sockaddr
+		var from unix.RawSockaddrNetlink
 		err := again(func() (err error) {
-			n, from, err = unix.Recvfrom(c.fd, buf, unix.MSG_TRUNC)
+			n, from, err = c.recv(buf)
 			return err
 		})
 		if err != nil {
@@ -126,7 +125,7 @@ func (c *Conn) receive(buf []byte) ([]syscall.NetlinkMessage, error) {
 		if n > len(buf) {
 			return nil, fmt.Errorf("the kernel sent a message of %d bytes: %w", n, unix.EMSGSIZE)
 		}
-		if a, ok := from.(*unix.SockaddrNetlink); ok && a.Pid == 0 {
+		if from.Family == unix.AF_NETLINK && from.Pid == 0 {
 			return syscall.ParseNetlinkMessage(buf[:n])
 		}
 	}
