@@ -231,7 +231,8 @@ func (m *Machine) Restore(img *Image) error {
 	if ok && up != cur.Attr("up") {
 		errs = append(errs, m.SetLink(img.Link, "up", up))
 		// A carrier that became known later would have the kernel write some of the settings below once more.
-		errs = append(errs, n.settle(index))
+		_, err := m.settleLinks([]LinkRef{img.Link})
+		errs = append(errs, err)
 	}
 	if _, ok := img.Attrs["mtu"]; !ok && cur.MTU < MinIPv6 {
 		img = img.without6() // with its mtu it has lost that

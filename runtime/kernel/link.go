@@ -12,8 +12,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
-
-	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
 // FreeIndex chooses the index of a link that is to be made, so that a journal can name it before it is there. In a
@@ -228,8 +226,7 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 		token: tokenOf(raw), Info: infoOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
-	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
-	link.Carrier = link.Up && len(carrier) == 1 && carrier[0] == 1
+	link.Carrier = link.Up && carrier(raw) == 1
 	link.State = stateWords[min(int(a.OperState), len(stateWords)-1)]
 	if a.Flags&net.FlagLoopback != 0 {
 		link.Kind = "loopback"

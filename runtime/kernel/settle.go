@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -24,17 +25,65 @@ func (m *Machine) Settle() error {
 // too: link-local addresses are there with their routes, and a bridge's port forwards. A link that is set up can give
 // its peer a carrier, and a port its bridge, so these are asked for after it.
 func (m *Machine) SettleLinks() error {
-	for _, ref := range m.awaitingCarrier {
-		n, index, err := m.find(ref)
-		if err == nil {
-			err = n.settle(index)
-		}
-		if err != nil && !gone(err) {
-			return fail(err, "settle link", ref.Name, n)
+	// What stands on a bridge has its carrier from that, and that from its ports: who has none is asked for again as
+	// long as others got theirs.
+	for links, before := m.awaitingCarrier, 0; len(links) != before; {
+		var err error
+		before = len(links)
+		if links, err = m.settleLinks(links); err != nil {
+			return err
 		}
 	}
-	m.awaitingCarrier = m.awaitingCarrier[:0]
+	m.awaitingCarrier = nil
 	return nil
+}
+
+// settleLinks asks for links and their peers, and then for the masters of these, once for each. It returns the links
+// that have no carrier.
+func (m *Machine) settleLinks(links []LinkRef) (without []LinkRef, err error) {
+	type place struct {
+		n *Namespace
+		neighbour
+	}
+	seen := map[place]bool{}
+	var masters []place
+	ask := func(at place) (a around, err error) {
+		if at.index == 0 || seen[at] {
+			return around{carried: true}, nil
+		}
+		seen[at] = true
+		if a, err = at.n.around(at.neighbour); a.master.index > 0 {
+			masters = append(masters, place{at.n, a.master})
+		}
+		return a, unlessGone(err)
+	}
+	for _, ref := range links {
+		n, index, err := m.find(ref)
+		if gone(err) {
+			continue
+		}
+		var a around
+		if err == nil {
+			a, err = ask(place{n, neighbour{-1, index}})
+		}
+		if err == nil {
+			// The peer may be in a namespace that only the kernel knows the way to: it is asked for through this one.
+			_, err = ask(place{n, a.peer})
+		}
+		if err != nil {
+			return nil, fail(err, "settle link", ref.Name, n)
+		}
+		if !a.carried {
+			without = append(without, ref)
+		}
+	}
+	clear(seen) // a bridge was asked for too early
+	for _, at := range masters {
+		if _, err := ask(at); err != nil {
+			return nil, fail(err, "settle link", "with index "+strconv.Itoa(at.index), at.n)
+		}
+	}
+	return without, nil
 }
 
 // skipStats is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
@@ -44,46 +93,28 @@ const skipStats = 1 << 3
 // one that asks, -1 for that itself.
 type neighbour struct{ nsid, index int }
 
-func (n *Namespace) settle(index int) error {
-	peer, master, err := n.around(neighbour{-1, index})
-	if err != nil {
-		return err
-	}
-	masters := []neighbour{master}
-	if peer.index > 0 {
-		// The peer may be in a namespace that only the kernel knows the way to: it is asked through this one.
-		_, master, err := n.around(peer)
-		if err != nil && !gone(err) {
-			return err
-		}
-		masters = append(masters, master)
-	}
-	for _, at := range masters {
-		if at.index == 0 {
-			continue
-		}
-		if _, _, err := n.around(at); err != nil && !gone(err) {
-			return err
-		}
-	}
-	return nil
+// around is what a link's message says of those that it is connected to, index 0 where there is none.
+type around struct {
+	peer, master neighbour
+	carried      bool // it has a carrier, or is down
 }
 
 // carrierPatience is more than the time that the kernel takes to act on a new carrier.
 const carrierPatience = 2 * time.Second
 
-// around waits until the kernel has acted on a link's carrier, and returns where its peer and its master are, index 0
-// when it has none.
-func (n *Namespace) around(at neighbour) (peer, master neighbour, err error) {
+// around waits until the kernel has acted on a link's carrier.
+func (n *Namespace) around(at neighbour) (a around, err error) {
 	raw, err := n.await(at, lagging)
 	if err != nil {
-		return peer, master, err
+		return a, err
 	}
-	peer = neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK)}
+	a.peer = neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK)}
 	if rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID) != nil {
-		peer.nsid = rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
+		a.peer.nsid = rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_LINK_NETNSID)
 	}
-	return peer, neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}, nil
+	a.master = neighbour{at.nsid, rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER)}
+	a.carried = nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || carrier(raw) != 0
+	return a, nil
 }
 
 // ReadSettled is Read when the kernel has acted on the link's carrier, and on that of each link that was set up. A link
@@ -136,20 +167,26 @@ const (
 // stateWords are ip-link(8)'s words for them.
 var stateWords = []string{"unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"}
 
+// carrier is the carrier that a link's message tells of, 1 or 0, and -1 when it tells of none.
+func carrier(raw []byte) int {
+	if c := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER); len(c) == 1 {
+		return int(c[0])
+	}
+	return -1
+}
+
 // losing reports whether a link is set up and has lost its carrier, or never had one, and the kernel has not acted on
 // that.
 func losing(raw []byte) bool {
-	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
-	return nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP != 0 && len(carrier) == 1 && carrier[0] == 0 &&
+	return nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP != 0 && carrier(raw) == 0 &&
 		len(state) == 1 && (state[0] == operUp || state[0] == operUnknown)
 }
 
 // lagging reports whether a link is set up and has a carrier that the kernel has not acted on yet.
 func lagging(raw []byte) bool {
-	carrier, state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER),
-		rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
-	if nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || len(carrier) != 1 || carrier[0] == 0 || len(state) != 1 {
+	state := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_OPERSTATE)
+	if nl.DeserializeIfInfomsg(raw).Flags&unix.IFF_UP == 0 || carrier(raw) < 1 || len(state) != 1 {
 		return false
 	}
 	switch state[0] {

@@ -189,14 +189,13 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 		return "", err
 	}
 	up := binary.NativeEndian.Uint32(raw[8:]) & binary.NativeEndian.Uint32(bridge[8:]) & unix.IFF_UP
-	carrier := rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_CARRIER)
 	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
 	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
 	want := byte(portDisabled)
 	if isUp {
 		want = portForwarding
 	}
-	if isUp != (up != 0) || isUp && (len(carrier) != 1 || carrier[0] == 0) ||
+	if isUp != (up != 0) || isUp && carrier(raw) < 1 ||
 		rtnl.Uint32(infoOf(bridge), 0, ports.STP) != 0 ||
 		len(state) != 1 || state[0] == want || int(state[0]) >= len(portStates) {
 		return "", nil
