@@ -108,7 +108,7 @@ func (m *Machine) AddLink(l LinkSpec) error {
 		}
 	}
 	if l.Up {
-		m.awaitingAutoconf[n.ref] = true
+		m.awaitingAutoconf = append(m.awaitingAutoconf, n.ref)
 	}
 	err = asked.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, append(parts, info)...)
 	if errors.Is(err, unix.EEXIST) {

@@ -69,7 +69,7 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 		parts = append(parts, nl.NewRtAttr(ifaProto, []byte{protoForeign}))
 	}
 	if kind == unix.RTM_NEWADDR && local.Is6() {
-		m.awaitingUse = append(m.awaitingUse, a)
+		m.awaitingUse = append(m.awaitingUse, awaited{Addr: a})
 	}
 	err = n.do(kind, flags, parts...)
 	if kind == unix.RTM_DELADDR {
@@ -119,7 +119,7 @@ func (m *Machine) joined(a Addr, n *Namespace) {
 		return // the deletion will say so
 	}
 	if router, err := n.Sysctl("net/ipv6/conf/" + l.Name + "/forwarding"); err == nil && router != "0" {
-		m.awaitingUse = append(m.awaitingUse, a)
+		m.awaitingUse = append(m.awaitingUse, awaited{Addr: a})
 		_ = m.settleAddrs() // when that takes too long, the address goes all the same
 	}
 }

@@ -51,7 +51,7 @@ func (m *Machine) SetLink(ref LinkRef, attr, value string) error {
 	case "up", "master":
 		if ref.Index != loopback { // which always has its carrier
 			m.awaitingCarrier = append(m.awaitingCarrier, ref)
-			m.awaitingAutoconf[n.ref] = true
+			m.awaitingAutoconf = append(m.awaitingAutoconf, n.ref)
 		}
 	case "name":
 		m.renamed[ref.Object()] = true

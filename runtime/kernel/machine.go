@@ -33,8 +33,8 @@ type Machine struct {
 	// What the next Settle looks at: links that may have got a carrier, namespaces whose links may have given
 	// themselves IPv6 addresses, and those that were added.
 	awaitingCarrier  []LinkRef
-	awaitingAutoconf map[NSRef]bool
-	awaitingUse      []Addr
+	awaitingAutoconf []NSRef
+	awaitingUse      []awaited
 	families         map[string]int // of generic netlink: the numbers that the kernel has given them
 	buf              []byte         // where netlink messages are received
 	token            string         // what the files below this process's namespaces say
@@ -70,7 +70,7 @@ func Open() (*Machine, error) {
 	m := &Machine{open: map[uint64]*Namespace{}, closed: map[uint64]NSRef{}, moved: map[Object]Object{},
 		first: map[Object]Object{}, restored: map[Object]bool{}, own: map[Object]bool{}, used: map[Object]bool{},
 		renamed: map[Object]bool{}, lost: map[Object]bool{}, samples: map[string]*sample{}, families: map[string]int{},
-		awaitingAutoconf: map[NSRef]bool{}, Runner: proc.NewRunner(), buf: make([]byte, rtnl.MaxReply),
+		Runner: proc.NewRunner(), buf: make([]byte, rtnl.MaxReply),
 		token: strconv.FormatUint(rand.Uint64(), 36), tokenFile: -1}
 	m.host = &Namespace{m: m, fd: fd, base: true}
 	if m.host.ref.Cookie, err = m.cookie(fd); err != nil {

@@ -11,44 +11,100 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
+// awaited is an address that is to come into use.
+type awaited struct {
+	Addr
+	own bool // the link has given it to itself
+}
+
+// detecting is how long an address that a link gave itself is waited for before it is asked whether the link detects
+// duplicates, which takes it a second or two: nobody asked for that address, and nobody waits.
+const detecting = 10 * time.Millisecond
+
 // settleAddrs waits until the IPv6 addresses are in use that were added, and those that came with carriers. The kernel
 // joins the group in which their neighbours ask for them, and adds their local routes, in a work of its own
 // (addrconf_dad_work in net/ipv6/addrconf.c). A question that comes before that gets no answer, and is asked again a
 // second later.
 func (m *Machine) settleAddrs() error {
-	for ref := range m.awaitingAutoconf {
+	seen := map[NSRef]bool{}
+	for _, ref := range m.awaitingAutoconf {
+		if seen[ref] {
+			continue
+		}
+		seen[ref] = true
 		if err := m.noteAutoconf(ref); err != nil {
 			return err
 		}
 	}
-	clear(m.awaitingAutoconf)
-	// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more for each namespace.
-	// The work takes one address after the other, and on a busy machine much longer for many than for one.
-	for deadline := time.Now().Add(rtnl.Timeout); len(m.awaitingUse) > 0; time.Sleep(time.Millisecond) {
-		routed := map[*Namespace]map[netip.Addr]bool{}
-		var waiting []Addr
-		for _, a := range m.awaitingUse {
-			n, wait, err := m.unroutedYet(a, routed)
-			if err != nil {
-				return fail(err, "settle address", a.String(), n)
+	m.awaitingAutoconf = nil
+	w := waiting{m: m, routed: map[*Namespace]map[netip.Addr]bool{}, ask: time.Now().Add(detecting)}
+	// The work takes one address after the other, mostly in the order in which they came: the oldest is looked at.
+	for deadline := time.Now().Add(rtnl.Timeout); len(m.awaitingUse) > 0; {
+		oldest, before := &m.awaitingUse[0], len(m.awaitingUse)
+		wait, err := w.still(oldest)
+		switch {
+		case err != nil:
+			return err
+		case !wait:
+			m.awaitingUse = m.awaitingUse[1:]
+		case time.Now().After(deadline):
+			if m.awaitingUse, err = w.all(m.awaitingUse); err != nil {
+				return err
 			}
-			if wait && time.Now().After(deadline) {
-				return fail(unix.ETIMEDOUT, "settle address", a.String(), n)
-			}
-			if wait {
-				waiting = append(waiting, a)
-			}
+		default:
+			// The event (RTNLGRP_IPV6_ROUTE) goes only to sockets that were there before, one more a namespace.
+			time.Sleep(time.Millisecond)
+			continue
 		}
-		if len(waiting) < len(m.awaitingUse) {
-			deadline = time.Now().Add(rtnl.Timeout)
+		// On a busy machine it takes much longer for many than for one.
+		if deadline = time.Now().Add(rtnl.Timeout); len(m.awaitingUse) == before {
+			n, _, _ := m.find(oldest.Link)
+			return fail(unix.ETIMEDOUT, "settle address", oldest.String(), n)
 		}
-		m.awaitingUse = waiting
 	}
+	m.awaitingUse = nil
 	return nil
 }
 
+// waiting is what is known of the addresses that are waited for.
+type waiting struct {
+	m      *Machine
+	routed map[*Namespace]map[netip.Addr]bool // which have their routes
+	ask    time.Time                          // from when on links are asked whether they detect duplicates
+}
+
+// all are those of the addresses that are to be waited for still.
+func (w *waiting) all(addrs []awaited) (rest []awaited, err error) {
+	for _, a := range addrs {
+		wait, err := w.still(&a)
+		if err != nil {
+			return nil, err
+		}
+		if wait {
+			rest = append(rest, a)
+		}
+	}
+	return rest, nil
+}
+
+// still reports whether an address is to be waited for still.
+func (w *waiting) still(a *awaited) (bool, error) {
+	n, l, err := w.m.unrouted(a.Addr, w.routed)
+	if err == nil && l != nil {
+		a.Link.Name = l.Name
+		if a.own && time.Now().After(w.ask) {
+			var detects bool
+			if detects, err = n.detects(l.Name); detects {
+				return false, nil
+			}
+			a.own = false
+		}
+	}
+	return l != nil, fail(err, "settle address", a.String(), n)
+}
+
 // noteAutoconf adds to the addresses that are waited for those that the links of a namespace gave themselves and do not
-// use yet. A link that detects duplicates takes a second or two for that; nobody asked for it, and nobody waits.
+// use yet.
 func (m *Machine) noteAutoconf(ref NSRef) error {
 	n, err := m.Namespace(ref)
 	if gone(err) {
@@ -63,21 +119,9 @@ func (m *Machine) noteAutoconf(ref NSRef) error {
 	}
 	for _, msg := range msgs {
 		a, ok := parseAddr(msg)
-		if !ok || addrFlags(msg)&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != unix.IFA_F_TENTATIVE {
-			continue
-		}
-		l, err := n.linkByIndex(int(nl.DeserializeIfAddrmsg(msg).Index))
-		if gone(err) {
-			continue
-		} else if err != nil {
-			return fail(err, "settle address", a.Prefix.String(), n)
-		}
-		detects, err := n.detects(l.Name)
-		if err != nil {
-			return fail(err, "settle address", a.Prefix.String(), n)
-		}
-		if a.Link = l.LinkRef; !detects {
-			m.awaitingUse = append(m.awaitingUse, a)
+		if ok && addrFlags(msg)&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) == unix.IFA_F_TENTATIVE {
+			a.Link = n.at(int(nl.DeserializeIfAddrmsg(msg).Index))
+			m.awaitingUse = append(m.awaitingUse, awaited{a, true})
 		}
 	}
 	return nil
@@ -97,26 +141,24 @@ func (n *Namespace) detects(link string) (bool, error) {
 	return false, nil
 }
 
-// unroutedYet reports whether the kernel is still to add an address's local route. It does not for an address that is
-// gone or a duplicate, or whose link is down. routed are the namespaces' local addresses as far as they are known.
-func (m *Machine) unroutedYet(a Addr, routed map[*Namespace]map[netip.Addr]bool) (*Namespace, bool, error) {
+// unrouted is the link of an address whose local route the kernel is still to add. It does not for an address that is
+// gone or a duplicate, or whose link is down: then it is nil. routed are addresses that have theirs.
+func (m *Machine) unrouted(a Addr, routed map[*Namespace]map[netip.Addr]bool) (n *Namespace, l *Link, err error) {
 	n, index, err := m.find(a.Link)
-	if err == nil && routed[n] == nil {
+	if err == nil && !routed[n][a.Prefix.Addr()] {
 		routed[n], err = n.localAddrs()
 	}
-	if gone(err) || err == nil && routed[n][a.Prefix.Addr()] {
-		return n, false, nil
-	} else if err != nil {
-		return n, false, err
+	if err != nil || routed[n][a.Prefix.Addr()] {
+		return n, nil, unlessGone(err)
 	}
-	l, err := n.linkByIndex(index)
-	if gone(err) || err == nil && (!l.Up || a.DAD && !l.Carrier) {
-		return n, false, nil
-	} else if err != nil {
-		return n, false, err
+	l, err = n.linkByIndex(index)
+	if err != nil || !l.Up || a.DAD && !l.Carrier {
+		return n, nil, unlessGone(err)
 	}
-	msg, err := n.findAddr(index, a)
-	return n, msg != nil && addrFlags(msg)&unix.IFA_F_DADFAILED == 0, err
+	if msg, err := n.findAddr(index, a); err != nil || msg == nil || addrFlags(msg)&unix.IFA_F_DADFAILED != 0 {
+		return n, nil, err
+	}
+	return n, l, nil
 }
 
 // localAddrs are the IPv6 addresses that the namespace takes packets for. Those of a VRF's links are in a table of its
