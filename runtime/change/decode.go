@@ -74,7 +74,7 @@ func validValue(v reflect.Value) error {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if !v.Type().Field(i).IsExported() {
+			if !v.Field(i).CanInterface() { // it is not exported, and not written
 				continue
 			}
 			if err := validValue(v.Field(i)); err != nil {
