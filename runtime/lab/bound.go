@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// glance is how often the memory of another process is looked at.
-const glance = 25 * time.Millisecond
+// glance is how often the memory of another process is looked at that is near to its bound, seldom that of others.
+const (
+	glance = 25 * time.Millisecond
+	seldom = 10 * glance
+)
 
 // boundParent has the process that started this one, a run, killed when it takes too much memory.
 func boundParent(args []string) (told <-chan string, err error) {
@@ -35,15 +38,20 @@ func Bound(pid int, most uint64, kill func() error) (told <-chan string) {
 	killed := make(chan string, 1)
 	go func() {
 		var since time.Time
-		for range time.Tick(glance) {
+		for pause := glance; ; {
+			time.Sleep(pause) // there is no event of what memory a process has
 			statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 			var data uint64 // pages that it may write to, touched or not (proc_pid_statm(5))
 			if _, e := fmt.Sscan(string(statm), new(string), new(string), new(string), new(string), new(string),
 				&data); err != nil || e != nil {
 				return // it has ended
 			}
+			used := data * uint64(os.Getpagesize())
+			if pause = glance; used < most/2 {
+				pause = seldom
+			}
 			switch {
-			case data*uint64(os.Getpagesize()) <= most:
+			case used <= most:
 				since = time.Time{}
 			case since.IsZero():
 				since = time.Now()
