@@ -40,8 +40,10 @@ func (a *pairArgs) make(tx *runtime.Tx, args linkMaker) (starlark.Value, error) 
 		if second, err = newLink(tx, a.B.NSRef, a.Peer, k.Prefix, taken); err != nil {
 			return err
 		}
+		one := kernel.ManyQueues(k.Name)
 		op := &addLink{LinkSpec: kernel.LinkSpec{LinkRef: first, MAC: string(a.MAC), MTU: int(a.MTU), Up: a.Up,
-			Peer: &kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU)}}}
+			OneQueue: one,
+			Peer:     &kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU), OneQueue: one}}}
 		k.tell(op, reflect.ValueOf(args).Elem())
 		return tx.Apply(op)
 	}, a.Name, a.Peer)

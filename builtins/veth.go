@@ -7,7 +7,9 @@ import (
 )
 
 var vethKind = declareKind(linkKind{Name: "veth", Prefix: "eth", Result: "(link, link)",
-	Doc: "Makes a veth(4) pair, each end in place in its namespace: a cable between two of them.", Args: &vethArgs{}})
+	Doc: "Makes a veth(4) pair, each end in place in its namespace: a cable between two of them. " +
+		"Each end has one queue; those of ip-link(8) have one for each processor, of which one is used.",
+	Args: &vethArgs{}})
 
 type vethArgs struct{ pairArgs }
 

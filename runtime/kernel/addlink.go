@@ -26,6 +26,10 @@ type LinkSpec struct {
 	Socket *NSRef    `json:"socket,omitempty"`
 	Data   []byte    `json:"data,omitempty"` // IFLA_INFO_DATA, without the lower link and the other end
 	Peer   *LinkSpec `json:"peer,omitempty"` // the other end of a pair
+
+	// One queue each way, of a kind that has more when nobody asks for that and uses one. The kernel waits for two
+	// grace periods of RCU before it has put the others aside, and nobody else can change a link meanwhile.
+	OneQueue bool `json:"one_queue,omitempty"`
 }
 
 // Valid says what is wrong with a link that was to be made.
@@ -50,6 +54,10 @@ func (l LinkSpec) OnLink() bool { return l.Lower != nil && kindOf(l.Kind).Lower.
 
 // Paired reports whether the kind's links come as pairs.
 func (l LinkSpec) Paired() bool { return kindOf(l.Kind).Peer != 0 }
+
+// ManyQueues reports whether links of a kind have more queues than they use when nobody asks for one: see
+// LinkSpec.OneQueue.
+func ManyQueues(kind string) bool { return kindOf(kind).Queues }
 
 // AddLink makes a link of any kind with its own name and index, or a pair, each end in place in its namespace: in one
 // request.
@@ -132,6 +140,10 @@ func (l LinkSpec) parts() []nl.NetlinkRequestData {
 	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(l.Name))}
 	if l.MTU > 0 {
 		parts = append(parts, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(l.MTU))))
+	}
+	if l.OneQueue {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1)),
+			nl.NewRtAttr(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1)))
 	}
 	if mac, err := net.ParseMAC(l.MAC); err == nil {
 		parts = append(parts, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))

@@ -32,6 +32,8 @@ type Image struct {
 	Lower   *LinkRef            `json:"lower,omitempty"`   // the link that it stands on
 	Astray  bool                `json:"astray,omitempty"`  // what it stands on is in a namespace that cannot be found
 
+	OneQueue bool `json:"one_queue,omitempty"` // see LinkSpec
+
 	Altnames []string `json:"altnames,omitempty"`
 	Unheld   []Unheld `json:"unheld,omitempty"`   // see Machine.Unheld
 	Learned  Learned  `json:"learned,omitzero"`   // default routes over it that are routers' own
@@ -176,7 +178,7 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err == nil && kindOf(l.Kind).Made {
 		err = m.kindImage(img, l, raw)
 	}
-	img.Altnames = altnames(raw)
+	img.Altnames, img.OneQueue = altnames(raw), oneQueue(raw)
 	return img, fail(err, "save link", l.Name, n)
 }
 

@@ -26,6 +26,7 @@ type Kind struct {
 	FDB     bool // it has a forwarding table of its own (NTF_SELF)
 	Late    bool // it begins without a carrier, and its state is unknown until the kernel has acted on that
 	Whole   bool // a change of one part resets those that it does not name
+	Queues  bool // a new one has as many queues as the machine can have processors, and uses one
 	Made    bool // links of it are made, and made again: all else that they are is in the other fields
 }
 
@@ -53,7 +54,7 @@ var (
 // kinds has one row a kind. Its numbers are those of linux/if_link.h and linux/if_tunnel.h. The first stands for any
 // link that another one could stand on.
 var kinds = []Kind{
-	{Name: "veth", Made: true, Peer: nl.VETH_INFO_PEER, Lower: standing{none: true}, Late: true},
+	{Name: "veth", Made: true, Peer: nl.VETH_INFO_PEER, Lower: standing{none: true}, Late: true, Queues: true},
 	{Name: "bridge", Made: true, Masked: []int{46 /* IFLA_BR_MULTI_BOOLOPT */}, Lower: standing{none: true}, Late: true,
 		Shown: []int{nl.IFLA_BR_ROOT_ID, nl.IFLA_BR_BRIDGE_ID, nl.IFLA_BR_ROOT_PORT, nl.IFLA_BR_ROOT_PATH_COST,
 			nl.IFLA_BR_TOPOLOGY_CHANGE, nl.IFLA_BR_TOPOLOGY_CHANGE_DETECTED, nl.IFLA_BR_HELLO_TIMER,

@@ -80,7 +80,7 @@ func (m *Machine) restoreBoth(img, peer *Image) error {
 
 // spec is the link of an image as it is made again.
 func (m *Machine) spec(img *Image) (LinkSpec, error) {
-	l := LinkSpec{LinkRef: img.Link, Kind: img.Kind, Lower: img.Lower}
+	l := LinkSpec{LinkRef: img.Link, Kind: img.Kind, Lower: img.Lower, OneQueue: img.OneQueue}
 	if len(img.Ports) == 0 { // else Restore gives it what it does not get from them
 		l.MAC = img.Attrs["mac"]
 		l.MTU, _ = strconv.Atoi(img.Attrs["mtu"])

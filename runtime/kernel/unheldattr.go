@@ -37,6 +37,15 @@ var attrWords = map[int]string{unix.IFLA_BROADCAST: "broadcast address", unix.IF
 	unix.IFLA_GRO_MAX_SIZE: "gro_max_size", unix.IFLA_GSO_IPV4_MAX_SIZE: "gso_ipv4_max_size",
 	unix.IFLA_GRO_IPV4_MAX_SIZE: "gro_ipv4_max_size", unix.IFLA_VFINFO_LIST: "vf"}
 
+// queueWords are the words of how many queues a link has.
+var queueWords = []string{attrWords[unix.IFLA_NUM_TX_QUEUES], attrWords[unix.IFLA_NUM_RX_QUEUES]}
+
+// oneQueue reports whether a link that may have many queues has one each way.
+func oneQueue(raw []byte) bool {
+	return kindOf(kindName(raw)).Queues && rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_NUM_TX_QUEUES) == 1 &&
+		rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_NUM_RX_QUEUES) == 1
+}
+
 // givenAttrs are the attributes of a link's message in which it is other than a new link of its kind and that no image
 // holds.
 func givenAttrs(at *subject) ([]string, error) {
@@ -44,7 +53,11 @@ func givenAttrs(at *subject) ([]string, error) {
 	if s == nil {
 		return nil, err
 	}
-	return otherAttrs(at.raw, s.raw), nil
+	found := otherAttrs(at.raw, s.raw)
+	if oneQueue(at.raw) {
+		found = slices.DeleteFunc(found, func(word string) bool { return slices.Contains(queueWords, word) })
+	}
+	return found, nil
 }
 
 func otherAttrs(raw, fresh []byte) (found []string) {
