@@ -17,17 +17,17 @@ import (
 )
 
 // held is the script whose runs are killed.
-const held = "bench/held.star"
+const held = "held.star"
 
 // moments are when parts of a killed run were gone, counted from its SIGKILL.
 type moments struct{ names, journal, links time.Duration }
 
 // killed builds the chain by a script that goes on, kills it again and again, and prints how long it took until all was
 // gone, with no help but the run's watcher.
-func (b *bench) killed(out io.Writer, script string, times int) error {
+func (b *bench) killed(out io.Writer, times int) error {
 	var all []moments
 	for range times {
-		m, err := b.kill(script)
+		m, err := b.kill(filepath.Join(b.dir, held))
 		if err != nil {
 			return err
 		}

@@ -1,5 +1,7 @@
-// Command bench builds a chain of N namespaces with nsscript and in other ways, and prints how long each took and how
-// they compare. Machines differ and are never quiet: the ways take turns, and what counts is their ratio in one round.
+// Command bench builds a chain of N namespaces, or a tree of N x N hosts, with nsscript and in other ways, and prints
+// how long each took and how they compare.
+//
+// Machines differ and are never quiet: the ways take turns, and what counts is their ratio in one round.
 //
 // It needs root, iproute2, and for the floor a C compiler and the source of a program that does the least netlink work
 // which builds the chain.
@@ -22,17 +24,21 @@ import (
 )
 
 func main() {
-	b := bench{}
+	b := bench{shape: chain}
 	flag.IntVar(&b.n, "n", 100, "how many namespaces")
+	tall := flag.Bool("tree", false, "build a tree of N x N hosts at N bridges instead of a chain")
 	flag.StringVar(&b.nsscript, "nsscript", "bin/nsscript", "the nsscript to measure")
-	flag.StringVar(&b.script, "script", "bench/chain.star", "the script that builds the chain")
+	flag.StringVar(&b.dir, "scripts", "bench", "the folder of the scripts")
 	rounds := flag.Int("rounds", 7, "how many rounds")
 	kills := flag.Int("kill", 0, "instead, kill a run `N` times and print how long its watcher takes")
 	floor := flag.String("floor", "../shared/bench/chain_floor.c", "source of the floor; left out when it is not there")
 	flag.Parse()
+	if *tall {
+		b.shape = tree
+	}
 	var err error
 	if *kills > 0 {
-		err = b.killed(os.Stdout, held, *kills)
+		err = b.killed(os.Stdout, *kills)
 	} else {
 		err = b.run(os.Stdout, *rounds, *floor)
 	}
@@ -42,15 +48,16 @@ func main() {
 	}
 }
 
-// A bench knows how to build the same chain in several ways.
+// A bench knows how to build the same lab in several ways.
 type bench struct {
+	shape
 	n        int
 	nsscript string
-	script   string
-	floor    string // the compiled floor, "" without one
+	dir      string // of the scripts
+	floor    string // the compiled floor of a chain, "" without one
 }
 
-// A way builds the chain and returns how to take it down again. Only the building is timed.
+// A way builds the lab and returns how to take it down again.
 type way struct {
 	name  string
 	build func() (down func() error, err error)
@@ -61,14 +68,18 @@ func (b *bench) ways() []way {
 	if b.floor != "" {
 		all = append(all, way{"floor", b.byFloor})
 	}
-	return append(all, way{"ip -batch", b.byBatch}, way{"ip, one process a step", b.byStep})
+	all = append(all, way{"ip -batch", b.byBatch})
+	if b.script == chain.script { // a tree would take it minutes
+		all = append(all, way{"ip, one process a step", b.byStep})
+	}
+	return all
 }
 
 func (b *bench) run(out io.Writer, rounds int, floor string) error {
 	if b.n < 2 || rounds < 1 {
 		return errors.New("want -n of 2 or more and -rounds of 1 or more")
 	}
-	if _, err := os.Stat(floor); err == nil {
+	if _, err := os.Stat(floor); err == nil && b.script == chain.script {
 		dir, err := os.MkdirTemp("", "bench")
 		if err != nil {
 			return err
@@ -80,34 +91,36 @@ func (b *bench) run(out io.Writer, rounds int, floor string) error {
 		}
 	}
 	ways := b.ways()
-	times := make([][]time.Duration, len(ways))
+	times, downs := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
 	for round := range rounds {
 		for i := range ways {
 			if round%2 == 1 { // there and back, so that none always follows the same other
 				i = len(ways) - 1 - i
 			}
-			took, err := b.once(ways[i])
+			took, down, err := b.once(ways[i])
 			if err != nil {
 				return fmt.Errorf("%s: %w", ways[i].name, err)
 			}
-			times[i] = append(times[i], took)
+			times[i], downs[i] = append(times[i], took), append(downs[i], down)
 		}
 	}
-	return b.print(out, ways, times)
+	return b.print(out, ways, times, downs)
 }
 
-// once builds the chain in one way and takes it down, on a machine where the last one is gone.
-func (b *bench) once(w way) (time.Duration, error) {
+// once builds the lab in one way and takes it down, on a machine where the last one is gone.
+func (b *bench) once(w way) (took, downTook time.Duration, err error) {
 	if err := b.quiet(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	start := time.Now()
 	down, err := w.build()
-	took := time.Since(start)
+	took = time.Since(start)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return took, down()
+	start = time.Now()
+	err = down()
+	return took, time.Since(start), err
 }
 
 // quiet waits until the kernel is done with earlier namespaces: it destroys them later, in the order of their end, and
@@ -117,8 +130,8 @@ func (b *bench) quiet() error {
 }
 
 func (b *bench) byScript() (func() error, error) {
-	const lab = "bench-chain"
-	err := command(b.nsscript, "-q", "--lab", lab, b.script, strconv.Itoa(b.n)).do()
+	const lab = "bench-lab"
+	err := command(b.nsscript, "-q", "--lab", lab, filepath.Join(b.dir, b.script), strconv.Itoa(b.n)).do()
 	return command(b.nsscript, "-q", "down", lab).do, err
 }
 
@@ -146,35 +159,9 @@ func (b *bench) byFloor() (func() error, error) {
 	}, err
 }
 
-// plan is the chain as arguments of ip, and the namespace that each is for ("" for those of the host).
-func (b *bench) plan() (lines [][2]string) {
-	add := func(ns, format string, args ...any) {
-		lines = append(lines, [2]string{ns, fmt.Sprintf(format, args...)})
-	}
-	for i := range b.n {
-		add("", "netns add c%d", i)
-	}
-	for i := range b.n - 1 {
-		add("", "link add r0 netns c%d type veth peer name l0 netns c%d", i, i+1)
-	}
-	for i := range b.n {
-		ns := fmt.Sprintf("c%d", i)
-		add(ns, "link set lo up")
-		if i > 0 {
-			add(ns, "addr add 10.%d.%d.1/31 dev l0", (i-1)/128, (i-1)%128*2)
-			add(ns, "link set l0 up")
-		}
-		if i < b.n-1 {
-			add(ns, "addr add 10.%d.%d.0/31 dev r0", i/128, i%128*2)
-			add(ns, "link set r0 up")
-		}
-	}
-	return lines
-}
-
 // byBatch gives ip as much at once as it takes: one batch for the host and one for each namespace.
 func (b *bench) byBatch() (func() error, error) {
-	plan := b.plan()
+	plan := b.plan(b.n)
 	for len(plan) > 0 {
 		ns := plan[0][0]
 		end := slices.IndexFunc(plan, func(l [2]string) bool { return l[0] != ns })
@@ -196,7 +183,7 @@ func (b *bench) byBatch() (func() error, error) {
 }
 
 func (b *bench) byStep() (func() error, error) {
-	for _, l := range b.plan() {
+	for _, l := range b.plan(b.n) {
 		if err := ip(l[0], strings.Fields(l[1])...).do(); err != nil {
 			return nil, err
 		}
@@ -206,8 +193,10 @@ func (b *bench) byStep() (func() error, error) {
 
 func (b *bench) downByIP() error {
 	var text strings.Builder
-	for i := range b.n {
-		fmt.Fprintf(&text, "netns del c%d\n", i)
+	for _, l := range b.plan(b.n) {
+		if name, ok := strings.CutPrefix(l[1], "netns add "); ok {
+			text.WriteString("netns del " + name + "\n")
+		}
 	}
 	batch := ip("", "-batch", "-")
 	batch.Stdin = strings.NewReader(text.String())
@@ -234,10 +223,11 @@ func (p process) do() error {
 	return nil
 }
 
-// print writes the table: each way's times, and how many times as long as nsscript it took in the same round.
-func (b *bench) print(out io.Writer, ways []way, times [][]time.Duration) error {
+// print writes the table: each way's times, how many times as long as nsscript it took in the same round, and how long
+// it took to take the lab down.
+func (b *bench) print(out io.Writer, ways []way, times, downs [][]time.Duration) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "chain of %d\tmin\tmedian\tmax\ttimes nsscript\t\n", b.n)
+	fmt.Fprintf(w, b.name+"\tmin\tmedian\tmax\ttimes nsscript\tdown\t\n", b.n)
 	for i, way := range ways {
 		var ratios []float64
 		for round := range times[i] {
@@ -245,8 +235,9 @@ func (b *bench) print(out io.Writer, ways []way, times [][]time.Duration) error 
 		}
 		slices.Sort(ratios)
 		sorted := slices.Sorted(slices.Values(times[i]))
-		fmt.Fprintf(w, "%s\t%.3fs\t%.3fs\t%.3fs\t%.2f (%.2f to %.2f)\t\n", way.name, sorted[0].Seconds(),
-			median(sorted).Seconds(), sorted[len(sorted)-1].Seconds(), median(ratios), ratios[0], ratios[len(ratios)-1])
+		fmt.Fprintf(w, "%s\t%.3fs\t%.3fs\t%.3fs\t%.2f (%.2f to %.2f)\t%.3fs\t\n", way.name, sorted[0].Seconds(),
+			median(sorted).Seconds(), sorted[len(sorted)-1].Seconds(), median(ratios), ratios[0], ratios[len(ratios)-1],
+			median(slices.Sorted(slices.Values(downs[i]))).Seconds())
 	}
 	return w.Flush()
 }
