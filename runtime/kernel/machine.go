@@ -42,6 +42,7 @@ type Machine struct {
 	differing        *[][2]string   // what of new namespaces is other than the defaults; nil before it is known
 	makes            int            // how many namespaces were made
 	spares           *spares        // the next ones, nil when nobody makes them
+	files            int            // for how many files there is room
 	inhabited        bool           // whether something else makes links in namespaces that are new
 	ran              bool           // whether a command was started, which may have made links anywhere
 	shared           bool           // whether the netns folder is known to be a shared mount point

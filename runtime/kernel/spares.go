@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
@@ -89,6 +90,7 @@ func (m *Machine) take(lo bool) (*Namespace, error) {
 	if lo {
 		if n := m.spare(); n != nil {
 			n.alone = !m.inhabited
+			m.makeRoom(n)
 			return n, nil
 		}
 	}
@@ -109,6 +111,24 @@ func (m *Machine) take(lo bool) (*Namespace, error) {
 		}
 	}
 	return nil, err
+}
+
+// filesFirst is for how many files there is room first: as many as 500 namespaces need.
+const filesFirst = 1 << 10
+
+// makeRoom has the kernel make the process's table of files larger before it is full. When it does that by itself, the
+// call that needs the room waits for a grace period of RCU, of 10 ms and more (expand_fdtable in fs/file.c).
+func (m *Machine) makeRoom(n *Namespace) {
+	if int(n.fd) < m.files/2 {
+		return
+	}
+	m.files = max(filesFirst, 4*m.files)
+	go func(some, last int) {
+		// What the limit does not allow needs no room.
+		if fd, err := unix.FcntlInt(uintptr(some), unix.F_DUPFD_CLOEXEC, last); err == nil {
+			unix.Close(fd)
+		}
+	}(int(m.host.fd), m.files-1)
 }
 
 // renew is called before what new namespaces inherit may change: the spares have not got that.
