@@ -101,6 +101,7 @@ func (m *Machine) AddLink(l LinkSpec) error {
 			parts = append(parts, nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(uint32(index))))
 		}
 		if asked != n {
+			asked.alone = false // what stands on its links is elsewhere too
 			parts = append(parts, nl.NewRtAttr(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(n.fd))))
 		}
 		if l.Up { // its carrier is the lower link's

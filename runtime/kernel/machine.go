@@ -139,6 +139,9 @@ func (m *Machine) Moved(from, to Object) {
 	if from == to {
 		return
 	}
+	if n := m.open[from.Cookie]; n != nil {
+		n.alone = false // what stands on its links may be elsewhere now
+	}
 	m.used[from], m.used[to] = true, true
 	m.first[to] = m.Identity(from)
 	m.moved[from] = to
