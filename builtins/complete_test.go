@@ -114,7 +114,7 @@ func TestComplete(t *testing.T) {
 		{`ping(ns = "`, `ping(ns = "left|ping(ns = "right|ping(ns = "host`},
 		{`host.link("e`, `host.link("eth0`},
 		{`netns_at(name = "r`, `netns_at(name = "right`},
-		{`require("ipv`, `require("ipv6`},
+		{`require("ipv`, `require("ipv6|require("ipvlan|require("ipvtap`},
 		{`route(a, "x", type = "bl`, `route(a, "x", type = "blackhole`},
 		{`load("`, `load("@std//addrs.star|load("@std//routes.star|load("@std//topo.star|load("sub/|load("top.star`},
 		{`load("sub/t`, `load("sub/two.star`},

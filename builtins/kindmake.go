@@ -64,6 +64,11 @@ func addOfKind(
 			return err
 		}
 		ref = op.LinkRef
+		if op.Lower != nil {
+			if err := k.share(tx.Machine(), op); err != nil {
+				return err
+			}
+		}
 		return tx.Apply(op)
 	}, a.Name)
 }

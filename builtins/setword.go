@@ -113,7 +113,15 @@ func (a kindWords) sets(m *kernel.Machine, link kernel.LinkRef) (ops []*setWord,
 		if err != nil {
 			return nil, fmt.Errorf("parameter %q: %w", g.name, err)
 		}
-		ops = append(ops, k.sets(*w, attr))
+		op := k.sets(*w, attr)
+		if kernel.Shares(k.Name, w.four) {
+			lower, err := m.Lower(l)
+			if err != nil {
+				return nil, err
+			}
+			op.Lower = &lower
+		}
+		ops = append(ops, op)
 	}
 	order := func(o *setWord) int {
 		return slices.IndexFunc(k.words, func(w kindWord) bool { return w.name == o.Attr })
@@ -142,6 +150,8 @@ type setWord struct {
 	Words    string         `json:"words"` // what ip-link(8) is told
 	Value    []byte         `json:"value"` // an attribute of IFLA_INFO_DATA
 	Old      []byte         `json:"old"`
+	// The link that it stands on, when it is set for all that stand on that.
+	Lower *kernel.LinkRef `json:"lower,omitempty"`
 
 	whole []byte   // Value with its secret, until it is done: Value is what is shown of that
 	under [][]byte // what older changes of the run found it to be
@@ -149,9 +159,20 @@ type setWord struct {
 
 var _ change.Op = (*setWord)(nil)
 
-func (o *setWord) Kind() string             { return "link set type" }
-func (o *setWord) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
-func (o *setWord) Claims() []change.Claim   { return claims(o.Link) }
+func (o *setWord) Kind() string { return "link set type" }
+func (o *setWord) Touches() []kernel.Object {
+	all := []kernel.Object{o.Link.Object()}
+	if o.Lower != nil {
+		all = append(all, o.Lower.Object())
+	}
+	return all
+}
+func (o *setWord) Claims() []change.Claim {
+	if o.Lower != nil {
+		return append(claims(o.Link), change.ClaimLink(*o.Lower))
+	}
+	return claims(o.Link)
+}
 func (o *setWord) Command() string {
 	if k := linkKinds[o.LinkKind]; k != nil && k.Tool != "" {
 		return execIn(o.Link.NS, k.Tool+" set "+o.Link.Name+" "+o.Words)

@@ -19,6 +19,7 @@ type Kind struct {
 	Flags []int // which parts are shown as 0 or 1, and are given by being there
 	// Which parts are bits with a mask: those are given that are other than in a new link.
 	Masked []int
+	Shared []int          // which parts all links of such kinds have in common that stand on the same link
 	Lost   map[int]string // which parts that are not zero cannot be given back, and what they are
 	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
 	// The family of generic netlink that has its attributes instead of IFLA_INFO_DATA; nil: there is none.
@@ -86,8 +87,9 @@ var kinds = []Kind{
 		Masked: []int{nl.IFLA_VLAN_FLAGS}},
 	// It is not made again: the kernel does not show in which namespace its socket is, and its private key is not kept.
 	{Name: "wireguard", Lower: standing{none: true}, Generic: &wireguard},
-	{Name: "ipvlan", Lower: standing{outlives: Moved}},
-	{Name: "ipvtap", Lower: standing{outlives: Moved}},
+	// IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS
+	{Name: "ipvlan", Made: true, Lower: standing{outlives: Moved}, Shared: []int{1, 2}},
+	{Name: "ipvtap", Made: true, Lower: standing{outlives: Moved}, Shared: []int{1, 2}},
 	{Name: "hsr", Lower: standing{data: []int{1, 2}}}, // IFLA_HSR_SLAVE1, IFLA_HSR_SLAVE2
 	{Name: "amt", Lower: standing{data: []int{4}}},    // IFLA_AMT_LINK
 

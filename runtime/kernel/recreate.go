@@ -66,6 +66,9 @@ func (m *Machine) makeAgain(img, peer *Image) error {
 			return img.gone("link " + img.Lower.Name + ", which it stood on, is gone")
 		}
 	}
+	if err := m.checkShared(img); err != nil {
+		return err
+	}
 	return m.AddLink(spec)
 }
 
