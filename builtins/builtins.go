@@ -24,7 +24,7 @@ func All() *runtime.Vocabulary {
 			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl,
 		}, entryDecls(), []*runtime.Decl{
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
-			pingDecl, runDecl,
+			pingDecl, runDecl, countersDecl, socketsDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear,
 			assertLt, assertLe, assertGt, assertGe, assertFails, skipDecl, requireDecl,

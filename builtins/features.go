@@ -38,6 +38,15 @@ func features() []*runtime.Feature {
 				return m.AddRoute(kernel.Route{NS: ns, Dst: netip.MustParsePrefix("192.0.2.0/24"),
 					Type: "blackhole", Table: 100})
 			})},
+		{Name: "sock-diag", Doc: "lists of sockets (sock_diag(7))", Optional: true,
+			Remedy: "modprobe tcp_diag, a kernel with it (CONFIG_INET_DIAG), or --kernel debian",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				n, err := m.Namespace(ns)
+				if err == nil {
+					_, err = n.Sockets()
+				}
+				return err
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {

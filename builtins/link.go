@@ -141,17 +141,9 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 				}
 				return starlark.None, err
 			}),
-		linkAttr("stats", "struct",
-			"its counters: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped",
-			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
-				s := l.Stats
-				return newStruct("stats", map[string]starlark.Value{
-					"rx_packets": starlark.MakeUint64(s.RxPackets), "tx_packets": starlark.MakeUint64(s.TxPackets),
-					"rx_bytes": starlark.MakeUint64(s.RxBytes), "tx_bytes": starlark.MakeUint64(s.TxBytes),
-					"rx_errors": starlark.MakeUint64(s.RxErrors), "tx_errors": starlark.MakeUint64(s.TxErrors),
-					"rx_dropped": starlark.MakeUint64(s.RxDropped),
-					"tx_dropped": starlark.MakeUint64(s.TxDropped)}), nil
-			}),
+		linkAttr("stats", "struct", "its counters, under the names of struct rtnl_link_stats64 (linux/if_link.h): "+
+			"rx_packets, tx_bytes, rx_dropped ...; later ones minus earlier ones are what was counted in between",
+			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return linkStats(l), nil }),
 	}}
 
 var upDecl = runtime.Change("up", "None", "Sets links up.", &upArgs{})
