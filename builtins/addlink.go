@@ -25,9 +25,8 @@ func addNamed(m *kernel.Machine, add func(taken []string) error, given ...linkNa
 		if (errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY)) && m.NotAlone() {
 			continue
 		}
-		if !errors.Is(err, unix.EEXIST) || errors.Is(err, kernel.ErrSameEnds) || !errors.As(err, &k) ||
-			slices.Contains(given, linkNameArg(k.Object)) ||
-			len(taken) == nameTries {
+		if !errors.Is(err, kernel.ErrNameTaken) || !errors.As(err, &k) ||
+			slices.Contains(given, linkNameArg(k.Object)) || len(taken) == nameTries {
 			return err
 		}
 		taken = append(taken, k.Object)

@@ -69,8 +69,17 @@ func addOfKind(
 				return err
 			}
 		}
-		return tx.Apply(op)
+		return k.lacking(tx.Apply(op))
 	}, a.Name)
+}
+
+// lacking says how to get what this kernel lacks of the kind.
+func (k *linkKind) lacking(err error) error {
+	var e *kernel.Error
+	if kernel.UnknownKind(err) && errors.As(err, &e) {
+		e.Hint += ": " + k.feature().Remedy
+	}
+	return err
 }
 
 // freeInBoth is the index, or one that is free in the namespace that is asked for the link too: before Linux 6.15 the

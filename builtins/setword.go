@@ -104,7 +104,7 @@ func (a kindWords) sets(m *kernel.Machine, link kernel.LinkRef) (ops []*setWord,
 				}
 			}
 			return nil, fmt.Errorf("link %s is a %s link, and %s= is of %s links",
-				l.Name, l.Kind, g.name, strings.Join(kinds, " and "))
+				l.Name, l.Kind, g.name, strings.Join(kinds, ", "))
 		}
 		if !w.set {
 			return nil, fmt.Errorf("%s= of a %s link is what it is made with, and stays so", g.name, l.Kind)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -123,11 +122,7 @@ func (m *Machine) AddLink(l LinkSpec) error {
 	if errors.Is(err, unix.EEXIST) {
 		return linkTaken(err, n, other, l, last)
 	}
-	unknown := errors.Is(err, unix.EOPNOTSUPP) && strings.Contains(err.Error(), "Unknown device type")
-	if err = fail(err, op, l.Name, n); unknown {
-		return hinted(err, "this kernel has no %s links: modprobe %s, or boot one that has them", l.Kind, l.Kind)
-	}
-	return err
+	return m.whyRefused(fail(err, op, l.Name, n), l)
 }
 
 // parts are the header of a message about the link, whose index and flags are honoured in a peer too, and its
@@ -152,15 +147,53 @@ func (l LinkSpec) parts() []nl.NetlinkRequestData {
 	return parts
 }
 
-// ErrSameEnds is of a tunnel that cannot be made beside another one.
-var ErrSameEnds = fmt.Errorf("%w: another tunnel has the same ends and keys", unix.EEXIST)
+// ErrNameTaken is of a link whose name or index another one has.
+var ErrNameTaken error = nameTaken{unix.EEXIST}
+
+type nameTaken struct{ error }
+
+func (e nameTaken) Unwrap() error { return e.error }
 
 // linkTaken finds out which name, or what else, the kernel's EEXIST is about.
 func linkTaken(err error, na, nb *Namespace, a, b LinkSpec) error {
 	if _, e := nb.Link(b.Name); e == nil {
 		na, a = nb, b
+	} else if rtnl.Explanation(err) != "" {
+		return fail(err, "add "+a.Kind, a.Name, na)
 	} else if kindOf(a.Kind).Lower.here && gone(e) && na.IndexFree(a.Index) {
-		return fail(ErrSameEnds, "add "+a.Kind, a.Name, na)
+		return fail(fmt.Errorf("%w: another %s link has the same ends, keys or id", unix.EEXIST, a.Kind),
+			"add "+a.Kind, a.Name, na)
 	}
-	return hinted(fail(err, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
+	return hinted(fail(ErrNameTaken, "add link", a.Name, na), "%s has a link %s already", na.Name(), a.Name)
+}
+
+// UnknownKind reports whether a link was not made because this kernel has none of its kind.
+func UnknownKind(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) && rtnl.Explanation(err) == "Unknown device type"
+}
+
+// whyRefused tells what a lower link has to do with it that the kernel refused another one on it.
+func (m *Machine) whyRefused(err error, l LinkSpec) error {
+	switch {
+	case UnknownKind(err):
+		return hinted(err, "this kernel has no %s links", l.Kind)
+	case l.Lower == nil && errors.Is(err, unix.EBUSY):
+		return hinted(err, "another %s link has the same ends, keys or id", l.Kind)
+	case l.Lower == nil || !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EINVAL):
+		return err
+	}
+	lower, e := m.Read(*l.Lower)
+	switch {
+	case e != nil:
+		return err // the first one says what is wrong
+	case errors.Is(err, unix.EBUSY) && lower.Master != 0:
+		return hinted(err, "link %s is a port of another one, which takes its packets", lower.Name)
+	case errors.Is(err, unix.EBUSY):
+		return hinted(err, "links of another kind that stand on %s take its packets", lower.Name)
+	case lower.Kind == "loopback":
+		return hinted(err, "a %s link cannot stand on a loopback link", l.Kind)
+	case l.MTU > lower.MTU:
+		return hinted(err, "the MTU of link %s, on which it is to stand, is %d", lower.Name, lower.MTU)
+	}
+	return err
 }
