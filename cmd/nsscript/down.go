@@ -72,12 +72,12 @@ func takeDown(e *events, name string) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	_, lacking := lab.Open(vocabulary().Ops, "").Find(name)
+	lacking := lab.Open(vocabulary().Ops, "").Exists(name)
 	labs, err := recovered(vocabulary(), e)
 	if err != nil {
 		return err
 	}
-	if _, err := labs.Find(name); err != nil && lacking == nil {
+	if err := labs.Exists(name); err != nil && lacking == nil {
 		return nil // its run had died, and so it has just been taken down
 	}
 	u, err := labs.Down(name)

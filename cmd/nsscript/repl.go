@@ -152,7 +152,7 @@ func left(o options, s *runtime.Session) error {
 // one.
 func begin(o options, target string, chosen, enter bool, ro runtime.Options) (*runtime.Session, error) {
 	if ro.Lab = target; enter {
-		if _, err := lab.Open(ro.Vocabulary.Ops, "").Find(target); err != nil {
+		if err := lab.Open(ro.Vocabulary.Ops, "").Exists(target); err != nil {
 			return nil, err
 		}
 		return runtime.Enter(ro)

@@ -200,7 +200,7 @@ func prepare(voc *runtime.Vocabulary, o options, lab string) error {
 	if err != nil || !o.replace {
 		return err
 	}
-	if _, err := labs.Find(lab); err != nil {
+	if err := labs.Exists(lab); err != nil {
 		return nil // there is none to replace
 	}
 	u, err := labs.Down(lab)

@@ -94,18 +94,35 @@ func (d *Dir) entries(but string) ([]Entry, error) {
 
 // Find reads one run; ok is false when there is none.
 func (d *Dir) Find(name string) (e Entry, ok bool, err error) {
+	err = d.look(name, func() { e, ok = d.entry(name) })
+	return e, ok, err
+}
+
+// Has reports whether there is a run, without reading it.
+func (d *Dir) Has(name string) (ok bool, err error) {
+	err = d.look(name, func() {
+		var f *os.File
+		if f, ok, _ = d.begun(name); f != nil {
+			f.Close()
+		}
+	})
+	return ok, err
+}
+
+// look calls fn while the folder is locked, unless there is no folder.
+func (d *Dir) look(name string, fn func()) error {
 	if err := ValidName(name); err != nil {
-		return e, false, err
+		return err
 	}
 	unlock, err := d.lock(false)
 	if errors.Is(err, os.ErrNotExist) {
-		return e, false, nil
+		return nil
 	} else if err != nil {
-		return e, false, err
+		return err
 	}
 	defer unlock()
-	e, ok = d.entry(name)
-	return e, ok, nil
+	fn()
+	return nil
 }
 
 // Sweep removes the folder of a run whose process died when its journal was gone already.
@@ -122,16 +139,26 @@ func (d *Dir) Sweep(name string) error {
 	return e.Err
 }
 
-// entry looks at a run while the folder is locked, and sweeps it away when it never began.
+// begun opens a run's journal while the folder is locked, and sweeps the run away when it never began: then there is
+// none.
+func (d *Dir) begun(name string) (f *os.File, ok bool, err error) {
+	f, err = d.open(name, file, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		err = d.discard(name)
+		return nil, err != nil, err
+	} else if err != nil {
+		return nil, true, err
+	}
+	return f, true, nil
+}
+
+// entry looks at a run while the folder is locked.
 func (d *Dir) entry(name string) (Entry, bool) {
 	e := Entry{Name: name}
-	f, err := d.open(name, file, os.O_RDONLY)
-	if errors.Is(err, os.ErrNotExist) {
-		e.Err = d.discard(name)
-		return e, e.Err != nil
-	} else if err != nil {
+	f, ok, err := d.begun(name)
+	if f == nil {
 		e.Err = err
-		return e, true
+		return e, ok
 	}
 	defer f.Close()
 	e.Live = lock.Try(f, syscall.LOCK_SH) != nil

@@ -75,6 +75,17 @@ func (l *Labs) lab(e journal.Entry) Lab {
 // Find finds a lab by its name.
 func (l *Labs) Find(name string) (Lab, error) {
 	e, ok, err := l.dir.Find(name)
+	return l.lab(e), l.found(name, ok, err)
+}
+
+// Exists is an error when there is no lab of a name.
+func (l *Labs) Exists(name string) error {
+	ok, err := l.dir.Has(name)
+	return l.found(name, ok, err)
+}
+
+// found is the error of a lab that was looked for.
+func (l *Labs) found(name string, ok bool, err error) error {
 	err = change.Blamed(err)
 	if err == nil && !ok {
 		labs, _ := l.List()
@@ -87,7 +98,7 @@ func (l *Labs) Find(name string) (Lab, error) {
 			err = fmt.Errorf("%w, did you mean %s?", err, near)
 		}
 	}
-	return l.lab(e), err
+	return err
 }
 
 // A Recovery is what was found and done about one lab.
@@ -202,7 +213,7 @@ func (l *Labs) Forget(name string) (Lab, error) {
 
 // Down takes a lab down: all that it changed is undone.
 func (l *Labs) Down(name string) (change.Undoing, error) {
-	if _, err := l.Find(name); err != nil {
+	if err := l.Exists(name); err != nil {
 		return change.Undoing{}, err
 	}
 	for deadline := time.Now().Add(keepPatience); ; {
