@@ -45,7 +45,7 @@ func (a *pairArgs) make(tx *runtime.Tx, args linkMaker) (starlark.Value, error) 
 			OneQueue: one,
 			Peer:     &kernel.LinkSpec{LinkRef: second, MAC: string(a.MAC2), MTU: int(a.MTU), OneQueue: one}}}
 		k.tell(op, reflect.ValueOf(args).Elem())
-		return tx.Apply(op)
+		return k.lacking(tx.Apply(op))
 	}, a.Name, a.Peer)
 	if err != nil {
 		return nil, err
