@@ -156,3 +156,20 @@ func eachGo(t *testing.T, fn func(name string, fset *token.FileSet, file *ast.Fi
 		fn(name, fset, file, []byte(text))
 	})
 }
+
+// TestScriptsNamed holds README.md to naming every script that there is to begin with.
+func TestScriptsNamed(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob("scripts/*.star")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range all {
+		if !strings.Contains(string(readme), "("+file+")") {
+			t.Errorf("README.md does not name %s among the scripts to begin with", file)
+		}
+	}
+}
