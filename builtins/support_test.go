@@ -134,14 +134,14 @@ func (p passed) hold(t *testing.T) {
 		t.Fatal(err)
 	}
 	release := strings.Split(unix.ByteSliceToString(name.Release[:]), ".")
-	is := p.rows(release[0] + "." + release[1])
-	cells := func(row string) []string { return strings.Split(row, "|")[min(3, strings.Count(row, "|")):] }
-	for name, row := range is {
-		if !slices.Equal(cells(row), cells(was[name])) {
-			was[name] = row
-			if !*update {
-				t.Errorf("%s does not say %s: go test ./builtins -run TestOpLaws -update", supportPage, row)
-			}
+	here := release[0] + "." + release[1]
+	for name, row := range p.rows(here) {
+		// What a kernel lets change differs, and a row is of one kernel.
+		if old, there := was[name]; there && !strings.Contains(old, "` | "+here+" | ") || old == row {
+			continue
+		}
+		if was[name] = row; !*update {
+			t.Errorf("%s does not say %s: go test ./builtins -run TestOpLaws -update", supportPage, row)
 		}
 	}
 	for name := range was {
