@@ -24,7 +24,12 @@ func entryCommand(verb string, e kernel.Entry) string {
 	if e.Link == nil && e.Family() == 6 {
 		cmd += "-6 "
 	}
-	return cmd + object + " " + verb + " " + e.Words()
+	words := e.Words()
+	if verb == "del" && k.Del > 0 {
+		all := strings.Fields(words) // none of an entry that is not valid
+		words = strings.Join(all[:min(k.Del, len(all))], " ")
+	}
+	return cmd + object + " " + verb + " " + words
 }
 
 // entryClaims are the entry, and the link that it hangs on.

@@ -43,6 +43,7 @@ type entryKind struct {
 	Has     []runtime.Attr // what values have beside their words
 	Tables  []string       // the kernel's, Name when left out
 	Key     []string       // the words by which an entry is claimed, where it hangs on no link
+	Del     int            // how many words of its command say which one is deleted, all when 0
 	Needs   []string       // features
 	// The attribute of a link, or of a namespace, that lists them; and its doc.
 	LinkList, NSList string

@@ -15,7 +15,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var _ = declareEntry(entryKind{Name: "nexthop", Args: &nexthopArgs{}, Key: []string{"id"},
+var _ = declareEntry(entryKind{Name: "nexthop", Args: &nexthopArgs{}, Key: []string{"id"}, Del: 2,
 	Doc: "Makes a nexthop object: a way, or a group of ways, that routes share by its id (ip-nexthop(8)). " +
 		"Changing it changes them all at once.",
 	Value:   "A nexthop object (ip-nexthop(8)).",

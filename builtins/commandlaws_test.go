@@ -1,0 +1,59 @@
+package builtins
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
+)
+
+// TestCommandsOfLaws has iproute2 do what each law of a kind or table does, by the command that --trace prints: the
+// machine is the same, and what was made is read back as it was given.
+func TestCommandsOfLaws(t *testing.T) {
+	long(t)
+	for _, l := range laws() {
+		if of(l.name) == "" {
+			continue
+		}
+		t.Run(l.name, func(t *testing.T) {
+			makeWorld(t)
+			t.Cleanup(func() { clearHost(t) })
+			m, err := kernel.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			op := l.op(t, m)
+			step := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatalf("%s: %v", op.Command(), err)
+				}
+			}
+			step(op.Check(m, false))
+			step(op.Do(m))
+			nstest.Quiet(t, "")
+			want := rough(nstest.Dump(t))
+			step(op.Undo(m))
+			shell(t, op.Command())
+			nstest.Quiet(t, "")
+			got := rough(nstest.Dump(t))
+			for deadline := time.Now().Add(5 * time.Second); got != want && time.Now().Before(deadline); {
+				got = rough(nstest.Dump(t)) // the shell does not wait for the kernel to use its addresses
+			}
+			if got != want {
+				t.Errorf("%s\nis not the same:\n%s", op.Command(), nstest.Diff(want, got))
+			}
+			if o, ok := op.(*addLink); ok {
+				made, err := m.Host().Link(o.Name)
+				step(err)
+				o.LinkRef = made.LinkRef
+			}
+			if step(readBack(m, op)); strings.HasSuffix(op.Kind(), " del") {
+				step(op.Undo(m)) // somebody else's deletion looks like the run's own
+			}
+		})
+	}
+}
