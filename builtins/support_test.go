@@ -19,8 +19,8 @@ const supportPage = "../docs/support.md"
 
 const supportHead = `# What is tried of each kind
 
-Each cell is a test that has passed: on the kernel that the row names, and in CI on Debian's, too. The state of the whole
-sandbox before and after is the same, as the kernel itself dumps it. ` + "`go test ./builtins -run TestOpLaws -update`" + `
+Each cell is a test that has passed on the kernel that the row names. The state of the whole sandbox before and after is
+the same, as the kernel itself dumps it. A kind without a row is not in the kernel that wrote the page. ` + "`go test ./builtins -run TestOpLaws -update`" + `
 writes the rows of what this machine's kernel has, and keeps the others.
 
 - **made**: and undone, once and again;
