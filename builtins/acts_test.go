@@ -160,6 +160,22 @@ var acts = map[string]func(w *madeWorld) act{
 		w.in("neigh replace %s lladdr 02:00:00:00:01:77 dev %s nud %s", ip, link, w.pick("permanent", "noarp"))
 		return onLink(link, func(e *env, l kernel.LinkRef) change.Op { return &delEntry{Entry: neighOf(l, ip)} })
 	},
+	"wg_peer add": func(w *madeWorld) act {
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			if at, err := e.m.Read(l); err != nil || at.Kind != wireguardKind.Name {
+				return nil
+			}
+			return &addEntry{wgPeerOf(l)}
+		})
+	},
+	"wg_peer del": func(w *madeWorld) act {
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			if at, err := e.m.Read(l); err != nil || at.Kind != wireguardKind.Name {
+				return nil
+			}
+			return &delEntry{Entry: wgPeerOf(l)}
+		})
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()

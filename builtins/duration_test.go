@@ -37,7 +37,9 @@ assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received,
 	"link.set.max_age":       {`bridge(netns("n")).set(max_age = ZERO)`, "numerical result out of range"},
 	"link.set.ageing_time":   {`assert.eq(bridge(netns("n")).set(ageing_time = ZERO).info.ageing_time, "0s")`, ""},
 	"link.set.ageing":        {`vxlan(netns("n"), id = 5).set(ageing = ZERO)`, "0s is less than 1s"},
-	"run.timeout":            {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+	"wg_peer.persistent_keepalive": {`wg_peer(veth(netns("n"))[0], "` + wgSecret + `", persistent_keepalive = ZERO)`,
+		"link eth0 is a veth link: want one of WireGuard"},
+	"run.timeout": {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
 }
 
 // TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.

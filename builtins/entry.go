@@ -16,8 +16,11 @@ import (
 // entryCommand is the command line that changes an entry.
 func entryCommand(verb string, e kernel.Entry) string {
 	k := entryKinds[e.Table]
-	if k == nil {
+	switch {
+	case k == nil:
 		return ""
+	case k.Shell != nil:
+		return k.Shell(verb, e)
 	}
 	program, object, _ := strings.Cut(k.Command, " ")
 	cmd := program + strings.TrimPrefix(in(e.NS), "ip")
@@ -62,8 +65,12 @@ func (o *addEntry) Claims() []change.Claim   { return entryClaims(o.Entry) }
 // Check refuses an entry that is there, or that could not be told from one that is: after a crash nobody could tell
 // whose it is.
 func (o *addEntry) Check(m *kernel.Machine, _ bool) error { return m.CheckEntry(o.Entry) }
-func (o *addEntry) Do(m *kernel.Machine) error            { return m.AddEntry(o.Entry) }
-func (o *addEntry) Undo(m *kernel.Machine) error          { return m.TakeEntryBack(o.Entry) }
+func (o *addEntry) Do(m *kernel.Machine) error {
+	e := o.Entry
+	o.Whole = nil
+	return m.AddEntry(e)
+}
+func (o *addEntry) Undo(m *kernel.Machine) error { return m.TakeEntryBack(o.Entry) }
 
 // delEntry deletes an entry, whoever added it.
 type delEntry struct {
@@ -92,7 +99,7 @@ func (o *delEntry) Unmakes(older change.Op) bool {
 	return ok && add.Same(o.Entry)
 }
 
-func (o *delEntry) Check(m *kernel.Machine, _ bool) error {
+func (o *delEntry) Check(m *kernel.Machine, fresh bool) error {
 	found, err := m.FindEntry(o.Entry)
 	if err != nil {
 		return err
@@ -102,7 +109,10 @@ func (o *delEntry) Check(m *kernel.Machine, _ bool) error {
 	}
 	o.Entry = *found
 	o.Behind, err = m.Behind(o.Entry)
-	return errors.Join(err, m.Holds(o.Entry))
+	if err = errors.Join(err, m.Holds(o.Entry)); fresh {
+		return err
+	}
+	return errors.Join(err, o.Entry.Secrets())
 }
 
 func (o *delEntry) Do(m *kernel.Machine) error   { return m.DelEntry(o.Entry) }

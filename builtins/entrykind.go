@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"reflect"
@@ -48,6 +49,8 @@ type entryKind struct {
 	// The attribute of a link, or of a namespace, that lists them; and its doc.
 	LinkList, NSList string
 	ListDoc          string
+	// The command line that adds or deletes one, where the program is none of iproute2's.
+	Shell func(verb string, e kernel.Entry) string
 
 	decls []*runtime.Decl
 	typ   *runtime.Type
@@ -65,6 +68,9 @@ type entryWord struct {
 	none         string
 	required     bool
 }
+
+// hiddenAttr is an attribute with a secret, and what stands for it in an entry.
+type hiddenAttr interface{ hidden() []byte }
 
 // flagged is an attribute that says something by being there.
 type flagged interface{ flag() bool }
@@ -93,6 +99,9 @@ func declareEntry(k entryKind) *entryKind {
 	}
 	k.typ = &runtime.Type{Name: k.Name, Doc: k.Value}
 	for _, w := range k.words {
+		if w.secret != 0 {
+			continue
+		}
 		k.typ.Attrs = append(k.typ.Attrs, w.reader(docs[w.name]))
 	}
 	if k.dev >= 0 {
@@ -197,6 +206,9 @@ func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
 // put adds the word to a message, which begins with its header, and to its attributes.
 func (w *entryWord) put(msg []byte, a kindAttr, data *kindData, nests map[int]*kindData) {
 	value := slices.Clone(a.encode())
+	if s, ok := a.(hiddenAttr); ok {
+		value = s.hidden()
+	}
 	if w.bits != 0 {
 		value[0] *= w.bits
 	}
@@ -230,7 +242,7 @@ func (w *entryWord) in(e kernel.Entry) kindAttr {
 		return nil
 	case w.head >= 0 && w.four == 0:
 		value = slices.Clone(e.Msg[w.head:min(w.head+len(w.attr().encode()), len(e.Msg))])
-		if w.bits == 0 && len(strings.Trim(string(value), "\x00")) == 0 {
+		if w.bits == 0 && !w.zero && len(strings.Trim(string(value), "\x00")) == 0 {
 			return nil
 		}
 	default:
@@ -301,7 +313,7 @@ func (k *entryKind) text(e kernel.Entry) (words []string) {
 	var first []string
 	for i := range len(k.words) + 1 {
 		switch {
-		case i != k.dev || e.Link == nil:
+		case i != k.dev || e.Link == nil || k.Shell != nil:
 		case e.Master != "":
 			words = append(words, "dev", e.Master, "port", e.Link.Name)
 		default:
@@ -328,10 +340,19 @@ func (k *entryKind) text(e kernel.Entry) (words []string) {
 func addNew(
 	tx *runtime.Tx, e kernel.Entry, args runtime.Changer, finish func(msg []byte) []byte,
 ) (starlark.Value, error) {
+	op := &addEntry{newEntry(e, args, finish)}
+	e = op.Entry
+	e.Whole = nil
+	return &entryValue{tx.View, e}, tx.Apply(op)
+}
+
+// newEntry is the entry that has these arguments.
+func newEntry(e kernel.Entry, args runtime.Changer, finish func(msg []byte) []byte) kernel.Entry {
 	all := allEntries()
 	k := all[slices.IndexFunc(all, func(k *entryKind) bool { return reflect.TypeOf(k.Args) == reflect.TypeOf(args) })]
 	e.Table = cmp.Or(e.Table, k.Name)
 	msg, fields, data, nests := kernel.Blank(e), reflect.ValueOf(args).Elem(), kindData{}, map[int]*kindData{}
+	whole, secret := kindData{}, false
 	for i := range k.words {
 		field := fields.FieldByIndex(k.words[i].field)
 		if field.Kind() == reflect.Pointer {
@@ -341,17 +362,26 @@ func addNew(
 			field = field.Elem()
 		}
 		a := field.Addr().Interface().(kindAttr)
-		flag, ok := a.(flagged)
-		if !(ok && !flag.flag() || absent(a)) {
-			k.words[i].put(msg, a, &data, nests)
+		if flag, ok := a.(flagged); ok && !flag.flag() || absent(a) {
+			continue
 		}
+		k.words[i].put(msg, a, &data, nests)
+		if _, ok := a.(hiddenAttr); ok {
+			secret = true
+			whole.add(k.words[i].four, a.encode())
+		} else {
+			k.words[i].put(msg, a, &whole, map[int]*kindData{})
+		}
+	}
+	if secret { // of what has no nests
+		e.Whole = finish(append(bytes.Clone(msg), whole.message()...))
 	}
 	msg = append(msg, data.message()...)
 	for _, nest := range slices.Sorted(maps.Keys(nests)) {
 		msg = kernel.AppendAttr(msg, nest|unix.NLA_F_NESTED, nests[nest].message())
 	}
 	e.Msg = finish(msg)
-	return &entryValue{tx.View, e}, tx.Apply(&addEntry{e})
+	return e
 }
 
 // claimed names an entry by its key.

@@ -6,6 +6,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
@@ -34,6 +35,7 @@ var twins = map[string]struct{ same, others []string }{
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
+	"wg_peer": {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
 	"wg_key":  {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
 	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
@@ -43,6 +45,9 @@ var twins = map[string]struct{ same, others []string }{
 func TestEqual(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, typ := range All().Types {
+		if k := entryNamed(typ.Name); k != nil && lacked(&addEntry{kernel.Entry{Table: k.Tables[0]}}) {
+			continue
+		}
 		c, ok := twins[typ.Name]
 		if !ok && typ.Name != "test" {
 			t.Errorf("type %s has no values here", typ.Name)
@@ -72,6 +77,9 @@ def rerouted():
 same = []
 others = []
 `
+		if typ.Name == "wg_peer" {
+			src += "wgl = wireguard(n)\nwgp = wg_peer(wgl, wg_key().public_key)\n"
+		}
 		for _, e := range c.same {
 			src += "same.append(" + e + ")\n"
 		}
@@ -99,4 +107,13 @@ for i, x in enumerate(same):
 		}
 	}
 	nstest.Same(t, before)
+}
+
+// entryNamed is the kind of entry with a name, nil when there is none.
+func entryNamed(name string) *entryKind {
+	all := allEntries()
+	if i := slices.IndexFunc(all, func(k *entryKind) bool { return k.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/kernel/proc"
@@ -140,6 +141,16 @@ func laws() []law {
 		{name: "neigh del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: neighOf(pre(t, m, "law0"), "10.9.0.77")}
 		}},
+		{name: "wg_peer add", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{wgPeerOf(wireguardKind.made(t, m).LinkRef)}
+		}},
+		{name: "wg_peer del", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			e := wgPeerOf(wireguardKind.made(t, m).LinkRef)
+			if err := m.AddEntry(e); err != nil {
+				t.Fatal(err)
+			}
+			return &delEntry{Entry: e}
+		}},
 		{name: "sysctl", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
@@ -173,6 +184,37 @@ func neighOf(l kernel.LinkRef, ip string) kernel.Entry {
 	msg = kernel.AppendAttr(msg, unix.NDA_DST, addr.AsSlice())
 	e.Msg = kernel.AppendAttr(msg, unix.NDA_LLADDR, []byte{2, 0, 0, 0, 0, 0x88})
 	return e
+}
+
+// wgPeerOf is a peer of a WireGuard link.
+func wgPeerOf(l kernel.LinkRef) kernel.Entry {
+	e := kernel.Entry{NS: l.NS, Table: "wg_peer", Link: &l}
+	key := [32]byte{31: 2}
+	msg := kernel.AppendAttr(kernel.Blank(e), unix.WGPEER_A_PUBLIC_KEY, key[:])
+	allowed := []netip.Prefix{netip.MustParsePrefix("10.3.0.0/16"), netip.MustParsePrefix("fd03::/64")}
+	e.Msg = kernel.AppendAttr(msg, unix.WGPEER_A_ALLOWEDIPS, kernel.AllowedIPs(allowed))
+	return e
+}
+
+// lacked reports whether an op is one of a table that this kernel does not have.
+func lacked(op change.Op) bool {
+	var e kernel.Entry
+	switch op := op.(type) {
+	case *addEntry:
+		e = op.Entry
+	case *delEntry:
+		e = op.Entry
+	default:
+		return false
+	}
+	m, err := kernel.Open()
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	return slices.ContainsFunc(features(), func(f *runtime.Feature) bool {
+		return slices.Contains(entryKinds[e.Table].Needs, f.Name) && f.Probe(m) != nil
+	})
 }
 
 // world makes what the ops work on, and takes it away again.
@@ -231,7 +273,8 @@ func TestOpLaws(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			held[l.name] = "" // skipped
+			held[l.name] = ""      // skipped
+			covered[l.name] = true // also when this kernel has nothing that it could be done to
 			op := l.op(t, m)
 			covered[op.Kind()] = true
 			nstest.Quiet(t, "") // a bridge has the carrier of its new port

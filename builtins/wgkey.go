@@ -98,6 +98,7 @@ func decodeWGKey(s string) ([]byte, error) {
 }
 
 func (a wgKeyArg) encode() []byte      { return a.key.Bytes() }
+func (wgKeyArg) hidden() []byte        { return nil } // that it is there
 func (a wgKeyArg) public() []byte      { return a.key.PublicKey().Bytes() }
 func (wgKeyArg) decode([]byte)         {}
 func (wgKeyArg) ip(word string) string { return word + " FILE" }
@@ -109,6 +110,5 @@ type wgPublicKey string
 func (a wgPublicKey) encode() []byte        { return []byte(a) }
 func (a *wgPublicKey) decode(data []byte)   { *a = wgPublicKey(data) }
 func (a wgPublicKey) ip(word string) string { return word }
-func (a wgPublicKey) value() starlark.Value {
-	return starlark.String(base64.StdEncoding.EncodeToString([]byte(a)))
-}
+func (a wgPublicKey) text() string          { return base64.StdEncoding.EncodeToString([]byte(a)) }
+func (a wgPublicKey) value() starlark.Value { return starlark.String(a.text()) }

@@ -1,7 +1,9 @@
 package builtins
 
 import (
+	"bytes"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -45,5 +47,44 @@ func TestSecretsUnwritten(t *testing.T) {
 		if err == nil || wrong != "" && strings.Contains(err.Error(), wrong) {
 			t.Errorf("%q: %v", wrong, err)
 		}
+	}
+}
+
+// TestPeerUnwritten holds the record of a peer, and the command that adds it, to having nothing of its preshared key:
+// the request alone has it.
+func TestPeerUnwritten(t *testing.T) {
+	var key wgKeyArg
+	if err := key.Unpack(starlark.String(wgSecret)); err != nil {
+		t.Fatal(err)
+	}
+	keepalive := lasting[inSeconds, width16](25)
+	a := &wgPeerArgs{PublicKey: wgPublicArg{key: [32]byte{31: 2}}, Preshared: &key, Keepalive: &keepalive,
+		Allowed:  &wgAllowedArg{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.0/8")},
+		Endpoint: &wgEndpointArg{AddrPort: netip.MustParseAddrPort("[fd02::2]:7000")}}
+	l := kernel.LinkRef{NS: kernel.NSRef{Cookie: 1}, Index: 2, Name: "wg0"}
+	op := &addEntry{newEntry(kernel.Entry{NS: l.NS, Link: &l}, a, func(msg []byte) []byte { return msg })}
+	if err := op.Valid(); err != nil {
+		t.Error(err)
+	}
+	record, err := json.Marshal(op)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := key.encode()
+	if !bytes.Contains(op.Whole, raw) || bytes.Contains(op.Msg, raw[:8]) || bytes.Contains(op.Msg, raw[8:16]) {
+		t.Errorf("the request is %x, and the record has %x", op.Whole, op.Msg)
+	}
+	for _, text := range []string{string(record), op.Command()} {
+		if strings.Contains(text, wgSecret[:12]) {
+			t.Errorf("%s has the key in it", text)
+		}
+	}
+	const want = "wg set wg0 peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAI= preshared-key FILE " +
+		"endpoint [fd02::2]:7000 persistent-keepalive 25 allowed-ips 10.0.0.0/8,fd00::/8"
+	if got := op.Command(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := (&delEntry{Entry: op.Entry}).Command(); !strings.HasSuffix(got, "AAI= remove") {
+		t.Error(got)
 	}
 }

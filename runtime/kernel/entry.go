@@ -21,6 +21,8 @@ type Entry struct {
 	// The name of the bridge that the link is a port of, where words need it: for people.
 	Master string `json:"master,omitempty"`
 	Msg    []byte `json:"msg"`
+	// Whole is Msg with its secrets, which no journal has; nil when there are none.
+	Whole []byte `json:"-"`
 }
 
 // Valid says what is wrong with an entry: it must be of a table whose entries are changed one by one, and of its
@@ -231,6 +233,12 @@ func (m *Machine) CheckEntry(e Entry) error {
 	if err == nil && t.Place != nil {
 		err = n.taken(t, e)
 	}
+	if err == nil && t.Clashes != nil {
+		var all [][]byte
+		if all, err = n.listed(t, e.Link); err == nil {
+			err = t.Clashes(all, e.Msg)
+		}
+	}
 	return fail(err, "add "+t.One, e.String(), n)
 }
 
@@ -238,11 +246,10 @@ func (m *Machine) CheckEntry(e Entry) error {
 func (m *Machine) AddEntry(e Entry) error {
 	n, t, err := m.locate(e)
 	if err == nil {
-		flags := unix.NLM_F_CREATE | unix.NLM_F_EXCL
-		if t.Flags != nil {
-			flags = t.Flags(e.Msg)
+		if e.Whole != nil {
+			e.Msg = e.Whole
 		}
-		err = n.do(t.New, flags, rtnl.Raw(t.plain(e.marked(n, t))))
+		err = n.tell(t, unix.NLM_F_EXCL, t.plain(e.marked(n, t)))
 	}
 	err = fail(err, "add "+t.One, e.String(), n)
 	if errors.Is(err, unix.EEXIST) {
@@ -279,11 +286,7 @@ func (m *Machine) DelEntry(e Entry) error {
 	if err != nil {
 		return fail(err, "delete "+t.One, e.String(), n)
 	}
-	msg := t.plain(found.Msg)
-	if t.Remove != nil {
-		msg = t.Remove(msg)
-	}
-	err = n.do(t.Del, 0, rtnl.Raw(msg))
+	err = n.untell(t, found.Msg)
 	return n.reallyGone(err, "delete "+t.One, e.String(), func() (bool, error) {
 		found, err := m.FindEntry(e)
 		return found != nil, err
@@ -326,8 +329,23 @@ func (m *Machine) Holds(e Entry) error {
 	return fail(err, "look at "+t.One, e.String(), n)
 }
 
+// Secrets is the Loss of what undoing its deletion would not bring back of an entry; nil when there is none.
+func (e Entry) Secrets() error {
+	t := tableNamed(e.Table)
+	if t.Secret == nil || t.Secret(e.Msg) == "" {
+		return nil
+	}
+	return &Loss{What: t.Secret(e.Msg) + " of " + t.One + " " + e.String() + " in " + e.NS.String(),
+		Why: "no secret is written to a journal"}
+}
+
 // sum is the same for two messages that say the same.
-func (t *Table) sum(raw []byte) []byte { return sorted(t.plain(raw), t.Header) }
+func (t *Table) sum(raw []byte) []byte {
+	if raw = t.plain(raw); t.Moves != nil {
+		raw = t.Moves(raw)
+	}
+	return sorted(raw, t.Header)
+}
 
 // sorted is a message with its attributes in one order.
 func sorted(raw []byte, header int) []byte {

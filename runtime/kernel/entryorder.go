@@ -91,6 +91,9 @@ func (m *Machine) RestoreEntry(e Entry, behind [][]byte) error {
 		if err := n.addEntry(t, e.Msg); err != nil {
 			return fail(err, "restore "+t.One, e.String(), n)
 		}
+		if err := e.Secrets(); err != nil {
+			return err
+		}
 	}
 	for _, raw := range behind {
 		if err := n.putBehind(t, e, raw); err != nil {

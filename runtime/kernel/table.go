@@ -42,6 +42,16 @@ type Table struct {
 	Bridge bool                                             // words name the bridge that the link is a port of
 	Blank  func() []byte                                    // a new message that says nothing; nil: a header of zeros
 	Holds  func(n *Namespace, raw []byte) ([]string, error) // what the kernel takes away with an entry; nil: nothing
+	// Moves is an entry without what the kernel changes of it by itself; nil: that is nothing. It is still the one that
+	// was added.
+	Moves func(raw []byte) []byte
+	// Secret says what of an entry no journal has, and so is not given back; "" when there is nothing. nil: never.
+	Secret func(raw []byte) string
+	// Clashes is an error when an entry would take something from one that is there; nil: none does.
+	Clashes func(have [][]byte, raw []byte) error
+	// What is of another protocol than rtnetlink: how the entries of a link are read, and one is added or removed.
+	Reads func(n *Namespace, l *Link) ([][]byte, error)
+	Send  func(n *Namespace, raw []byte, remove bool) error
 	// Mark says in a message that nsscript adds the entry; nil where the kernel does not keep that.
 	Mark  func(raw []byte) []byte
 	lists func(*Table, *Namespace, *Link, *Image) ([][]byte, error) // instead of a dump
@@ -70,8 +80,8 @@ const (
 const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
-var tables = []*Table{addrTable, neighTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable, ruleTable,
-	addrLabelTable}
+var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
+	ruleTable, addrLabelTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
@@ -108,6 +118,8 @@ func (n *Namespace) part(t *Table, l *Link, img *Image) (mine [][]byte, err erro
 	switch {
 	case t.Of != nil && !t.Of(l):
 		return nil, nil
+	case t.Reads != nil:
+		return t.Reads(n, l)
 	case t.lists != nil:
 		return t.lists(t, n, l, img)
 	}
@@ -181,11 +193,29 @@ func (n *Namespace) restorePart(t *Table, l *Link, img *Image) error {
 }
 
 func (n *Namespace) addEntry(t *Table, msg []byte) error {
-	flags := unix.NLM_F_CREATE | unix.NLM_F_REPLACE
-	if t.Flags != nil {
+	return n.tell(t, unix.NLM_F_REPLACE, t.plain(msg))
+}
+
+// tell makes the request that adds an entry. flags say what is to be with one that is there, unless the row does.
+func (n *Namespace) tell(t *Table, flags int, msg []byte) error {
+	switch flags |= unix.NLM_F_CREATE; {
+	case t.Send != nil:
+		return t.Send(n, msg, false)
+	case t.Flags != nil:
 		flags = t.Flags(msg)
 	}
-	return n.do(t.New, flags, rtnl.Raw(t.plain(msg)))
+	return n.do(t.New, flags, rtnl.Raw(msg))
+}
+
+// untell makes the request that takes an entry away.
+func (n *Namespace) untell(t *Table, msg []byte) error {
+	if t.Send != nil {
+		return t.Send(n, msg, true)
+	}
+	if msg = t.plain(msg); t.Remove != nil {
+		msg = t.Remove(msg)
+	}
+	return n.do(t.Del, 0, rtnl.Raw(msg))
 }
 
 func (t *Table) plain(msg []byte) []byte {

@@ -134,7 +134,7 @@ func sections(dump string) map[string][]string {
 // ClearRules deletes the rules of the sandbox's own namespace that are not the kernel's own.
 func ClearRules(t testing.TB) {
 	t.Helper()
-	c, err := dial()
+	c, err := dial(syscall.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
 	}

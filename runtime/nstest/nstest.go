@@ -148,6 +148,9 @@ func dump(t testing.TB) string {
 			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
 			show(&b, ns, args...)
 		}
+		if err := within(ns, func() error { return wireguards(&b, ns) }); err != nil {
+			t.Fatal(err)
+		}
 		sysctls(t, &b, ns)
 	}
 	files(t, &b)

@@ -52,7 +52,7 @@ func quiet(t testing.TB, patience time.Duration, namespaces []string) {
 // unquiet names something that is still to happen in the thread's namespace; idle says that it is about links only that
 // do not run, and tentative that it is about addresses only that wait for them to find duplicates.
 func unquiet() (waiting string, idle, tentative bool, err error) {
-	c, err := dial()
+	c, err := dial(syscall.NETLINK_ROUTE)
 	if err != nil {
 		return "", false, false, err
 	}
@@ -115,7 +115,7 @@ func Settled(t testing.TB, links, addrs []string) {
 }
 
 func unsettled(links, addrs []string) (waiting string, err error) {
-	c, err := dial()
+	c, err := dial(syscall.NETLINK_ROUTE)
 	if err != nil {
 		return "", err
 	}

@@ -90,7 +90,7 @@ func Snapshot(t testing.TB, namespaces ...string) string {
 }
 
 func snapshot(b *strings.Builder, ns string) error {
-	c, err := dial()
+	c, err := dial(syscall.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
@@ -131,6 +131,9 @@ func snapshot(b *strings.Builder, ns string) error {
 		}
 	}
 	if err := c.attached(b, ns, links); err != nil {
+		return err
+	}
+	if err := wireguards(b, ns); err != nil {
 		return err
 	}
 	for _, pattern := range []string{"net/ipv4/ip_*", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*",
