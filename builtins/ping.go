@@ -31,6 +31,7 @@ type pingArgs struct {
 	TTL      ttlArg       `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
 	DF       bool         `arg:"df?" doc:"forbid fragmentation"`
 	Source   *endpointArg `arg:"source?" doc:"address to send from, or a link or namespace that has one"`
+	VRF      *linkArg     `arg:"vrf?" doc:"vrf, or another link of the namespace, that its requests leave by; what its rules say when left out"`
 	Family   familyArg    `arg:"family?" doc:"4 or 6: only addresses of that family; either when left out"`
 	Check    bool         `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
 }
@@ -91,6 +92,12 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	size := int(a.Size)
 	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
 		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF}
+	if a.VRF != nil {
+		if p.Dev = a.VRF.Name; a.VRF.NS.Cookie != a.NS.ns.Cookie {
+			return nil, &kernel.Error{Op: "ping", Object: dst.String(), NS: n.Name(),
+				Err: fmt.Errorf("%s is in another namespace, %s", a.VRF.Name, a.VRF.NS)}
+		}
+	}
 	object := dst.String()
 	if a.Dst.several() {
 		object += " of " + a.Dst.String()
@@ -141,7 +148,11 @@ func (a *pingArgs) ends(v *runtime.View, n *kernel.Namespace) (dst, source netip
 		if !a.Dst.several() {
 			return w.to, w.from, nil
 		}
-		local, err := n.Lookup(w.to, w.from)
+		oif := 0
+		if a.VRF != nil {
+			oif = a.VRF.Index
+		}
+		local, err := n.Lookup(w.to, w.from, oif)
 		switch {
 		case local && a.Dst.ns.Cookie != a.NS.ns.Cookie:
 			continue // it is an address of the sender, too, who would reach himself

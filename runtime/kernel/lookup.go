@@ -52,10 +52,11 @@ func (a Addr) Subnet() netip.Prefix {
 	return a.Prefix.Masked()
 }
 
-// Lookup asks the kernel for the route to an address, like `ip route get`, from a source address when that is valid. An
-// address with a zone is looked up on the link of that name. It reports whether the address is the namespace's own; the
-// error is ENETUNREACH or the like when there is no route, or one that sends nothing.
-func (n *Namespace) Lookup(dst, src netip.Addr) (local bool, err error) {
+// Lookup asks the kernel for the route to an address, like `ip route get`, from a source address when that is valid,
+// and by a link when that is not 0. An address with a zone is looked up on the link of that name. It reports whether
+// the address is the namespace's own; the error is ENETUNREACH or the like when there is no route, or one that sends
+// nothing.
+func (n *Namespace) Lookup(dst, src netip.Addr, oif int) (local bool, err error) {
 	msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(dst)), Dst_len: uint8(dst.BitLen())}}
 	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.RTA_DST, dst.AsSlice())}
 	if src.IsValid() {
@@ -67,7 +68,10 @@ func (n *Namespace) Lookup(dst, src netip.Addr) (local bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		parts = append(parts, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(l.Index))))
+		oif = l.Index
+	}
+	if oif != 0 {
+		parts = append(parts, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(oif))))
 	}
 	raw, err := n.get(unix.RTM_GETROUTE, parts...)
 	if err == nil {

@@ -20,6 +20,10 @@ type Ping struct {
 	// Source is the address to send from. The zero Addr lets the kernel choose.
 	Source netip.Addr
 
+	// Dev is the interface that requests leave by, or the VRF whose routes they
+	// take, by its name. Default (""): what the namespace's rules say.
+	Dev string
+
 	// Count is how many requests are sent, 1 to 65535. Default 3.
 	Count int
 

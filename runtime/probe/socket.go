@@ -48,6 +48,11 @@ func openSocket(in func(func() error) error, p Ping) (*socket, error) {
 		return nil, err
 	}
 	dst, err := sockaddr(fd, p.Dst)
+	if err == nil && p.Dev != "" {
+		if err = unix.BindToDevice(fd, p.Dev); err != nil {
+			err = fmt.Errorf("bind to interface %s: %w", p.Dev, err)
+		}
+	}
 	if err == nil && p.Source.IsValid() {
 		err = bind(fd, p.Source)
 	}
