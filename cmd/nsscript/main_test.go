@@ -341,8 +341,7 @@ func TestDiverged(t *testing.T) {
 // TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
 // said once, whoever undoes it, with an exit code of its own.
 func TestIrreversible(t *testing.T) {
-	nstest.NeedTap(t)
-	const lost = "ip link del tap0: link tap0 in host is lost: a link of kind tuntap cannot be made again exactly"
+	const lost = "ip link del x0: vnifilter of link x0 in host is lost: it is not made again"
 	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
 	before := nstest.Dump(t)
 	for _, end := range []struct {
@@ -350,23 +349,22 @@ func TestIrreversible(t *testing.T) {
 		do   func()
 	}{
 		{"refused", func() {
-			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("tap0").delete()`)
-			nstest.IP(t, "link", "del", "tap0")
+			expect(exitFailed, "hint: irreversible=True does it all the same", "-c", `host.link("x0").delete()`)
 		}},
 		{"taken down at once", func() {
-			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("tap0").delete(irreversible = True)`)
+			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("x0").delete(irreversible = True)`)
 		}},
 		{"failed", func() {
 			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c",
-				`host.link("tap0").delete(irreversible = True); fail("x")`)
+				`host.link("x0").delete(irreversible = True); fail("x")`)
 		}},
 		{"taken down", func() {
-			expect(0, "is up", "-c", `host.link("tap0").delete(irreversible = True)`)
-			expect(0, "lost for good by ip link del tap0: link tap0 in host", "show", "command")
+			expect(0, "is up", "-c", `host.link("x0").delete(irreversible = True)`)
+			expect(0, "lost for good by ip link del x0: vnifilter of link x0 in host", "show", "command")
 			expect(exitLeftover, lost, "down", "command")
 		}},
 		{"killed", func() {
-			cmd := started(t, "-c", `host.link("tap0").delete(irreversible = True); print("ready"); `+
+			cmd := started(t, "-c", `host.link("x0").delete(irreversible = True); print("ready"); `+
 				`eventually(lambda: fail("no"), timeout = "60s")`)
 			nstest.KillOthers(t)
 			_ = cmd.Wait() // it was killed
@@ -374,9 +372,10 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "recover")
 		}},
 	} {
-		nstest.IP(t, "tuntap", "add", "dev", "tap0", "mode", "tap")
+		nstest.IP(t, "link", "add", "x0", "type", "vxlan", "dstport", "4789", "external", "vnifilter")
 		end.do()
 		expect(0, "", "recover")
+		nstest.IP(t, "link", "del", "x0")
 		if after := nstest.Dump(t); after != before {
 			t.Fatalf("%s: %s", end.name, nstest.Diff(before, after))
 		}

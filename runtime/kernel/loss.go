@@ -93,11 +93,20 @@ func (img *Image) leavesElsewhere() bool {
 func (img *Image) lostInfo() (lost []error) {
 	k := kindOf(img.Kind)
 	for _, typ := range slices.Sorted(maps.Keys(k.Lost)) {
-		if len(bytes.Trim(rtnl.Attr(img.Info, 0, typ), "\x00")) > 0 {
-			lost = append(lost, &Loss{What: k.Lost[typ] + " of link " + img.String(), Why: "it is not made again"})
+		if loss := img.lostAttr(typ); loss != nil {
+			lost = append(lost, loss)
 		}
 	}
 	return lost
+}
+
+// lostAttr is the Loss of one of them, nil when it is not set, or made again.
+func (img *Image) lostAttr(typ int) error {
+	word := kindOf(img.Kind).Lost[typ]
+	if word == "" || len(bytes.Trim(rtnl.Attr(img.Info, 0, typ), "\x00")) == 0 {
+		return nil
+	}
+	return &Loss{What: word + " of link " + img.String(), Why: "it is not made again"}
 }
 
 // macLoss is the Loss of what noMAC stands for.

@@ -20,7 +20,8 @@ func (m *Machine) Recreate(img, peer *Image) error {
 		return errNoImage
 	}
 	if _, err := m.Read(img.Link); err == nil {
-		return m.restoreBoth(img, peer)
+		// It was not deleted, or this is tried once more.
+		return errors.Join(m.restoreBoth(img, peer), m.missingInfo(img, false))
 	} else if !errors.Is(err, ErrGone) {
 		return err
 	}
@@ -34,7 +35,8 @@ func (m *Machine) Recreate(img, peer *Image) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(m.restoreAltnames(img), m.restoreAltnames(peer), m.restoreBoth(img, peer), m.missingInfo(img))
+	return errors.Join(m.restoreAltnames(img), m.restoreAltnames(peer), m.restoreBoth(img, peer),
+		m.missingInfo(img, true))
 }
 
 func (m *Machine) makeAgain(img, peer *Image) error {
@@ -159,8 +161,9 @@ func infoOf(raw []byte) []byte {
 	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_DATA)
 }
 
-// missingInfo is the Loss of what a link that was made again does not have of its kind's settings.
-func (m *Machine) missingInfo(img *Image) error {
+// missingInfo is the Loss of what a link does not have again of its kind's settings: of those that are not made again,
+// or, when it was made just now, of all.
+func (m *Machine) missingInfo(img *Image, made bool) error {
 	n, index, err := m.find(img.Link)
 	if err != nil || len(img.Info) == 0 {
 		return unlessGone(err)
@@ -170,10 +173,15 @@ func (m *Machine) missingInfo(img *Image) error {
 		return unlessGone(err)
 	}
 	k := kindOf(img.Kind)
-	errs := img.lostInfo()
+	var errs []error
 	for _, typ := range k.settings(img.Info) {
-		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) || k.Lost[typ] != ""
-		if !shown && !bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
+		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ)
+		if shown || bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
+			continue
+		}
+		if loss := img.lostAttr(typ); loss != nil {
+			errs = append(errs, loss)
+		} else if made && k.Lost[typ] == "" {
 			errs = append(errs, &Loss{What: fmt.Sprintf("attribute %d of %s link %s", typ, img.Kind, img),
 				Why: "the kernel did not take it again"})
 		}

@@ -96,19 +96,6 @@ func Batch(t testing.TB, lines ...string) {
 	}
 }
 
-// NeedTap skips a test that needs a tap link, where this user may not make one: it is the one kind that every
-// kernel has and that is not made again. As root it is always run.
-func NeedTap(t testing.TB) {
-	t.Helper()
-	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
-	if errors.Is(err, os.ErrPermission) {
-		t.Skipf("no tap links: %v", err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-}
-
 // TryIP runs iproute2 in a cleanup: the test goes on when it fails, but has failed.
 func TryIP(t testing.TB, args ...string) {
 	t.Helper()
