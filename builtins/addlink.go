@@ -75,6 +75,9 @@ func (o *addLink) Valid() error {
 }
 
 func (o *addLink) Command() string {
+	if o.Device() {
+		return o.tuntap()
+	}
 	cmd := in(o.NS) + "link add "
 	if o.OnLink() {
 		cmd = in(o.Lower.NS) + "link add link " + o.Lower.Name + " "
@@ -94,6 +97,15 @@ func (o *addLink) Command() string {
 		}
 	}
 	return trim(cmd)
+}
+
+// tuntap is the command that makes a link which is not made over netlink.
+func (o *addLink) tuntap() string {
+	cmd := trim(in(o.NS) + "tuntap add name " + o.Name + " mode " + o.LinkSpec.Kind + " " + strings.Join(o.Words, " "))
+	if opts := linkOptions(o.LinkSpec); opts != "" {
+		cmd += "; " + trim(in(o.NS)+"link set dev "+o.Name+" "+opts)
+	}
+	return cmd
 }
 
 // ends are the links that it makes.
@@ -127,7 +139,7 @@ func (o *addLink) Check(m *kernel.Machine, fresh bool) error {
 	if fresh {
 		return nil
 	}
-	var errs []error
+	errs := []error{m.FirstOf(o.LinkSpec.Kind, o.NS)}
 	for _, end := range o.ends() {
 		errs = append(errs, m.CheckName(end))
 	}

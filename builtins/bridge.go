@@ -31,20 +31,5 @@ type bridgeArgs struct {
 type bridgeTime = lasting[inCentiseconds, width32]
 
 func (a *bridgeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	for _, p := range a.Ports {
-		if err := sameNamespace(p.LinkRef, p.NS, a.NS.NSRef, string(a.Name)); err != nil {
-			return nil, err
-		}
-	}
-	ref, err := addOfKind(tx, a.NS.NSRef, a, &a.newLinkArgs)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range a.Ports {
-		if err := tx.Apply(&setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}); err !=
-			nil {
-			return nil, err
-		}
-	}
-	return a.finish(tx, ref)
+	return makeMaster(tx, a.NS.NSRef, a, &a.newLinkArgs, a.Ports)
 }

@@ -119,12 +119,12 @@ func (a *toggleIn[W]) decode(data []byte)   { (*onOff[W])(a).decode(data) }
 func (a toggleIn[W]) ip(word string) string { return map[bool]string{false: "no"}[bool(a)] + word }
 func (a toggleIn[W]) value() starlark.Value { return starlark.Bool(a) }
 
-// present is what is on by being there.
+// present is what is on by being there, though some are shown as 0 when they are not.
 type present bool
 
 func (present) ArgType() string         { return "bool" }
 func (present) encode() []byte          { return nil }
-func (a *present) decode([]byte)        { *a = true }
+func (a *present) decode(data []byte)   { *a = len(data) == 0 || data[0] != 0 }
 func (a present) ip(word string) string { return word }
 func (a present) value() starlark.Value { return starlark.Bool(a) }
 

@@ -268,7 +268,31 @@ func (o *delLink) end(m *kernel.Machine, l *kernel.Link, above *kernel.Above) (*
 		return nil, err
 	}
 	o.Others, o.Above = append(append(o.Others, bridges...), changed...), append(o.Above, gone...)
-	return m.Image(l.LinkRef)
+	img, err := m.Image(l.LinkRef)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range img.Reopened() {
+		if err := o.savePort(m, p, above); err != nil {
+			return nil, err
+		}
+	}
+	return img, nil
+}
+
+// savePort saves a port that goes down and up again, and what stands on it.
+func (o *delLink) savePort(m *kernel.Machine, p kernel.Port, above *kernel.Above) error {
+	l, err := m.Read(p.LinkRef)
+	if err != nil {
+		return err
+	}
+	img, err := m.Image(p.LinkRef)
+	if err != nil {
+		return err
+	}
+	_, changed, err := above.Images(l, kernel.Changed)
+	o.Others = append(append(o.Others, img.Only("up")), changed...)
+	return err
 }
 
 func (o *delLink) Do(m *kernel.Machine) error { return m.DelLink(o.Link) }

@@ -98,7 +98,8 @@ type setLink struct {
 	// What changes with it; see saveOthers.
 	Others []*kernel.Image `json:"others,omitempty"`
 
-	under []string // what older changes of the run found it to be
+	reopens bool     // it goes down and up again
+	under   []string // what older changes of the run found it to be
 }
 
 var (
@@ -152,6 +153,11 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		o.Alone = true
 		return nil
 	}
+	if o.Attr == "master" {
+		if o.reopens, err = m.Reopens(l, atoi(o.Value)); err != nil {
+			return err
+		}
+	}
 	above := m.LookAbove()
 	defer above.Close()
 	if o.Image, err = m.Image(o.Link); err == nil {
@@ -164,11 +170,11 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	switch {
 	case o.Attr == "name", o.Attr == "mac":
 		o.Image.OnlySysctls()
-	case o.Attr == "up", o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= kernel.MinIPv6:
+	case o.Attr == "up", o.reopens, o.Attr == "mtu" && min(atoi(o.Old), atoi(o.Value)) >= kernel.MinIPv6:
 		o.Image.OnlySysctls(kernel.MTU6) // the link keeps its IPv6, and the other settings with it
 	}
 	switch {
-	case o.Attr == "up" && o.Value == "off":
+	case o.Attr == "up" && o.Value == "off", o.reopens:
 		return errors.Join(o.Image.Whole(), followers(o.Others), above.Lost(), m.Unheld(o.Image, kernel.Closing))
 	case o.Attr == "up" && o.Old == "off":
 		return errors.Join(above.Lost(), o.Image.Raised())
@@ -204,11 +210,12 @@ func (o *setLink) saveOthers(m *kernel.Machine, l *kernel.Link, above *kernel.Ab
 		master = o.Value
 	}
 	var err error
-	if o.Others, err = bridgesOf(m, l, master, above); err != nil || o.Attr != "up" && o.Attr != "mtu" {
+	if o.Others, err = bridgesOf(m, l, master, above); err != nil ||
+		o.Attr != "up" && o.Attr != "mtu" && !o.reopens {
 		return err
 	}
 	_, changed, err := above.Images(l, kernel.Changed)
-	if o.Others = append(o.Others, changed...); err != nil || o.Attr != "up" {
+	if o.Others = append(o.Others, changed...); err != nil || o.Attr != "up" && !o.reopens {
 		return err
 	}
 	for _, img := range o.Others {

@@ -44,6 +44,28 @@ func (a *masterArg) check(m *kernel.Machine, port kernel.LinkRef, in kernel.NSRe
 	return err
 }
 
+// makeMaster makes a link with ports.
+func makeMaster(
+	tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs, ports []linkArg,
+) (starlark.Value, error) {
+	for _, p := range ports {
+		if err := sameNamespace(p.LinkRef, p.NS, ns, string(a.Name)); err != nil {
+			return nil, err
+		}
+	}
+	ref, err := addOfKind(tx, ns, args, a)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ports {
+		op := &setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}
+		if err := tx.Apply(op); err != nil {
+			return nil, err
+		}
+	}
+	return a.finish(tx, ref)
+}
+
 // sameNamespace is an error when a port and its bridge are to be in two namespaces. The kernel is told of a bridge by
 // its index, and that is another link's there.
 func sameNamespace(port kernel.LinkRef, in, bridge kernel.NSRef, name string) error {

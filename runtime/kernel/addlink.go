@@ -51,6 +51,9 @@ func (l LinkSpec) Valid() error {
 // OnLink reports whether the lower link is its IFLA_LINK, and not told in its Data.
 func (l LinkSpec) OnLink() bool { return l.Lower != nil && kindOf(l.Kind).Lower.data == nil }
 
+// Device reports whether the kind's links are made by opening a device.
+func (l LinkSpec) Device() bool { return kindOf(l.Kind).Device != 0 }
+
 // Paired reports whether the kind's links come as pairs.
 func (l LinkSpec) Paired() bool { return kindOf(l.Kind).Peer != 0 }
 
@@ -65,6 +68,9 @@ func (m *Machine) AddLink(l LinkSpec) error {
 	n, err := m.Namespace(l.NS)
 	if err != nil {
 		return fail(err, op, l.Name, nil)
+	}
+	if l.Device() {
+		return m.addTun(n, l)
 	}
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(l.Kind))

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 // A Kind is what is known of one kind of link beyond what all links have. Links of a kind that has no row can be
@@ -15,7 +16,7 @@ type Kind struct {
 	Lower standing // what it stands on
 	// Which parts of its IFLA_INFO_DATA the kernel only shows: ids, timers, counters.
 	Shown []int
-	Needs []int // which parts a new one cannot be made without
+	Needs []int // which parts a new one cannot be made without, or is another one without
 	Flags []int // which parts are shown as 0 or 1, and are given by being there
 	// Which parts are bits with a mask: those are given that are other than in a new link.
 	Masked []int
@@ -28,6 +29,8 @@ type Kind struct {
 	Late    bool // it begins without a carrier, and its state is unknown until the kernel has acted on that
 	Whole   bool // a change of one part resets those that it does not name
 	Queues  bool // a new one has as many queues as the machine can have processors, and uses one
+	Device  int  // the kernel makes it for whoever opens /dev/net/tun with this flag; 0: over netlink
+	Rules   bool // the first one of a namespace adds rules there, which stay when it is deleted
 	Made    bool // links of it are made, and made again: all else that they are is in the other fields
 }
 
@@ -37,6 +40,8 @@ type Ports struct {
 	Gives []string // the attributes that the master takes from its ports, unless it is given them
 	// The default vlan of its ports, and whether it runs the spanning tree protocol, in the master's IFLA_INFO_DATA.
 	PVID, STP int
+	// A port that is up goes down and up again when it joins or leaves.
+	Reopened bool
 	// The delay before a port forwards, in 1/100 s, which the kernel brings between 2 and 30 s when STP is switched on.
 	Delay int
 }
@@ -80,6 +85,10 @@ var kinds = []Kind{
 		// IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
 		Needs: []int{nl.IFLA_VXLAN_ID}, Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}},
 
+	{Name: "tun", Made: true, Device: unix.IFF_TUN, Lower: standing{none: true}, Flags: tunFlags, Shown: tunShown,
+		Needs: tunNeeds},
+	{Name: "tap", Made: true, Device: unix.IFF_TAP, Lower: standing{none: true}, Flags: tunFlags, Shown: tunShown,
+		Needs: tunNeeds},
 	{Name: "geneve", Made: true, Lower: standing{none: true}, Needs: []int{nl.IFLA_GENEVE_ID, nl.IFLA_GENEVE_REMOTE,
 		nl.IFLA_GENEVE_REMOTE6}},
 	{Name: "nlmon", Made: true, Lower: standing{none: true}},
@@ -106,6 +115,9 @@ var kinds = []Kind{
 	{Name: "vti", Made: true, Lower: routed, Whole: true, Needs: vtiEnds},
 	{Name: "vti6", Made: true, Lower: routed, Whole: true, Needs: vtiEnds},
 	{Name: "xfrm", Made: true, Lower: routed, Whole: true, Needs: []int{nl.IFLA_XFRM_IF_ID}},
+
+	{Name: "vrf", Made: true, Lower: standing{none: true}, Needs: []int{nl.IFLA_VRF_TABLE}, Rules: true,
+		Ports: &Ports{Shown: []int{1 /* IFLA_VRF_PORT_TABLE */}, Reopened: true}},
 
 	// IFLA_NETKIT_PRIMARY says which end is the first.
 	{Name: "netkit", Made: true, Peer: 1, First: 2, Shown: []int{2}, Lower: standing{none: true}, Late: true},

@@ -228,6 +228,9 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 	link.Name = a.Name
 	link.Carrier = link.Up && carrier(raw) == 1
 	link.State = stateWords[min(int(a.OperState), len(stateWords)-1)]
+	if _, ok := l.(*netlink.Tuntap); ok {
+		link.Kind = tunKind(link.Info)
+	}
 	if a.Flags&net.FlagLoopback != 0 {
 		link.Kind = "loopback"
 	}

@@ -78,6 +78,8 @@ func (img *Image) unmakeable() error {
 		return img.gone("a link of kind " + img.Kind + " cannot be made again exactly")
 	case kindOf(img.Kind).Lower.here && img.leavesElsewhere():
 		return img.gone("its packets leave from another namespace, which a new one's do not")
+	case kindOf(img.Kind).Device != 0 && !bytes.Equal(rtnl.Attr(img.Info, 0, iflaTunPersist), []byte{1}):
+		return img.gone("it lasts only as long as a process has it open")
 	case img.Astray:
 		return img.gone("what it stands on is in a namespace that has neither a name nor a process")
 	}

@@ -107,6 +107,7 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 		case !slices.Contains(k.Needs, typ) && bytes.Equal(value, rtnl.Attr(fresh, 0, typ)):
 		case slices.Contains(k.Masked, typ):
 			l.Data = append(l.Data, nl.NewRtAttr(typ, changedBits(value, rtnl.Attr(fresh, 0, typ))).Serialize()...)
+		case slices.Contains(k.Flags, typ) && len(bytes.Trim(value, "\x00")) == 0 && len(value) > 0: // it is not set
 		case slices.Contains(k.Flags, typ):
 			l.Data = append(l.Data, nl.NewRtAttr(typ, nil).Serialize()...)
 		default:

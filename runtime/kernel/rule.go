@@ -18,7 +18,9 @@ var ruleTable = &Table{Name: "rule", One: "rule", Many: "rules",
 	Families: []byte{unix.AF_INET, unix.AF_INET6}, Dumps: []rtnl.Raw{ruleHead(unix.AF_INET), ruleHead(unix.AF_INET6)},
 	On: onNamespace, Key: ruleKey, Plain: plainRule, Own: true,
 	Place: func(raw []byte) string { return fmt.Sprint(raw[0], rulePriority(raw)) },
-	Mark:  func(raw []byte) []byte { return AppendAttr(raw, unix.FRA_PROTOCOL, []byte{protoForeign}) }}
+	Mark: func(raw []byte) []byte {
+		return AppendAttr(rtnl.Without(raw, sizeofRule, unix.FRA_PROTOCOL), unix.FRA_PROTOCOL, []byte{protoForeign})
+	}}
 
 // sizeofRule is the length of a struct fib_rule_hdr: family, lengths of destination and source, tos, table, two
 // more, action, flags.

@@ -16,11 +16,20 @@ type sample struct {
 }
 
 // sample makes a link of a kind, one that Recreate can make, in a namespace that is dropped again, and looks at it. It
-// is made once. What it cannot be made without it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be
-// made.
+// is made once. What it needs it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be made.
 func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 	k := kindOf(kind)
-	if s, ok := m.samples[kind]; ok || !k.Made {
+	var data []byte
+	for _, typ := range k.Needs {
+		if value := rtnl.Attr(info, 0, typ); value != nil {
+			data = append(data, nl.NewRtAttr(typ, value).Serialize()...)
+		}
+	}
+	key := kind
+	if k.Device != 0 {
+		key += string(data) // several queues make another link of it
+	}
+	if s, ok := m.samples[key]; ok || !k.Made {
 		return s, nil
 	}
 	const index, lower = 100, 101 // the other end of a pair has the first
@@ -40,12 +49,6 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 				append(parts, more...)...)
 			return err
 		}
-		var data []byte
-		for _, typ := range k.Needs {
-			if value := rtnl.Attr(info, 0, typ); value != nil {
-				data = append(data, nl.NewRtAttr(typ, value).Serialize()...)
-			}
-		}
 		var more []nl.NetlinkRequestData
 		if !k.Lower.none && k.Lower.data == nil {
 			if err := add(lower, "lower", kinds[0].Name, nil); err != nil {
@@ -53,7 +56,12 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 			}
 			more = append(more, nl.NewRtAttr(unix.IFLA_LINK, nl.Uint32Attr(lower)))
 		}
-		err := add(index, "sample", kind, data, more...)
+		var err error
+		if k.Device != 0 {
+			err = keepTun(LinkSpec{LinkRef: LinkRef{Index: index, Name: "sample"}, Kind: kind, Data: data})
+		} else {
+			err = add(index, "sample", kind, data, more...)
+		}
 		if err == nil {
 			s.queues, err = queueFiles("sample")
 		}
@@ -68,6 +76,6 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 	if err != nil {
 		return nil, fail(err, "look at a new link of kind", kind, nil)
 	}
-	m.samples[kind] = s
+	m.samples[key] = s
 	return s, nil
 }

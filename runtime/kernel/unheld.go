@@ -47,6 +47,7 @@ var parts = []part{
 	{Leaving, backedPorts, "bridge -d link show"},
 	{Leaving | Deleting | orphaning, givenGroups, "bridge mdb show"},
 	{Leaving | Deleting | orphaning, givenVLANs, "bridge vlan show dev %s"},
+	{Deleting, opened, "ip -d link show dev %s"},
 	{Deleting, givenAttrs, "ip -d link show dev %s"},
 	{Deleting, givenPrograms, "bpftool net show dev %s"},
 	{Deleting, givenOffloads, "ethtool -k %s"},
@@ -82,8 +83,12 @@ func (m *Machine) Unheld(img *Image, by Taking) error {
 		all = append(all, Unheld{Link: master.LinkRef, By: stranding})
 	}
 	if by&Deleting != 0 {
+		by := orphaning
+		if img.Reopened() != nil {
+			by |= Closing
+		}
 		for _, p := range img.Ports {
-			all = append(all, Unheld{Link: p.LinkRef, By: orphaning})
+			all = append(all, Unheld{Link: p.LinkRef, By: by})
 		}
 	}
 	var errs []error
