@@ -56,3 +56,15 @@ func TestLinkLacked(t *testing.T) {
 		}
 	}
 }
+
+// TestLongUsage calls builtins wrongly that have many parameters: the hint is about the one.
+func TestLongUsage(t *testing.T) {
+	for src, want := range map[string]string{
+		`host.link("lo").set(forward_delay = 4)`: `hint: forward_delay: bridge: .*15s`,
+		`host.link("lo").set(forwarddelay = 4)`:  "hint: `nsscript doc link.set` lists its parameters",
+	} {
+		if _, err := runScript(t, "x.star", src); err == nil || !regexp.MustCompile(want).MatchString(err.Error()) {
+			t.Errorf("%s: %v, want %q", src, err, want)
+		}
+	}
+}

@@ -200,7 +200,11 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 			return nil
 		}
 		if err := p.unpack(v, target.Elem().FieldByIndex(p.field), val); err != nil {
-			return d.usage("parameter %q: %w", p.Name, err)
+			err = d.usage("parameter %q: %w", p.Name, err)
+			if len(d.Signature()) > longSignature {
+				err.(*UsageError).Hint = p.Name + ": " + p.Doc
+			}
+			return err
 		}
 		return nil
 	}
@@ -284,9 +288,20 @@ func (d *Decl) unknown(name string, method bool) error {
 	return d.usage("unexpected keyword argument %q", name)
 }
 
-// usage is an error about the arguments of a call; its hint is the signature.
+// longSignature is how long a signature can be that helps somebody who has made one mistake.
+const longSignature = 300
+
+// Usage is a hint how it is called: the signature, or where it is to be read when that is long.
+func (d *Decl) Usage() string {
+	if s := d.Signature(); len(s) <= longSignature {
+		return "usage: " + s
+	}
+	return "`nsscript doc " + d.Name + "` lists its parameters"
+}
+
+// usage is an error about the arguments of a call.
 func (d *Decl) usage(format string, args ...any) error {
-	return &UsageError{Err: fmt.Errorf(d.Name+": "+format, args...), Hint: "usage: " + d.Signature()}
+	return &UsageError{Err: fmt.Errorf(d.Name+": "+format, args...), Hint: d.Usage()}
 }
 
 // unpack puts a parameter's value into its field, or into one of the same type.

@@ -116,7 +116,7 @@ func (a *analysis) call(d *runtime.Decl, method bool, call *syntax.CallExpr) {
 	if method {
 		params = params[1:]
 	}
-	usage := "usage: " + d.Signature()
+	usage := d.Usage()
 	var positional []runtime.Param
 	var rest, kwargs *runtime.Param
 	for i, p := range params {
@@ -183,7 +183,7 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 		}
 		if given[p.Name] {
 			a.u.report(id.NamePos, "call", fmt.Sprintf("%s gets two values for its parameter %s", d.Name, p.Name),
-				"usage: "+d.Signature())
+				d.Usage())
 			return
 		}
 		given[p.Name] = true
@@ -193,7 +193,7 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 	if takesAny {
 		return
 	}
-	hint := "usage: " + d.Signature()
+	hint := d.Usage()
 	if near := script.Nearest(id.Name, names); near != "" {
 		hint = "did you mean " + near + "=?"
 	}
@@ -239,7 +239,7 @@ func (a *analysis) value(d *runtime.Decl, p runtime.Param, e syntax.Expr, depth 
 	}
 	hint := ""
 	if wrongType {
-		hint = "usage: " + d.Signature()
+		hint = d.Usage()
 	}
 	a.u.report(syntax.Start(e), "value", fmt.Sprintf("%s: %s: %s", d.Name, p.Name, err), hint)
 	return false
