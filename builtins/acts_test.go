@@ -3,6 +3,7 @@ package builtins
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,10 +58,10 @@ var acts = map[string]func(w *madeWorld) act{
 		name, pick, by := w.pick(w.links...), w.rand.IntN(1000), w.rand.IntN(4)
 		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
 			at, err := e.m.Read(l)
-			if err != nil || linkKinds[at.Kind] == nil {
+			if err != nil {
 				return nil
 			}
-			ops := wordChanges(linkKinds[at.Kind], at, by)
+			ops := slices.Concat(wordChanges(linkKinds[at.Kind], at, by), wordChanges(portKinds[at.MasterKind], at, by))
 			if len(ops) == 0 {
 				return nil
 			}

@@ -65,6 +65,18 @@ func features() []*runtime.Feature {
 				return err
 			}},
 	}
+	for _, f := range []struct{ name, doc, module, config, ip string }{
+		{"bridge_vlan", "vlans of bridges (bridge-vlan(8))", "", "BRIDGE_VLAN_FILTERING", "vlan_filtering"},
+		{"bridge_netfilter", "packets of bridges in the rules of IP", "br_netfilter", "BRIDGE_NETFILTER",
+			"nf_call_iptables"},
+	} {
+		remedy := "a kernel with it (CONFIG_" + f.config + "), or --kernel debian"
+		if f.module != "" {
+			remedy = "modprobe " + f.module + ", " + remedy
+		}
+		all = append(all, &runtime.Feature{Name: f.name, Doc: f.doc, Optional: true, Remedy: remedy,
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return takesWord(m, ns, "bridge", f.ip) })})
+	}
 	for _, k := range allKinds() {
 		all = append(all, k.feature())
 	}
@@ -81,6 +93,25 @@ func inside(try func(m *kernel.Machine, ns kernel.NSRef) error) func(*kernel.Mac
 		defer n.Forget()
 		return try(m, n.Ref())
 	}
+}
+
+// takesWord is an error when a new link of the kind has no such attribute, or cannot be given the one that it has.
+func takesWord(m *kernel.Machine, ns kernel.NSRef, kind, word string) error {
+	k := linkKinds[kind]
+	op := k.example(kernel.LinkRef{NS: ns, Index: 2, Name: "probe"}, nil)
+	if err := m.AddLink(op.LinkSpec); err != nil {
+		return err
+	}
+	l, err := m.Read(op.LinkRef)
+	if err != nil {
+		return err
+	}
+	w := k.word(word)
+	now := w.read(l.Info)
+	if now == nil {
+		return unix.EOPNOTSUPP
+	}
+	return m.SetInfo(op.LinkRef, kind, w.message(now.encode()))
 }
 
 func loOf(ns kernel.NSRef) kernel.LinkRef { return kernel.LinkRef{NS: ns, Index: 1, Name: "lo"} }

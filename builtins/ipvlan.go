@@ -33,6 +33,8 @@ type ipvlanFlags struct {
 
 type ipvlanFlagWords struct{}
 
+var _ wordSet = ipvlanFlagWords{}
+
 func (ipvlanFlagWords) words() map[string]int {
 	return map[string]int{"bridge": 0, "private": 1, "vepa": 2}
 }

@@ -35,6 +35,7 @@ type (
 	width16   struct{}
 	width24   struct{}
 	width32   struct{}
+	width64   struct{}
 	widthPort struct{}
 	widthSome struct{} // a number that is not 0, which stands for the default
 )
@@ -43,6 +44,7 @@ func (width8) width() (size, least, most int, big bool)    { return 1, 0, 1<<8 -
 func (width16) width() (size, least, most int, big bool)   { return 2, 0, 1<<16 - 1, false }
 func (width24) width() (size, least, most int, big bool)   { return 4, 0, 1<<24 - 1, false }
 func (width32) width() (size, least, most int, big bool)   { return 4, 0, 1<<32 - 1, false }
+func (width64) width() (size, least, most int, big bool)   { return 8, 0, 1<<63 - 1, false }
 func (widthSome) width() (size, least, most int, big bool) { return 4, 1, 1<<32 - 1, false }
 func (widthPort) width() (size, least, most int, big bool) { return 2, 1, 1<<16 - 1, true }
 
@@ -128,6 +130,17 @@ func (a *present) decode(data []byte)   { *a = len(data) == 0 || data[0] != 0 }
 func (a present) ip(word string) string { return word }
 func (a present) value() starlark.Value { return starlark.Bool(a) }
 
+// switched is what ip-link(8) writes as a word and on or off.
+type switched bool
+
+func (switched) ArgType() string       { return "bool" }
+func (a switched) encode() []byte      { return onOff[width8](a).encode() }
+func (a *switched) decode(data []byte) { (*onOff[width8])(a).decode(data) }
+func (a switched) ip(word string) string {
+	return word + map[bool]string{true: " on", false: " off"}[bool(a)]
+}
+func (a switched) value() starlark.Value { return starlark.Bool(a) }
+
 // wordSet is what an attribute can be that is one of a few words.
 type wordSet interface{ words() map[string]int }
 
@@ -172,10 +185,12 @@ type unit interface{ unit() time.Duration }
 
 type (
 	inSeconds      struct{}
+	inMilliseconds struct{}
 	inCentiseconds struct{}
 )
 
 func (inSeconds) unit() time.Duration      { return time.Second }
+func (inMilliseconds) unit() time.Duration { return time.Millisecond }
 func (inCentiseconds) unit() time.Duration { return 10 * time.Millisecond }
 
 // lasting is a time, a number of its units to the kernel and to ip-link(8).
@@ -203,7 +218,7 @@ func (a *lasting[U, W]) Unpack(val starlark.Value) error {
 	var w W
 	_, least, most, _ := w.width()
 	if time.Duration(d)/u.unit() < time.Duration(least) {
-		return fmt.Errorf("%s is less than %s", time.Duration(d), u.unit())
+		return fmt.Errorf("%s is less than %s", time.Duration(d), time.Duration(least)*u.unit())
 	}
 	if time.Duration(d)%u.unit() != 0 || time.Duration(d)/u.unit() > time.Duration(most) {
 		return fmt.Errorf("%s is no multiple of %s, or too long", time.Duration(d), u.unit())

@@ -44,9 +44,21 @@ func (k *linkKind) exampleOn(t *testing.T, m *kernel.Machine, name, peer string)
 // made is a link of the kind that was there before the run.
 func (k *linkKind) made(t *testing.T, m *kernel.Machine) *kernel.Link {
 	t.Helper()
-	op := k.exampleOn(t, m, "kind0", "kind1")
+	made := k
+	if k.master != "" {
+		made = vethKind
+		if err := linkKinds[k.master].exampleOn(t, m, "master0", "").Do(m); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nstest.TryIP(t, "link", "del", "master0") })
+	}
+	op := made.exampleOn(t, m, "kind0", "kind1")
 	if err := op.Do(m); err != nil {
 		t.Fatal(err)
+	}
+	if k.master != "" {
+		nstest.IP(t, "link", "set", "kind0", "master", "master0")
+		nstest.IP(t, "link", "set", "master0", "up")
 	}
 	var lines []string
 	for _, end := range op.ends() {
@@ -65,9 +77,11 @@ func (k *linkKind) made(t *testing.T, m *kernel.Machine) *kernel.Link {
 // others are values of a word other than the one that it has, some of which the kernel may refuse.
 func (w *kindWord) others(now kindAttr) (all []kindAttr) {
 	vals := map[string][]starlark.Value{
-		"bool":     {starlark.True, starlark.False},
-		"int":      {starlark.MakeInt(8), starlark.MakeInt(9), starlark.MakeInt(77)},
-		"duration": {starlark.String("4s"), starlark.String("5s"), starlark.String("100s")},
+		"bool": {starlark.True, starlark.False},
+		"int": {starlark.MakeInt(8), starlark.MakeInt(9), starlark.MakeInt(77), starlark.MakeInt(3),
+			starlark.MakeInt(2)},
+		"duration":    {starlark.String("4s"), starlark.String("5s"), starlark.String("100s")},
+		"MAC address": {starlark.String("02:00:00:00:00:77"), starlark.String("01:80:c2:00:00:04")},
 		"address": {starlark.String("10.9.0.77"), starlark.String("10.9.0.78"),
 			starlark.String("fd00::77"), starlark.String("fd00::78")},
 	}[w.attr().(runtime.Typer).ArgType()]
@@ -77,7 +91,7 @@ func (w *kindWord) others(now kindAttr) (all []kindAttr) {
 		}
 	}
 	for _, val := range vals {
-		if a, err := w.given(val); err == nil && (now == nil || a.value().String() != now.value().String()) {
+		if a, err := w.given(nil, val); err == nil && (now == nil || a.value().String() != now.value().String()) {
 			all = append(all, a)
 		}
 	}
@@ -86,15 +100,16 @@ func (w *kindWord) others(now kindAttr) (all []kindAttr) {
 
 // wordChanges are changes of a link's own words: of each, to one of the values that it has not.
 func wordChanges(k *linkKind, l *kernel.Link, by int) (ops []*setWord) {
+	if k == nil {
+		return nil
+	}
 	for _, w := range k.words {
 		if !w.set {
 			continue
 		}
-		if all := w.others(w.read(l.Info)); len(all) > 0 {
+		if all := w.others(w.read(k.data(l))); len(all) > 0 {
 			a := all[by%len(all)]
-			op := k.sets(w, a)
-			op.Link = l.LinkRef
-			ops = append(ops, op)
+			ops = append(ops, k.setting(l.LinkRef, &w, a))
 		}
 	}
 	return ops
@@ -112,6 +127,8 @@ func kindLaws() (all []law) {
 				return &delLink{Link: k.made(t, m).LinkRef}
 			}})
 		}
+	}
+	for _, k := range setKinds() {
 		for _, w := range k.words {
 			if !w.set {
 				continue
@@ -127,8 +144,17 @@ func kindLaws() (all []law) {
 
 // changed is a change of the word that the kernel makes.
 func (w *kindWord) changed(t *testing.T, m *kernel.Machine, k *linkKind) change.Op {
+	if w.needs != "" {
+		f, err := All().Feature(w.needs)
+		if err == nil {
+			err = f.Probe(m)
+		}
+		if err != nil {
+			t.Skip(err)
+		}
+	}
 	l := k.made(t, m)
-	for by := range 4 {
+	for by := range 5 {
 		for _, op := range wordChanges(k, l, by) {
 			if op.Attr != w.name || op.Check(m, false) != nil || op.Do(m) != nil {
 				continue
@@ -152,7 +178,7 @@ func kindForeigner(law string) (foreigner, bool) {
 	}
 	other := map[bool]string{true: "bridge", false: "ifb"}[kind != "bridge"]
 	switch {
-	case linkKinds[kind] == nil:
+	case kindNamed(kind) == nil:
 		return foreigner{}, false
 	case strings.HasPrefix(law, "link add "):
 		return foreigner{"ip link del new0; ip link add new0 type " + other, "ip link show new0", true}, true
@@ -195,5 +221,18 @@ assert.fails(lambda: v.set(mode = "private"), "mode= is of .*macvlan")
 	u, err := s.Rollback()
 	if err != nil || len(u.Left) != 1 || !strings.Contains(u.Left[0].Reason, "it is 78, was 32768, was set to 77") {
 		t.Errorf("undone: %v, left %+v", err, u.Left)
+	}
+}
+
+// TestPortWords wants a word of link.set to mean one thing of a link that is a port: a bridge is no port of a bridge.
+func TestPortWords(t *testing.T) {
+	for _, ports := range portKinds {
+		for _, k := range allKinds() {
+			for _, w := range ports.words {
+				if own := k.word(w.name); own != nil && own.set && w.set && k.Name != ports.master {
+					t.Errorf("%s= is of a %s and of a %s", w.name, k, ports)
+				}
+			}
+		}
 	}
 }

@@ -24,7 +24,7 @@ type macLessArgs struct {
 	Addrs  addrsArg    `arg:"addrs?" doc:"its addresses, one or a list"`
 	Up     bool        `arg:"up?" doc:"whether to set it up"`
 	MTU    mtuArg      `arg:"mtu?" doc:"MTU in bytes; what the kernel gives it when left out"`
-	Master *masterArg  `arg:"master?" doc:"bridge to make it a port of"`
+	Master *masterArg  `arg:"master?" doc:"bridge or bond to make it a port of"`
 	runtime.Irreversible
 }
 
@@ -46,6 +46,9 @@ func addOfKind(
 		if err := a.Master.check(tx.Machine(), kernel.LinkRef{NS: ns, Name: string(a.Name)}, ns); err != nil {
 			return ref, err
 		}
+	}
+	if err := k.fit(tx.View, ns, reflect.ValueOf(args).Elem()); err != nil {
+		return ref, err
 	}
 	return ref, addNamed(tx.Machine(), func(taken []string) (err error) {
 		if ref, err = newLink(tx, ns, a.Name, k.Prefix, taken); err != nil {
@@ -102,8 +105,7 @@ func freeInBoth(m *kernel.Machine, ns, lower kernel.NSRef, index int) (int, erro
 // finish makes the new link what it is to be beside its kind.
 func (a *newLinkArgs) finish(tx *runtime.Tx, ref kernel.LinkRef) (starlark.Value, error) {
 	if a.Master != nil && a.Master.Index > 0 {
-		op := &setLink{Link: ref, Attr: "master", Value: itoa(a.Master.Index), Master: a.Master.Name}
-		if err := tx.Apply(op); err != nil {
+		if err := setMaster(tx, ref, a.Master.LinkRef); err != nil {
 			return nil, err
 		}
 	}
@@ -121,7 +123,7 @@ func (k *linkKind) took(tx *runtime.Tx, ref kernel.LinkRef, args linkMaker) erro
 		return err
 	}
 	for _, w := range k.words {
-		if _, given := w.of(reflect.ValueOf(args).Elem()); given && w.read(l.Info) == nil {
+		if _, given := w.argument(reflect.ValueOf(args).Elem()); given && w.read(l.Info) == nil {
 			return &kernel.Error{Op: "add " + k.Name, Object: l.Name, NS: l.NS.String(), Err: unix.EOPNOTSUPP,
 				Machine: true, Hint: "links of the kind have no " + w.name + " in this kernel"}
 		}

@@ -100,9 +100,37 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 			}),
 		linkAttr("kind", "string", "veth, bridge, loopback ...",
 			func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) { return starlark.String(l.Kind), nil }),
-		linkAttr("info", "struct",
+		settledAttr("info", "struct",
 			"what its kind alone has, under the words of its builtin and of link.set; None for what it has not",
 			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return linkKinds[l.Kind].info(v, l) }),
+		settledAttr("port", "struct or None",
+			"what it is as a port, under the words of link.set, and what its master shows of it; None of those of a "+
+				"master that has no such words, and of none",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				if k := portKinds[l.MasterKind]; k != nil {
+					return k.info(v, l)
+				}
+				return starlark.None, nil
+			}),
+		linkAttr("ports", "list of link", "the links that are its ports, those of a bridge",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				ports, err := portsOf(v, l)
+				var values []starlark.Value
+				for _, p := range ports {
+					values = append(values, &linkValue{v, p.LinkRef})
+				}
+				return starlark.NewList(values), err
+			}),
+		linkAttr("lower", "link or None", "the link that it stands on, as a vlan or a macvlan does",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) {
+				ref, err := v.Machine().Lower(l)
+				if err != nil || ref.Index == 0 {
+					return starlark.None, err
+				}
+				return &linkValue{v, ref}, nil
+			}),
+		linkAttr("altnames", "list of string", "its other names (ip-link(8)'s property)",
+			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return stringList(l.Altnames), nil }),
 		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {
 			return starlark.String(l.Alias), nil
 		}),
@@ -189,6 +217,9 @@ type linkDeleteArgs struct {
 }
 
 func (a *linkDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	if err := releasePorts(tx, a.Link.LinkRef); err != nil {
+		return nil, err
+	}
 	return nil, tx.Apply(&delLink{Link: a.Link.LinkRef})
 }
 

@@ -17,7 +17,7 @@ import (
 var setDecl = sync.OnceValue(func() *runtime.Decl {
 	return runtime.Change("link.set", "link",
 		"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, "+
-			"group, what its kind alone has, master, up.", &setArgs{})
+			"group, what its kind alone has, master, up, what it is as a port.", &setArgs{})
 })
 
 type setArgs struct {
@@ -31,7 +31,7 @@ type setArgs struct {
 	Alias  *string      `arg:"alias?" doc:"a text for people, up to 255 bytes"`
 	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
 	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
-	Master *masterArg   `arg:"master?" doc:"bridge to make it a port of; False takes it out"`
+	Master *masterArg   `arg:"master?" doc:"bridge or bond to make it a port of; False takes it out"`
 	Own    kindWords    `arg:"..."`
 	runtime.Irreversible
 }
@@ -46,7 +46,11 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			return nil, err
 		}
 	}
-	own, err := a.Own.sets(tx.Machine(), a.Link.LinkRef)
+	master, err := a.masterKind(tx.Machine())
+	if err != nil {
+		return nil, err
+	}
+	own, port, err := a.Own.sets(tx.View, a.Link.LinkRef, master)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +65,7 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	set := func(given bool, attr string, value func() string) {
 		if given && err == nil {
-			op := &setLink{Link: link.current(), Attr: attr, Value: value()}
-			if attr == "master" {
-				op.Master = a.Master.Name
-			}
-			err = tx.Apply(op)
+			err = tx.Apply(&setLink{Link: link.current(), Attr: attr, Value: value()})
 		}
 	}
 	set(a.Up != nil && !*a.Up, "up", func() string { return "off" })
@@ -75,14 +75,38 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	set(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
 	set(a.Alias != nil, "alias", func() string { return *a.Alias })
 	set(a.Group != nil, "group", func() string { return itoa(*a.Group) })
-	for _, op := range own {
-		if op.Link = link.current(); err == nil {
-			err = tx.Apply(op)
+	words := func(ops []*setWord) {
+		for _, op := range ops {
+			if op.Link = link.current(); err == nil {
+				err = tx.Apply(op)
+			}
 		}
 	}
-	set(a.Master != nil, "master", func() string { return itoa(a.Master.Index) })
+	words(own)
+	if a.Master != nil && err == nil {
+		err = setMaster(tx, link.current(), a.Master.LinkRef)
+	}
 	set(a.Up != nil && *a.Up, "up", func() string { return "on" })
+	words(port)
 	return link, err
+}
+
+// masterKind is the kind of the link's master once it is set.
+func (a *setArgs) masterKind(m *kernel.Machine) (string, error) {
+	if a.Master == nil {
+		l, err := m.Read(a.Link.LinkRef)
+		if err != nil {
+			return "", err
+		}
+		return l.MasterKind, nil
+	} else if a.Master.Index == 0 {
+		return "", nil
+	}
+	l, err := m.Read(a.Master.LinkRef)
+	if err != nil {
+		return "", err
+	}
+	return l.Kind, nil
 }
 
 // setLink sets one attribute of a link.
@@ -166,7 +190,13 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	o.Image.Only(o.Attr)
+	if opens, err := o.opened(m, l); err != nil {
+		return err
+	} else if opens {
+		o.Image.Only("master", "up", "mac", "mtu")
+	} else {
+		o.Image.Only(o.Attr)
+	}
 	switch {
 	case o.Attr == "name", o.Attr == "mac":
 		o.Image.OnlySysctls()
@@ -188,6 +218,8 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		lost := []error{above.Lost()}
 		if o.Attr == "mtu" {
 			lost = append(lost, o.Image.Resized())
+		} else if l.Master != 0 && l.Up && kernel.Opens(l.MasterKind) {
+			lost = append(lost, o.Image.Whole(), m.Unheld(o.Image, kernel.Leaving|kernel.Closing))
 		} else if l.Master != 0 {
 			lost = append(lost, m.Unheld(o.Image, kernel.Leaving))
 		}
@@ -197,6 +229,15 @@ func (o *setLink) Check(m *kernel.Machine, fresh bool) error {
 		return errors.Join(lost...)
 	}
 	return above.Lost()
+}
+
+// opened reports whether a bond sets the link up with this, or down, and changes its mac and mtu.
+func (o *setLink) opened(m *kernel.Machine, l *kernel.Link) (bool, error) {
+	if o.Attr != "master" || o.Value == "0" || kernel.Opens(l.MasterKind) {
+		return o.Attr == "master" && kernel.Opens(l.MasterKind), nil
+	}
+	master, err := m.Beside(l, atoi(o.Value))
+	return err == nil && kernel.Opens(master.Kind), err
 }
 
 // saveOthers saves the links that change with this one: the bridges that it is or will be a port of; the other end,

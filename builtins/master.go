@@ -3,6 +3,7 @@ package builtins
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"go.starlark.net/starlark"
@@ -12,7 +13,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// masterArg is a bridge, or none.
+// masterArg is a bridge or another link that has ports, or none.
 type masterArg struct{ kernel.LinkRef }
 
 func (masterArg) ArgType() string { return "link or False" }
@@ -23,6 +24,26 @@ func (a *masterArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 		return v.Reachable(a.NS)
 	} else if val != starlark.False {
 		return want("link or False", val)
+	}
+	return nil
+}
+
+// endMastersArg are those of each end of a pair.
+type endMastersArg [2]masterArg
+
+func (endMastersArg) ArgType() string { return "pair of link or None" }
+
+func (a *endMastersArg) UnpackIn(v *runtime.View, val starlark.Value) error {
+	pair, ok := val.(starlark.Indexable)
+	if !ok || pair.Len() != len(a) {
+		return want("the masters of both ends, such as (None, br)", val)
+	}
+	for i := range a {
+		if end := pair.Index(i); end != starlark.None {
+			if err := a[i].UnpackIn(v, end); err != nil {
+				return fmt.Errorf("%s end: %w", []string{"first", "second"}[i], err)
+			}
+		}
 	}
 	return nil
 }
@@ -39,12 +60,12 @@ func (a *masterArg) check(m *kernel.Machine, port kernel.LinkRef, in kernel.NSRe
 	l, err := m.Read(a.LinkRef)
 	if err == nil && !slices.Contains(masters, l.Kind) {
 		err = &kernel.Error{Op: "set master of link", Object: port.Name, NS: in.String(),
-			Err: fmt.Errorf("%w: %s is no bridge", unix.EOPNOTSUPP, l.Name)}
+			Err: fmt.Errorf("%w: %s is a %s link, which has no ports", unix.EOPNOTSUPP, l.Name, l.Kind)}
 	}
 	return err
 }
 
-// makeMaster makes a link with ports.
+// makeMaster makes a link, and others its ports.
 func makeMaster(
 	tx *runtime.Tx, ns kernel.NSRef, args linkMaker, a *newLinkArgs, ports []linkArg,
 ) (starlark.Value, error) {
@@ -58,9 +79,16 @@ func makeMaster(
 		return nil, err
 	}
 	for _, p := range ports {
-		op := &setLink{Link: p.LinkRef, Attr: "master", Value: itoa(ref.Index), Master: ref.Name}
-		if err := tx.Apply(op); err != nil {
+		if err := setMaster(tx, p.LinkRef, ref); err != nil {
 			return nil, err
+		}
+	}
+	k := kindWith(args)
+	for w, attr := range k.given(reflect.ValueOf(args).Elem()) {
+		if w.after {
+			if err := tx.Apply(k.setting(ref, w, attr)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return a.finish(tx, ref)
@@ -74,4 +102,44 @@ func sameNamespace(port kernel.LinkRef, in, bridge kernel.NSRef, name string) er
 	}
 	return &kernel.Error{Op: "set master of link", Object: port.Name, NS: in.String(),
 		Err: fmt.Errorf("%s is in another namespace, %s", cmp.Or(name, "the bridge"), bridge)}
+}
+
+// setMaster makes a link a port of another one, or of none. One that a bond sets up is down before, and down again when
+// it has left.
+func setMaster(tx *runtime.Tx, link, master kernel.LinkRef) error {
+	m := tx.Machine()
+	l, err := m.Read(link)
+	if err != nil {
+		return err
+	}
+	opens := kernel.Opens(l.MasterKind)
+	if master.Index > 0 {
+		to, err := m.Read(master)
+		if err != nil {
+			return err
+		}
+		opens = opens || kernel.Opens(to.Kind)
+	}
+	if opens && l.Up && l.Master != master.Index {
+		if err := tx.Apply(&setLink{Link: link, Attr: "up", Value: "off"}); err != nil {
+			return err
+		}
+	}
+	return tx.Apply(&setLink{Link: link, Attr: "master", Value: itoa(master.Index), Master: master.Name})
+}
+
+// releasePorts takes the ports of a bond out of it that is to be deleted, the last one first: undoing that sets them up
+// again as they were, in their order.
+func releasePorts(tx *runtime.Tx, master kernel.LinkRef) error {
+	l, err := tx.Machine().Read(master)
+	if err != nil || !kernel.Opens(l.Kind) {
+		return err
+	}
+	ports, err := portsOf(tx.View, l)
+	for _, p := range slices.Backward(ports) {
+		if err == nil {
+			err = setMaster(tx, p.LinkRef, kernel.LinkRef{})
+		}
+	}
+	return err
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/nsscript/nsscript/runtime"
 )
 
-var netkitKind = declareKind(linkKind{Name: "netkit", Prefix: "nk", Result: "(link, link)", Args: &netkitArgs{},
+var _ = declareKind(linkKind{Name: "netkit", Prefix: "nk", Result: "(link, link)", Args: &netkitArgs{},
 	Kernel: "linux-image-6.12-cloud-amd64",
 	Doc: "Makes a netkit pair, each end in place in its namespace: a cable for BPF programs, which forwards all " +
 		"packets, or none, where there is no program. What can be set of a pair is set on its first end."})
@@ -38,5 +38,5 @@ func (a *netkitArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pair, netkitKind.took(tx, pair.(starlark.Tuple)[0].(*linkValue).ref, a)
+	return pair, kindWith(a).took(tx, pair.(starlark.Tuple)[0].(*linkValue).ref, a)
 }

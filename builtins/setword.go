@@ -27,8 +27,8 @@ var _ runtime.More = (*kindWords)(nil)
 
 // Params are the attributes that the kernel lets change, each once.
 func (*kindWords) Params() (all []runtime.Param) {
-	for _, k := range allKinds() {
-		for _, p := range k.decl.Params {
+	for _, k := range setKinds() {
+		for _, p := range k.params {
 			w := k.word(p.Name)
 			if w == nil || !w.set {
 				continue
@@ -39,7 +39,7 @@ func (*kindWords) Params() (all []runtime.Param) {
 				all = append(all, p)
 				all[at].Doc = ""
 			}
-			all[at].Doc = ofKind(all[at].Doc, k.Name, p.Doc)
+			all[at].Doc = ofKind(all[at].Doc, k.title(), p.Doc)
 		}
 	}
 	return all
@@ -54,11 +54,11 @@ func ofKind(docs, kind, doc string) string {
 }
 
 // Give takes what one of the kinds would take.
-func (a *kindWords) Give(_ *runtime.View, name string, val starlark.Value) (err error) {
-	for _, k := range allKinds() {
+func (a *kindWords) Give(v *runtime.View, name string, val starlark.Value) (err error) {
+	for _, k := range setKinds() {
 		if w := k.word(name); w != nil && w.set {
 			var e error
-			if _, e = w.given(val); e == nil {
+			if _, e = w.given(v, val); e == nil {
 				*a = append(*a, givenWord{name, val})
 				return nil
 			}
@@ -70,77 +70,77 @@ func (a *kindWords) Give(_ *runtime.View, name string, val starlark.Value) (err 
 	return err
 }
 
-// given is the attribute that a script gives.
-func (w *kindWord) given(val starlark.Value) (kindAttr, error) {
-	a := w.attr()
-	if u, ok := a.(starlark.Unpacker); ok {
-		return a, u.Unpack(val)
-	}
-	b, ok := val.(starlark.Bool)
-	if !ok {
-		return nil, want("bool", val)
-	}
-	reflect.ValueOf(a).Elem().SetBool(bool(b))
-	return a, nil
-}
-
-// sets are the changes that give a link its words, in the order of their declaration.
-func (a kindWords) sets(m *kernel.Machine, link kernel.LinkRef) (ops []*setWord, err error) {
+// sets are the changes that give a link its words, in the order of their declaration: of its own kind, and of what it
+// is as the port of a master of a kind.
+func (a kindWords) sets(v *runtime.View, link kernel.LinkRef, master string) (own, port []*setWord, err error) {
 	if len(a) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	l, err := m.Read(link)
+	l, err := v.Machine().Read(link)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	k := linkKinds[l.Kind]
 	for _, g := range a {
+		k := linkKinds[l.Kind]
 		w := k.word(g.name)
+		if of := portKinds[master]; (w == nil || !w.set) && of.word(g.name) != nil {
+			k, w = of, of.word(g.name)
+		}
 		if w == nil {
-			var kinds []string
-			for _, other := range allKinds() {
-				if other.word(g.name) != nil {
-					kinds = append(kinds, other.Name)
-				}
-			}
-			return nil, fmt.Errorf("link %s is a %s link, and %s= is of %s links",
-				l.Name, l.Kind, g.name, strings.Join(kinds, ", "))
+			return nil, nil, notOf(l, g.name)
 		}
 		if !w.set {
-			return nil, fmt.Errorf("%s= of a %s link is what it is made with, and stays so", g.name, l.Kind)
+			return nil, nil, fmt.Errorf("%s= of a %s link is what it is made with, and stays so", g.name, l.Kind)
 		}
-		attr, err := w.given(g.val)
+		attr, err := w.given(v, g.val)
+		if err == nil {
+			err = w.fits(v, link.NS, attr)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("parameter %q: %w", g.name, err)
+			return nil, nil, fmt.Errorf("parameter %q: %w", g.name, err)
 		}
-		op := k.sets(*w, attr)
+		op := k.setting(link, w, attr)
 		if kernel.Shares(k.Name, w.four) {
-			lower, err := m.Lower(l)
+			lower, err := v.Machine().Lower(l)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			op.Lower = &lower
 		}
-		ops = append(ops, op)
+		if k.master == "" {
+			own = append(own, op)
+		} else {
+			port = append(port, op)
+		}
 	}
-	order := func(o *setWord) int {
-		return slices.IndexFunc(k.words, func(w kindWord) bool { return w.name == o.Attr })
+	for _, ops := range [][]*setWord{own, port} {
+		slices.SortStableFunc(ops, func(a, b *setWord) int { return a.place() - b.place() })
 	}
-	slices.SortStableFunc(ops, func(a, b *setWord) int { return order(a) - order(b) })
-	return ops, nil
+	return own, port, nil
 }
 
-// A secretAttr is an attribute that is not to be shown, of which only something that tells it from others is.
-type secretAttr interface{ public() []byte }
-
-// sets is the change that makes one attribute of a link what it is to be.
-func (k *linkKind) sets(w kindWord, attr kindAttr) *setWord {
-	op := &setWord{LinkKind: k.Name, Attr: w.name, Words: attr.ip(w.ip), Value: w.message(attr.encode())}
-	if s, ok := attr.(secretAttr); ok {
+// setting is the change that gives a link an attribute.
+func (k *linkKind) setting(link kernel.LinkRef, w *kindWord, a kindAttr) *setWord {
+	op := &setWord{Link: link, LinkKind: k.Name, Attr: w.name, Words: a.ip(w.ip), Value: w.message(a.encode())}
+	if s, ok := a.(secretAttr); ok {
 		op.whole, op.Value = op.Value, kernel.AppendAttr(nil, w.secret, s.public())
 	}
 	return op
 }
+
+// notOf is the error of a word that is of other links than this one.
+func notOf(l *kernel.Link, name string) error {
+	var kinds []string
+	for _, other := range setKinds() {
+		if w := other.word(name); w != nil && (other.master == "" || w.set) {
+			kinds = append(kinds, other.String()+"s")
+		}
+	}
+	return fmt.Errorf("link %s is a %s link, and %s= is of %s", l.Name, l.Kind, name, strings.Join(kinds, ", "))
+}
+
+// A secretAttr is an attribute that is not to be shown, of which only something that tells it from others is.
+type secretAttr interface{ public() []byte }
 
 // setWord sets one attribute of a link's kind.
 type setWord struct {
@@ -148,10 +148,11 @@ type setWord struct {
 	LinkKind string         `json:"kind"`
 	Attr     string         `json:"attr"`
 	Words    string         `json:"words"` // what ip-link(8) is told
-	Value    []byte         `json:"value"` // an attribute of IFLA_INFO_DATA
+	Value    []byte         `json:"value"` // an attribute of IFLA_INFO_DATA, or of IFLA_INFO_SLAVE_DATA
 	Old      []byte         `json:"old"`
 	// The link that it stands on, when it is set for all that stand on that.
 	Lower *kernel.LinkRef `json:"lower,omitempty"`
+	With  []byte          `json:"with,omitempty"` // what the kernel changes with it, as that was
 
 	whole []byte   // Value with its secret, until it is done: Value is what is shown of that
 	under [][]byte // what older changes of the run found it to be
@@ -173,6 +174,19 @@ func (o *setWord) Claims() []change.Claim {
 	}
 	return claims(o.Link)
 }
+
+// word is the kind and the attribute, nil when there is none to set.
+func (o *setWord) word() (k *linkKind, w *kindWord) {
+	k = kindNamed(o.LinkKind)
+	return k, k.word(o.Attr)
+}
+
+// place is that of the attribute among those of its kind.
+func (o *setWord) place() int {
+	k, w := o.word()
+	return slices.IndexFunc(k.words, func(other kindWord) bool { return other.name == w.name })
+}
+
 func (o *setWord) Command() string {
 	if k := linkKinds[o.LinkKind]; k != nil && k.Tool != "" {
 		return execIn(o.Link.NS, k.Tool+" set "+o.Link.Name+" "+o.Words)
@@ -182,9 +196,12 @@ func (o *setWord) Command() string {
 
 // Valid wants an attribute of the kind, which what is sent is an attribute of.
 func (o *setWord) Valid() error {
-	w := linkKinds[o.LinkKind].word(o.Attr)
+	_, w := o.word()
 	if w == nil || !w.set {
 		return fmt.Errorf("a %s link has no %s to set", o.LinkKind, o.Attr)
+	}
+	if err := kernel.ValidInfo(o.With, w.with...); err != nil {
+		return fmt.Errorf("what changes with the %s of a %s link: %w", o.Attr, o.LinkKind, err)
 	}
 	for _, msg := range [][]byte{o.Value, o.Old} {
 		if err := kernel.ValidInfo(msg, w.four, w.six, w.secret); err != nil {
@@ -200,7 +217,11 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	w := linkKinds[o.LinkKind].word(o.Attr)
+	k, w := o.word()
+	if !k.is(l) {
+		return &kernel.Error{Op: "set " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
+			Err: fmt.Errorf("it is no %s", k)}
+	}
 	if w.secret != 0 {
 		if was := kernel.InfoAttr(l.Info, w.secret); was != nil && !fresh {
 			return &kernel.Loss{What: fmt.Sprintf("%s of link %s in %s", o.Attr, l.Name, l.NS),
@@ -210,7 +231,7 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 		}
 		return nil
 	}
-	if now := w.read(l.Info); now != nil {
+	if now := w.read(k.data(l)); now != nil {
 		o.Old = w.message(now.encode())
 	} else if zero := w.attr().encode(); zero != nil {
 		o.Old = w.message(zero)
@@ -219,9 +240,17 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 		clear(data[4:])
 		o.Old = data
 	}
-	if cleared := kernel.InfoAttr(l.Info, w.clears); len(bytes.Trim(cleared, "\x00")) > 0 && !fresh {
+	if err := k.multiple(w, w.shown(o.Value), k.data(l)); err != nil {
+		return &kernel.Error{Op: "set " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(), Err: err}
+	}
+	for _, number := range w.with {
+		if value := kernel.InfoAttr(k.data(l), number); value != nil {
+			o.With = kernel.AppendAttr(o.With, number, value)
+		}
+	}
+	if cleared := kernel.InfoAttr(k.data(l), w.clears); len(bytes.Trim(cleared, "\x00")) > 0 && !fresh {
 		return &kernel.Loss{What: fmt.Sprintf("%s of link %s in %s",
-			linkKinds[o.LinkKind].named(w.clears), l.Name, l.NS),
+			k.named(w.clears), l.Name, l.NS),
 			Why: "the kernel takes it away when " + o.Attr + " is set"}
 	}
 	if fresh || !w.states {
@@ -242,11 +271,12 @@ func (o *setWord) Do(m *kernel.Machine) error {
 	if o.whole != nil {
 		value, o.whole = o.whole, nil
 	}
-	return m.SetInfo(o.Link, o.LinkKind, value)
+	return kindNamed(o.LinkKind).send(m, o.Link, value)
 }
 
 func (o *setWord) Over(older change.Op) {
-	if older, ok := older.(*setWord); ok && older.Attr == o.Attr && older.Link.Object() == o.Link.Object() {
+	if older, ok := older.(*setWord); ok && older.Attr == o.Attr &&
+		older.LinkKind == o.LinkKind && older.Link.Object() == o.Link.Object() {
 		o.under = append(o.under, older.Old)
 	}
 }
@@ -258,12 +288,12 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 	} else if err != nil {
 		return err
 	}
-	w := linkKinds[o.LinkKind].word(o.Attr)
+	k, w := o.word()
 	if w.secret != 0 {
 		return o.forget(m, l, w)
 	}
 	old, set := w.shown(o.Old), w.shown(o.Value)
-	now := w.read(l.Info)
+	now := w.read(k.data(l))
 	if now == nil || reflect.DeepEqual(now, old) {
 		none := reflect.DeepEqual(w.attr(), old) || slices.Equal(o.Old[4:], make([]byte, len(o.Old)-4))
 		if now != nil || none {
@@ -273,12 +303,19 @@ func (o *setWord) Undo(m *kernel.Machine) error {
 	}
 	known := func(was kindAttr) bool { return reflect.DeepEqual(now, was) || near(now, was) }
 	under := slices.ContainsFunc(o.under, func(was []byte) bool { return known(w.shown(was)) })
-	if l.Kind != o.LinkKind || !known(old) && !known(set) && !under {
+	if !k.is(l) || !known(old) && !known(set) && !under && !w.after { // a port that is chosen changes by itself
+
 		return &kernel.Error{Op: "restore " + o.Attr + " of link", Object: l.Name, NS: l.NS.String(),
 			Err: fmt.Errorf("it is %s, was %s, was set to %s: %w",
 				now.value(), old.value(), set.value(), kernel.ErrDiverged)}
 	}
-	if err := m.SetInfo(o.Link, o.LinkKind, o.Old); err != nil || !w.states {
+	data := o.Old
+	for _, number := range w.with {
+		if was := kernel.InfoAttr(o.With, number); !bytes.Equal(was, kernel.InfoAttr(k.data(l), number)) {
+			data = kernel.AppendAttr(slices.Clip(data), number, was)
+		}
+	}
+	if err := k.send(m, o.Link, data); err != nil || !w.states {
 		return err
 	}
 	return m.Forward(o.Link)
@@ -296,17 +333,14 @@ func (o *setWord) forget(m *kernel.Machine, l *kernel.Link, w *kindWord) error {
 	return m.SetInfo(o.Link, o.LinkKind, o.Old)
 }
 
-// shown is the attribute that a message has.
-func (w *kindWord) shown(msg []byte) kindAttr {
-	if a := w.read(msg); a != nil {
-		return a
-	}
-	return w.attr()
+// A timed attribute is a time, which the kernel counts in ticks of its own.
+type timed interface {
+	kindAttr
+	ticks() int
 }
 
-// near reports whether two times differ by as much as the kernel rounds them, which it counts in ticks of its own.
+// near reports whether two times differ by as much as the kernel rounds them.
 func near(a, b kindAttr) bool {
-	type timed interface{ ticks() int }
 	x, ok := a.(timed)
 	y, too := b.(timed)
 	return ok && too && max(x.ticks()-y.ticks(), y.ticks()-x.ticks()) <= 1

@@ -81,3 +81,12 @@ func (a *vlanFlag[B]) decode(data []byte) {
 	var b B
 	*a = len(data) >= 4 && vlanFlag[B](binary.NativeEndian.Uint32(data)&b.bit() != 0)
 }
+
+// boolOpt is one bit of a struct br_boolopt_multi, which is laid out as that.
+type boolOpt[B bit] bool
+
+func (boolOpt[B]) ArgType() string         { return "bool" }
+func (a boolOpt[B]) encode() []byte        { return vlanFlag[B](a).encode() }
+func (a *boolOpt[B]) decode(data []byte)   { (*vlanFlag[B])(a).decode(data) }
+func (a boolOpt[B]) ip(word string) string { return onOff[width8](a).ip(word) }
+func (a boolOpt[B]) value() starlark.Value { return starlark.Bool(a) }

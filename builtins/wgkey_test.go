@@ -22,7 +22,7 @@ func TestSecretsUnwritten(t *testing.T) {
 	if err := key.Unpack(starlark.String(secret)); err != nil {
 		t.Fatal(err)
 	}
-	op := wireguardKind.sets(*wireguardKind.word("private_key"), &key)
+	op := wireguardKind.setting(kernel.LinkRef{}, wireguardKind.word("private_key"), &key)
 	op.Link = kernel.LinkRef{NS: kernel.NSRef{Cookie: 1}, Index: 2, Name: "wg0"}
 	record, err := json.Marshal(op)
 	if err != nil {

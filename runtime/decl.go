@@ -88,8 +88,14 @@ func declare(name, result, doc string, args any) *Decl {
 	if doc == "" {
 		panic("runtime: builtin " + name + " has no doc")
 	}
-	keyword := false
-	for _, f := range reflect.VisibleFields(d.proto.Type()) {
+	d.Params = Params(name, args)
+	return d
+}
+
+// Params are the parameters that a pointer to a struct of arguments declares, of a builtin or of a More. See Change.
+func Params(name string, args any) (all []Param) {
+	proto, keyword := reflect.ValueOf(args).Elem(), false
+	for _, f := range reflect.VisibleFields(proto.Type()) {
 		tag, ok := f.Tag.Lookup("arg")
 		if !ok {
 			continue
@@ -101,7 +107,7 @@ func declare(name, result, doc string, args any) *Decl {
 		if more, ok := reflect.New(f.Type).Interface().(More); ok {
 			for _, p := range more.Params() {
 				p.Keyword, p.Required, p.Default, p.field, p.more = true, false, "None", f.Index, true
-				d.Params = append(d.Params, p)
+				all = append(all, p)
 			}
 			continue
 		}
@@ -121,11 +127,11 @@ func declare(name, result, doc string, args any) *Decl {
 			p.Values = c.Choices
 		}
 		if !p.Required {
-			p.Default = defaultText(d.proto.FieldByIndex(f.Index))
+			p.Default = defaultText(proto.FieldByIndex(f.Index))
 		}
-		d.Params = append(d.Params, p)
+		all = append(all, p)
 	}
-	return d
+	return all
 }
 
 func typeName(t reflect.Type) string {

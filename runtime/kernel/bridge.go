@@ -16,6 +16,7 @@ import (
 // A Port is what a link is as a bridge's port. The kernel forgets it when the port leaves the bridge.
 type Port struct {
 	LinkRef
+	Of    string              `json:"of,omitempty"`    // the kind of its master
 	Info  []byte              `json:"info,omitempty"`  // IFLA_INFO_SLAVE_DATA
 	Parts map[string][][]byte `json:"parts,omitempty"` // see Image
 }
@@ -49,10 +50,13 @@ func (n *Namespace) bridgeImage(img *Image, index int) error {
 }
 
 func (n *Namespace) portImage(l *Link) (*Port, error) {
-	p := &Port{LinkRef: l.LinkRef}
+	p := &Port{LinkRef: l.LinkRef, Of: l.MasterKind}
 	var err error
 	if p.Info, err = n.linkInfo(l.Index, nl.IFLA_INFO_SLAVE_DATA); err != nil {
 		return nil, err
+	}
+	if !kindOf(l.MasterKind).bridges() {
+		return p, nil
 	}
 	var img Image
 	err = n.parts(l, onPort, &img)
@@ -78,6 +82,7 @@ func (m *Machine) restoreBridge(img *Image, index int) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
+	errs = append(errs, m.restoreChoice(img))
 	for _, a := range kindOf(img.Kind).gives() {
 		switch want, ok := img.Attrs[a]; {
 		case !ok || cur.Attr(a) == want:
@@ -131,9 +136,68 @@ func (m *Machine) restoreBehind(p Port, master string) error {
 func (m *Machine) join(p Port, master string) (there bool, err error) {
 	l, err := m.Read(p.LinkRef)
 	if err == nil && l.Attr("master") != master {
-		err = m.SetLink(p.LinkRef, "master", master)
+		err = m.setMaster(l, master)
 	}
 	return err == nil, unlessGone(err)
+}
+
+// setMaster makes a link a port of the link with an index, 0 for none, down where that wants it to be.
+func (m *Machine) setMaster(l *Link, master string) error {
+	if opens, err := m.opener(l, master); err != nil {
+		return err
+	} else if opens && l.Up {
+		if err := m.SetLink(l.LinkRef, "up", "off"); err != nil {
+			return err
+		}
+	}
+	return m.SetLink(l.LinkRef, "master", master)
+}
+
+// opener reports whether the link with an index beside another one sets up its ports.
+func (m *Machine) opener(l *Link, index string) (bool, error) {
+	if index == "" || index == "0" {
+		return false, nil
+	}
+	i, err := strconv.Atoi(index)
+	if err != nil {
+		return false, err
+	}
+	master, err := m.Beside(l, i)
+	if err != nil {
+		return false, unlessGone(err)
+	}
+	return Opens(master.Kind), nil
+}
+
+// restoreChoice names the ports again that a master was told of. One that is not up, or no port, it is told of when
+// that is restored.
+func (m *Machine) restoreChoice(img *Image) error {
+	k := kindOf(img.Kind)
+	if len(k.AfterPorts) == 0 {
+		return nil
+	}
+	n, index, err := m.find(img.Link)
+	if err != nil {
+		return unlessGone(err)
+	}
+	have, err := n.linkInfo(index, nl.IFLA_INFO_DATA)
+	var errs []error
+	for _, typ := range k.AfterPorts {
+		want := rtnl.Attr(img.Info, 0, typ)
+		if err != nil || bytes.Equal(want, rtnl.Attr(have, 0, typ)) {
+			continue
+		}
+		if want == nil {
+			continue // it has chosen by itself
+		}
+		port, e := n.linkByIndex(rtnl.Uint32(img.Info, 0, typ))
+		if e != nil || port.Master != index || !port.Up {
+			errs = append(errs, unlessGone(e))
+			continue
+		}
+		errs = append(errs, n.setInfo(index, nl.IFLA_INFO_KIND, img.Kind, AppendAttr(nil, typ, want)))
+	}
+	return errors.Join(append(errs, unlessGone(err))...)
 }
 
 // linkInfo is a part of a link's IFLA_LINKINFO: what its kind can be set to, as the kernel shows it.
@@ -152,28 +216,26 @@ func (n *Namespace) restorePortInfo(index int, want []byte) error {
 	if err != nil {
 		return err
 	}
-	have, ports := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA),
-		kindOf(slaveKind(raw)).Ports
+	have, ports := portInfoOf(raw), kindOf(slaveKind(raw)).Ports
 	if ports == nil {
 		return nil
 	}
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(slaveKind(raw)))
-	data := info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, nil)
-	differ := false
+	var data []byte
 	for _, typ := range rtnl.Attrs(want, 0) {
 		if value := rtnl.Attr(want, 0, typ); !slices.Contains(ports.Shown, typ) &&
 			!bytes.Equal(value, rtnl.Attr(have, 0, typ)) {
-			data.AddRtAttr(typ, value)
-			differ = true
+			data = AppendAttr(data, typ, value)
 		}
 	}
-	if !differ {
+	if data == nil {
 		return nil
 	}
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	return n.do(unix.RTM_NEWLINK, 0, msg, info)
+	return n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, slaveKind(raw), data)
+}
+
+// portInfoOf is the IFLA_INFO_SLAVE_DATA of an RTM_NEWLINK message.
+func portInfoOf(raw []byte) []byte {
+	return rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
 }
 
 // slaveKind is the kind of a link's master, as its own message says it.
@@ -200,17 +262,9 @@ func (m *Machine) Forward(bridge LinkRef) error {
 		}
 		var state string
 		if state, err = m.givenState(l.LinkRef, true); err == nil && state != "" {
-			err = n.setPortState(l.Index, master.Kind, portForwarding)
+			err = n.setInfo(l.Index, nl.IFLA_INFO_SLAVE_KIND, master.Kind,
+				AppendAttr(nil, nl.IFLA_BRPORT_STATE, []byte{portForwarding}))
 		}
 	}
 	return fail(unlessGone(err), "set port of bridge", bridge.Name, n)
-}
-
-func (n *Namespace) setPortState(index int, kind string, state byte) error {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(index)
-	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(kind))
-	info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA|unix.NLA_F_NESTED, nil).AddRtAttr(nl.IFLA_BRPORT_STATE, []byte{state})
-	return n.do(unix.RTM_NEWLINK, 0, msg, info)
 }

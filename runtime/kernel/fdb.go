@@ -11,10 +11,10 @@ import (
 
 // fdbTable holds the forwarding entries (bridge-fdb(8)) of links that have a table of their own: those of a bridge
 // that are the bridge itself, and those of a vxlan, which say behind which other end an address is.
-var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).Ports != nil || kindOf(l.Kind).FDB },
+var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).bridges() || kindOf(l.Kind).FDB },
 	func(l *Link, raw []byte) bool {
 		master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
-		return kindOf(l.Kind).Ports != nil && master == l.Index ||
+		return kindOf(l.Kind).bridges() && master == l.Index ||
 			kindOf(l.Kind).FDB && master == 0 && raw[10]&netlink.NTF_SELF != 0
 	})
 

@@ -178,7 +178,7 @@ func (m *Machine) Image(ref LinkRef) (*Image, error) {
 	if err == nil && kindOf(l.Kind).Made {
 		err = m.kindImage(img, l, raw)
 	}
-	img.Altnames, img.OneQueue = altnames(raw), oneQueue(raw)
+	img.Altnames, img.OneQueue = l.Altnames, oneQueue(raw)
 	return img, fail(err, "save link", l.Name, n)
 }
 
@@ -215,6 +215,9 @@ func (m *Machine) Restore(img *Image) error {
 			delete(img.Attrs, "master")
 		}
 	}
+	if cur, err = m.restoreOpened(img, cur); err != nil {
+		errs = append(errs, err)
+	}
 	for _, a := range attrOrder {
 		// What a link takes from its ports unless it is given it, it gets after them.
 		if want, ok := img.Attrs[a]; ok && cur.Attr(a) != want && !slices.Contains(kindOf(img.Kind).gives(), a) {
@@ -244,6 +247,25 @@ func (m *Machine) Restore(img *Image) error {
 	// What came back with the link (an IPv6 folder that a small mtu had removed) has its defaults until here.
 	errs = append(errs, n.restoreSysctls(img, name), m.missingUnheld(img.Unheld), m.missingAutoconf(img))
 	return fail(errors.Join(errs...), "restore link", name, n)
+}
+
+// restoreOpened gives a link the master that it had, or none, before all else when one of the two changes its state,
+// mac and mtu with that, and reads it again.
+func (m *Machine) restoreOpened(img *Image, cur *Link) (*Link, error) {
+	master, ok := img.Attrs["master"]
+	if !ok || master == cur.Attr("master") {
+		return cur, nil
+	}
+	if opens, err := m.opener(cur, master); err != nil || !opens && !Opens(cur.MasterKind) {
+		return cur, err
+	}
+	err := m.setMaster(cur, master)
+	if now, e := m.Read(img.Link); e == nil {
+		cur = now
+	} else {
+		err = errors.Join(err, e)
+	}
+	return cur, err
 }
 
 // restoreSysctls writes the settings that differ. One that was the link's mtu or set against it means nothing with

@@ -22,7 +22,11 @@ type Kind struct {
 	Masked []int
 	Shared []int          // which parts all links of such kinds have in common that stand on the same link
 	Lost   map[int]string // which parts that are not zero cannot be given back, and what they are
-	Ports  *Ports         // what its ports are; nil: it has none, or they are not known
+	// The part that the defaults of the others depend on.
+	Mode int
+	// Which parts name ports, and are given when these are there.
+	AfterPorts []int
+	Ports      *Ports // what its ports are; nil: it has none, or they are not known
 	// The family of generic netlink that has its attributes instead of IFLA_INFO_DATA; nil: there is none.
 	Generic *generic
 	FDB     bool // it has a forwarding table of its own (NTF_SELF)
@@ -44,6 +48,10 @@ type Ports struct {
 	Reopened bool
 	// The delay before a port forwards, in 1/100 s, which the kernel brings between 2 and 30 s when STP is switched on.
 	Delay int
+	// Whether only a link that is down can become one: the master sets it up and gives it its mac and mtu, and takes
+	// that back when it leaves.
+	Opens bool
+	MAC   int // the mac that a port has again then, in its IFLA_INFO_SLAVE_DATA
 }
 
 // routed are tunnels, whose IFLA_INFO_DATA has the lower link as its first attribute.
@@ -73,6 +81,15 @@ var kinds = []Kind{
 				nl.IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, nl.IFLA_BRPORT_CONFIG_PENDING, nl.IFLA_BRPORT_MESSAGE_AGE_TIMER,
 				nl.IFLA_BRPORT_FORWARD_DELAY_TIMER, nl.IFLA_BRPORT_HOLD_TIMER, nl.IFLA_BRPORT_MRP_RING_OPEN,
 				nl.IFLA_BRPORT_MRP_IN_OPEN, nl.IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, nl.IFLA_BRPORT_MCAST_N_GROUPS}}},
+
+	{Name: "bond", Made: true, Lower: standing{none: true}, Late: true, Needs: []int{nl.IFLA_BOND_MODE},
+		Mode: nl.IFLA_BOND_MODE, AfterPorts: []int{nl.IFLA_BOND_PRIMARY, nl.IFLA_BOND_ACTIVE_SLAVE},
+		Shown: []int{nl.IFLA_BOND_AD_INFO},
+		// All but IFLA_BOND_SLAVE_QUEUE_ID and IFLA_BOND_SLAVE_PRIO, to the counters of LACP's machines.
+		Ports: &Ports{Gives: []string{"mac"}, Opens: true, MAC: nl.IFLA_BOND_SLAVE_PERM_HWADDR,
+			Shown: []int{nl.IFLA_BOND_SLAVE_STATE, nl.IFLA_BOND_SLAVE_MII_STATUS,
+				nl.IFLA_BOND_SLAVE_LINK_FAILURE_COUNT, nl.IFLA_BOND_SLAVE_PERM_HWADDR,
+				nl.IFLA_BOND_SLAVE_AD_AGGREGATOR_ID, 7, 8, 11, 12}}},
 
 	{Name: "dummy", Made: true, Lower: standing{none: true}},
 	{Name: "ifb", Made: true, Lower: standing{none: true}},
@@ -138,6 +155,15 @@ func kindOf(name string) Kind {
 
 // Remade reports whether a link of the kind that was deleted can be made again.
 func Remade(kind string) bool { return kindOf(kind).Made }
+
+// bridges reports whether links of the kind are bridges.
+func (k Kind) bridges() bool { return k.Ports != nil && k.Ports.STP != 0 }
+
+// Opens reports whether masters of the kind take only links that are down, and set them up.
+func Opens(kind string) bool {
+	ports := kindOf(kind).Ports
+	return ports != nil && ports.Opens
+}
 
 // gives are the attributes that links of the kind take from their ports unless they are given them.
 func (k Kind) gives() []string {

@@ -125,14 +125,18 @@ type Link struct {
 	Alias  string
 	Info   []byte // IFLA_INFO_DATA
 	Master int    // index of the bridge it is a port of, 0 when of none
-	State  string // RFC 2863's, in ip-link(8)'s words
+	// The kind of that, and what the link is as its port (IFLA_INFO_SLAVE_DATA).
+	MasterKind string
+	PortInfo   []byte
+	State      string // RFC 2863's, in ip-link(8)'s words
 	// Whether it can carry packets: with most kinds of link, whether the other end is there and up.
-	Carrier bool
-	flags   int    // those of userFlags that it has
-	token   string // of IPv6 autoconfiguration, empty for none
-	peer    int    // IFLA_LINK
-	peerNS  int    // IFLA_LINK_NETNSID, -1 in the same namespace
-	Stats   netlink.LinkStatistics64
+	Carrier  bool
+	flags    int // those of userFlags that it has
+	Altnames []string
+	token    string // of IPv6 autoconfiguration, empty for none
+	peer     int    // IFLA_LINK
+	peerNS   int    // IFLA_LINK_NETNSID, -1 in the same namespace
+	Stats    netlink.LinkStatistics64
 }
 
 // Read asks the kernel for a link, by its identity. The error is ErrGone when it is not there.
@@ -223,7 +227,8 @@ func (n *Namespace) parse(raw []byte) (*Link, error) {
 		LinkRef: n.at(a.Index),
 		Kind:    l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, TxQLen: a.TxQLen,
 		Group: int(a.Group), Alias: a.Alias, Master: a.MasterIndex, flags: int(a.RawFlags) & userFlags,
-		token: tokenOf(raw), Info: infoOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
+		token: tokenOf(raw), Altnames: altnames(raw), Info: infoOf(raw), MasterKind: slaveKind(raw),
+		PortInfo: portInfoOf(raw), peer: a.ParentIndex, peerNS: a.NetNsID,
 	}
 	link.Name = a.Name
 	link.Carrier = link.Up && carrier(raw) == 1

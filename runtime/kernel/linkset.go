@@ -80,12 +80,28 @@ func (m *Machine) SetInfo(ref LinkRef, kind string, data []byte) error {
 		}
 		data = slices.Concat(now, data)
 	}
+	return fail(n.setInfo(index, nl.IFLA_INFO_KIND, kind, data), op, ref.Name, n)
+}
+
+// SetPortInfo sets attributes of a link's IFLA_INFO_SLAVE_DATA, what it is as a port of a master of the kind.
+func (m *Machine) SetPortInfo(ref LinkRef, kind string, data []byte) error {
+	op := "set port of " + kind
+	n, index, err := m.find(ref)
+	if err != nil {
+		return fail(err, op, ref.Name, n)
+	}
+	return fail(n.setInfo(index, nl.IFLA_INFO_SLAVE_KIND, kind, data), op, ref.Name, n)
+}
+
+// setInfo sets what a link has of its kind (IFLA_INFO_KIND) or as a port (IFLA_INFO_SLAVE_KIND).
+func (n *Namespace) setInfo(index, of int, kind string, data []byte) error {
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(index)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO|unix.NLA_F_NESTED, nil)
-	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
-	info.AddRtAttr(nl.IFLA_INFO_DATA|unix.NLA_F_NESTED, nil).AddChild(rtnl.Raw(data))
-	return fail(n.do(unix.RTM_NEWLINK, 0, msg, info), op, ref.Name, n)
+	info.AddRtAttr(of, nl.NonZeroTerminated(kind))
+	of += nl.IFLA_INFO_DATA - nl.IFLA_INFO_KIND
+	info.AddRtAttr(of|unix.NLA_F_NESTED, nil).AddChild(rtnl.Raw(data))
+	return n.do(unix.RTM_NEWLINK, 0, msg, info)
 }
 
 func linkAttr(attr, value string) (*nl.RtAttr, error) {

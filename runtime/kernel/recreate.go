@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 
@@ -86,8 +87,11 @@ func (m *Machine) restoreBoth(img, peer *Image) error {
 // spec is the link of an image as it is made again.
 func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	l := LinkSpec{LinkRef: img.Link, Kind: img.Kind, Lower: img.Lower, OneQueue: img.OneQueue}
-	if len(img.Ports) == 0 { // else Restore gives it what it does not get from them
-		l.MAC = img.Attrs["mac"]
+	gives := kindOf(img.Kind).gives() // from its ports, and the rest of it from Restore
+	if len(img.Ports) == 0 || !slices.Contains(gives, "mac") {
+		l.MAC = img.mac()
+	}
+	if len(img.Ports) == 0 || !slices.Contains(gives, "mtu") {
 		l.MTU, _ = strconv.Atoi(img.Attrs["mtu"])
 	}
 	if len(img.Info) == 0 {
@@ -103,7 +107,7 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 	for _, typ := range k.settings(img.Info) {
 		value := rtnl.Attr(img.Info, 0, typ)
 		switch {
-		case slices.Contains(k.Shown, typ), slices.Contains(k.Lower.data, typ), k.Lost[typ] != "":
+		case k.elsewhere(typ):
 		case !slices.Contains(k.Needs, typ) && bytes.Equal(value, rtnl.Attr(fresh, 0, typ)):
 		case slices.Contains(k.Masked, typ):
 			l.Data = append(l.Data, nl.NewRtAttr(typ, changedBits(value, rtnl.Attr(fresh, 0, typ))).Serialize()...)
@@ -115,6 +119,16 @@ func (m *Machine) spec(img *Image) (LinkSpec, error) {
 		}
 	}
 	return l, nil
+}
+
+// mac is the one that the link has by itself, where it has another one as a port.
+func (img *Image) mac() string {
+	if img.Port != nil {
+		if ports := kindOf(img.Port.Of).Ports; ports != nil && ports.MAC != 0 {
+			return net.HardwareAddr(rtnl.Attr(img.Port.Info, 0, ports.MAC)).String()
+		}
+	}
+	return img.Attrs["mac"]
 }
 
 // settings are the parts of a link's IFLA_INFO_DATA, and those that the kernel leaves out of it when no bit of them is
@@ -129,6 +143,12 @@ func (k Kind) settings(info []byte) (types []int) {
 		}
 	}
 	return types
+}
+
+// elsewhere reports whether a part of a link's IFLA_INFO_DATA is not given when it is made.
+func (k Kind) elsewhere(typ int) bool {
+	return slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) || slices.Contains(k.AfterPorts, typ) ||
+		k.Lost[typ] != ""
 }
 
 // changedBits are bits, nil when none is set, and the mask of those that are other than in a new link.
@@ -176,7 +196,8 @@ func (m *Machine) missingInfo(img *Image, made bool) error {
 	k := kindOf(img.Kind)
 	var errs []error
 	for _, typ := range k.settings(img.Info) {
-		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ)
+		shown := slices.Contains(k.Shown, typ) || slices.Contains(k.Lower.data, typ) ||
+			slices.Contains(k.AfterPorts, typ)
 		if shown || bytes.Equal(rtnl.Attr(img.Info, 0, typ), rtnl.Attr(have, 0, typ)) {
 			continue
 		}

@@ -16,7 +16,8 @@ type sample struct {
 }
 
 // sample makes a link of a kind, one that Recreate can make, in a namespace that is dropped again, and looks at it. It
-// is made once. What it needs it gets from the IFLA_INFO_DATA of another one. nil: the kind cannot be made.
+// is made once, and once in each mode. What it needs it gets from the IFLA_INFO_DATA of another one. nil: the kind
+// cannot be made.
 func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 	k := kindOf(kind)
 	var data []byte
@@ -25,7 +26,7 @@ func (m *Machine) sample(kind string, info []byte) (*sample, error) {
 			data = append(data, nl.NewRtAttr(typ, value).Serialize()...)
 		}
 	}
-	key := kind
+	key := kind + string(rtnl.Attr(info, 0, k.Mode))
 	if k.Device != 0 {
 		key += string(data) // several queues make another link of it
 	}

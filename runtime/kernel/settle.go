@@ -105,6 +105,9 @@ const carrierPatience = 2 * time.Second
 // around waits until the kernel has acted on a link's carrier.
 func (n *Namespace) around(at neighbour) (a around, err error) {
 	raw, err := n.await(at, lagging)
+	if err == nil && Opens(slaveKind(raw)) {
+		raw, err = n.awaitMonitor(at, raw)
+	}
 	if err != nil {
 		return a, err
 	}
@@ -139,22 +142,27 @@ func (m *Machine) ReadSettled(ref LinkRef) (*Link, error) {
 
 // await reads a link's message, and again while it says that something is to come, as long as that may take.
 func (n *Namespace) await(at neighbour, coming func(raw []byte) bool) ([]byte, error) {
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(at.index)
-	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))}
-	if at.nsid >= 0 {
-		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
-	}
-	raw, err := n.get(unix.RTM_GETLINK, parts...)
+	raw, err := n.linkAt(at)
 	for deadline := time.Now().Add(carrierPatience); err == nil && coming(raw) && time.Now().Before(deadline); {
 		if at.nsid < 0 && n.portless(raw) {
 			break
 		}
 		// The event goes only to sockets that were there before, one more for each namespace.
 		time.Sleep(time.Millisecond)
-		raw, err = n.get(unix.RTM_GETLINK, parts...)
+		raw, err = n.linkAt(at)
 	}
 	return raw, err
+}
+
+// linkAt reads a link's message.
+func (n *Namespace) linkAt(at neighbour) ([]byte, error) {
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(at.index)
+	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats))}
+	if at.nsid >= 0 {
+		parts = append(parts, nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(at.nsid))))
+	}
+	return n.get(unix.RTM_GETLINK, parts...)
 }
 
 // Operational states of RFC 2863, as linux/if.h numbers them.

@@ -31,8 +31,8 @@ func otherMaster(at *subject) ([]string, error) {
 func backedPorts(at *subject) (found []string, err error) {
 	all, err := at.n.dump(unix.RTM_GETLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
 	for _, raw := range all {
-		info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
-		if kindOf(slaveKind(raw)).Ports != nil && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
+		info := portInfoOf(raw)
+		if kindOf(slaveKind(raw)).bridges() && rtnl.Uint32(info, 0, unix.IFLA_BRPORT_BACKUP_PORT) == at.l.Index {
 			found = append(found, "backup_port of "+
 				unix.ByteSliceToString(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)))
 		}
@@ -43,7 +43,7 @@ func backedPorts(at *subject) (found []string, err error) {
 // givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of
 // their sources, and all of a bridge that takes none as it is.
 func givenGroups(at *subject) (found []string, err error) {
-	if kindOf(slaveKind(at.raw)).Ports == nil {
+	if !kindOf(slaveKind(at.raw)).bridges() {
 		return nil, nil
 	}
 	takes, err := at.n.takesGroups(at.l.Master)
@@ -79,10 +79,10 @@ func mdbGroup(e []byte) string {
 // givenVLANs are the vlans of a port or a bridge beside the one that the bridge gives its ports.
 func givenVLANs(at *subject) ([]string, error) {
 	bridge, ports := at.l.Index, kindOf(at.l.Kind).Ports
-	if of := kindOf(slaveKind(at.raw)).Ports; of != nil {
-		bridge, ports = at.l.Master, of
+	if of := kindOf(slaveKind(at.raw)); of.bridges() {
+		bridge, ports = at.l.Master, of.Ports
 	}
-	if ports == nil {
+	if ports == nil || ports.PVID == 0 {
 		return nil, nil
 	}
 	info, err := at.n.linkInfo(bridge, nl.IFLA_INFO_DATA)
@@ -140,7 +140,7 @@ func statesOf(at *subject, up bool) (found []string, err error) {
 	if peer, err := at.m.Peer(at.l); err == nil {
 		ports = append(ports, peer)
 	}
-	if kindOf(at.l.Kind).Ports != nil {
+	if kindOf(at.l.Kind).bridges() {
 		links, err := at.n.Links()
 		if err != nil {
 			return nil, err
@@ -181,7 +181,7 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 	}
 	raw, err := n.linkMessage(port.Index) // which also makes its carrier known
 	ports := kindOf(slaveKind(raw)).Ports
-	if err != nil || ports == nil {
+	if err != nil || ports == nil || ports.STP == 0 {
 		return "", err
 	}
 	bridge, err := n.linkMessage(rtnl.Uint32(raw, unix.SizeofIfInfomsg, unix.IFLA_MASTER))
@@ -189,7 +189,7 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 		return "", err
 	}
 	up := binary.NativeEndian.Uint32(raw[8:]) & binary.NativeEndian.Uint32(bridge[8:]) & unix.IFF_UP
-	info := rtnl.Attr(rtnl.Attr(raw, unix.SizeofIfInfomsg, unix.IFLA_LINKINFO), 0, nl.IFLA_INFO_SLAVE_DATA)
+	info := portInfoOf(raw)
 	state := rtnl.Attr(info, 0, nl.IFLA_BRPORT_STATE)
 	want := byte(portDisabled)
 	if isUp {
@@ -207,7 +207,7 @@ func (m *Machine) givenState(port LinkRef, isUp bool) (string, error) {
 // on.
 func (img *Image) Delayed() error {
 	ports := kindOf(img.Kind).Ports
-	if ports == nil || rtnl.Attr(img.Info, 0, ports.Delay) == nil {
+	if ports == nil || ports.Delay == 0 || rtnl.Attr(img.Info, 0, ports.Delay) == nil {
 		return nil
 	}
 	delay := time.Duration(rtnl.Uint32(img.Info, 0, ports.Delay)) * 10 * time.Millisecond
