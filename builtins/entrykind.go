@@ -192,7 +192,9 @@ func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
 		nla, word.second = first, number(second)
 	}
 	if nest, inner, nested := strings.Cut(nla, "/"); nested {
-		word.nest, nla = number(nest), inner
+		four, six, _ := strings.Cut(inner, "|")
+		word.nest, nla, word.six = number(nest), four, number(six)
+		word.four = number(four)
 	}
 	if w.six == 0 {
 		word.four = number(nla)
@@ -247,7 +249,9 @@ func (w *entryWord) in(e kernel.Entry) kindAttr {
 		}
 	default:
 		if w.nest != 0 {
-			value = kernel.InfoAttr(e.Attr(w.nest), w.four)
+			if value = kernel.InfoAttr(e.Attr(w.nest), w.four); value == nil && w.six != 0 {
+				value = kernel.InfoAttr(e.Attr(w.nest), w.six)
+			}
 		} else if value = e.Attr(w.four); value == nil && w.six != 0 {
 			value = e.Attr(w.six)
 		}

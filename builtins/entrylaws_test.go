@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,10 @@ var entryCases = []entryCase{
 	{"addrlabel", "", "true", map[int]byte{2: 64},
 		map[int][]byte{1: append([]byte{0xfd, 0x77}, make([]byte, 14)...), 2: {77, 0, 0, 0}},
 		"ip -6 addrlabel add prefix fd77::/64 label 78", "ip -6 addrlabel show"},
+	{"mptcp_endpoint", "", "true", nil, map[int][]byte{1: slices.Concat(
+		kernel.AppendAttr(nil, 1, []byte{unix.AF_INET, 0}), kernel.AppendAttr(nil, 2, []byte{77}),
+		kernel.AppendAttr(nil, 3, []byte{10, 9, 0, 1}), kernel.AppendAttr(nil, 6, []byte{2, 0, 0, 0}))},
+		"ip mptcp endpoint add 10.9.0.2 id 77 signal", "ip mptcp endpoint show"},
 }
 
 // entry is one of the table, on a link where entries hang on one.
@@ -69,10 +74,12 @@ func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 		t.Cleanup(func() { nstest.IP(t, "link", "del", "lawvx") })
 	}
 	t.Cleanup(func() {
-		shell(t, "ip nexthop flush; for l in 77 78; do "+
+		shell(t, "ip link set law1 nomaster; "+
+			"ip nexthop flush; ip mptcp endpoint flush; for l in 77 78; do "+
 			"ip -6 addrlabel del prefix fd77::/64 label $l 2>/dev/null || true; done")
 	})
 	nstest.Settled(t, []string{"law0", "law1"}, []string{"fd09::1"})
+	nstest.Quiet(t, "") // a bridge's carrier comes with its port's
 	name := c.link
 	if name == "" {
 		name = "lo"
@@ -114,6 +121,9 @@ func entryForeigner(law string) (foreigner, bool) {
 			return foreigner{"true", "true", false}, true
 		}
 		acts := c.theirs
+		if c.table == "mptcp_endpoint" && strings.HasSuffix(law, "add") {
+			acts = "ip mptcp endpoint del id 77; " + acts
+		}
 		if c.table == "addrlabel" && strings.HasSuffix(law, "add") {
 			acts = "ip -6 addrlabel del prefix fd77::/64 label 77; " + acts
 		}

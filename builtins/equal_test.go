@@ -32,6 +32,8 @@ var twins = map[string]struct{ same, others []string }{
 		[]string{`nexthop(n, id = 2, blackhole = True)`, `nexthop(m, id = 1, blackhole = True)`}},
 	"addrlabel": {[]string{`labelled`, `[x for x in n.addrlabels if x.label == 77][0]`},
 		[]string{`addrlabel(n, "fd78::/64", 77)`, `n.addrlabels[0]`}},
+	"mptcp_endpoint": {[]string{`point`, `n.mptcp_endpoints[0]`},
+		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
@@ -63,6 +65,7 @@ told = neigh(a, "10.0.0.77", "02:00:00:00:00:77")
 ruled = rule(n, table = 7, priority = 1)
 key = wg_key("` + wgSecret + `")
 stays, grp = fdb(b, "02:00:00:00:00:01"), mdb(br, b, "239.1.1.1")
+point = mptcp_endpoint(n, "10.0.0.1", subflow = True)
 hole, labelled = nexthop(n, id = 1, blackhole = True), addrlabel(n, "fd77::/64", 77)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 

@@ -47,6 +47,15 @@ func features() []*runtime.Feature {
 				}
 				return err
 			})},
+		{Name: "mptcp", Doc: "MPTCP (ip-mptcp(8))", Optional: true,
+			Remedy: "sysctl net.mptcp.enabled=1, a kernel with it (CONFIG_MPTCP), or --kernel debian",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				n, err := m.Namespace(ns)
+				if err == nil {
+					_, err = n.Entries("mptcp_endpoint", nil)
+				}
+				return err
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {

@@ -260,6 +260,7 @@ func TestOpLaws(t *testing.T) {
 	all, run := laws(), 0
 	world(t)
 	for _, l := range all {
+		covered[l.name] = true // also where this kernel does not have it
 		t.Run(l.name, func(t *testing.T) {
 			run++
 			t.Cleanup(func() { // a law that holds leaves the world to the next

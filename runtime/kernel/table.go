@@ -16,7 +16,8 @@ type Table struct {
 	Name      string // ip(8)'s or bridge(8)'s word, which journals have
 	One, Many string // what an entry is, and several
 
-	Get, New, Del int        // message types
+	Get, New, Del int        // message types, or commands of generic netlink
+	Generic       string     // the family of generic netlink that has it, instead of rtnetlink
 	Header        int        // length of the fixed header
 	Families      []byte     // what may be the first byte of it
 	Dumps         []rtnl.Raw // the requests that list all of it
@@ -81,7 +82,7 @@ const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
 var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable}
+	ruleTable, addrLabelTable, mptcpTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
@@ -95,7 +96,7 @@ func tableNamed(name string) *Table {
 // has none.
 func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
 	for _, ask := range t.Dumps {
-		some, err := n.dump(t.Get, ask)
+		some, err := n.ask(t, ask)
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			continue
 		} else if err != nil {
@@ -111,6 +112,18 @@ func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
 		}
 	}
 	return all, nil
+}
+
+// ask lists what a request asks for.
+func (n *Namespace) ask(t *Table, request rtnl.Raw) ([][]byte, error) {
+	if t.Generic == "" {
+		return n.dump(t.Get, request)
+	}
+	c, id, err := n.family(t.Generic)
+	if err != nil {
+		return nil, err
+	}
+	return c.Dump(n.m.buf, id, request)
 }
 
 // part are the entries of a table that somebody gave a link.
@@ -201,6 +214,8 @@ func (n *Namespace) tell(t *Table, flags int, msg []byte) error {
 	switch flags |= unix.NLM_F_CREATE; {
 	case t.Send != nil:
 		return t.Send(n, msg, false)
+	case t.Generic != "":
+		return n.tellFamily(t.Generic, msg)
 	case t.Flags != nil:
 		flags = t.Flags(msg)
 	}
@@ -214,6 +229,9 @@ func (n *Namespace) untell(t *Table, msg []byte) error {
 	}
 	if msg = t.plain(msg); t.Remove != nil {
 		msg = t.Remove(msg)
+	}
+	if t.Generic != "" {
+		return n.tellFamily(t.Generic, msg)
 	}
 	return n.do(t.Del, 0, rtnl.Raw(msg))
 }
