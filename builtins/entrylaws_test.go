@@ -46,6 +46,8 @@ var entryCases = []entryCase{
 		kernel.AppendAttr(nil, 1, []byte{unix.AF_INET, 0}), kernel.AppendAttr(nil, 2, []byte{77}),
 		kernel.AppendAttr(nil, 3, []byte{10, 9, 0, 1}), kernel.AppendAttr(nil, 6, []byte{2, 0, 0, 0}))},
 		"ip mptcp endpoint add 10.9.0.2 id 77 signal", "ip mptcp endpoint show"},
+	{"bridge_vlan", "law1", "ip link set lawbr type bridge vlan_filtering 1; ip link set law1 master lawbr",
+		map[int]byte{24: 4, 26: 77}, nil, "bridge vlan add vid 77 dev law1", "bridge vlan show dev law1"},
 }
 
 // entry is one of the table, on a link where entries hang on one.
@@ -69,12 +71,15 @@ func (c entryCase) entry(l kernel.LinkRef) kernel.Entry {
 // there is an entry of the world, once what it needs is made.
 func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 	t.Helper()
+	if lacked(&addEntry{kernel.Entry{Table: c.table}}) {
+		t.Skip("this kernel does not have the table")
+	}
 	shell(t, c.setup)
 	if c.link == "lawvx" {
 		t.Cleanup(func() { nstest.IP(t, "link", "del", "lawvx") })
 	}
 	t.Cleanup(func() {
-		shell(t, "ip link set law1 nomaster; "+
+		shell(t, "ip link set law1 nomaster; ip link set lawbr type bridge vlan_filtering 0 2>/dev/null || true; "+
 			"ip nexthop flush; ip mptcp endpoint flush; for l in 77 78; do "+
 			"ip -6 addrlabel del prefix fd77::/64 label $l 2>/dev/null || true; done")
 	})

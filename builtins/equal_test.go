@@ -32,6 +32,7 @@ var twins = map[string]struct{ same, others []string }{
 		[]string{`nexthop(n, id = 2, blackhole = True)`, `nexthop(m, id = 1, blackhole = True)`}},
 	"addrlabel": {[]string{`labelled`, `[x for x in n.addrlabels if x.label == 77][0]`},
 		[]string{`addrlabel(n, "fd78::/64", 77)`, `n.addrlabels[0]`}},
+	"bridge_vlan": {[]string{`b.vlans[0]`, `br.vlans[-1]`}, []string{`br.vlans[0]`, `bridge_vlan(b, 7)`}},
 	"mptcp_endpoint": {[]string{`point`, `n.mptcp_endpoints[0]`},
 		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"pool":    {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},

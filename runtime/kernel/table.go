@@ -75,6 +75,7 @@ const (
 	onLink holder = iota
 	onPort        // a link as the port of its bridge
 	onNamespace
+	onLinkUnsaved // a link, whose image does not hold them
 )
 
 // notOne is the link of an entry that is of several or of none.
@@ -82,7 +83,7 @@ const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
 var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable, mptcpTable}
+	ruleTable, addrLabelTable, vlanTable, mptcpTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
