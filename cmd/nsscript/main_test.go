@@ -355,7 +355,7 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "--rm", "--trace", "-c", `host.link("x0").delete(irreversible = True)`)
 		}},
 		{"failed", func() {
-			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:25 "+lost, "-c",
+			expect(exitLeftover, "what cannot be brought back:\n  <command>:1:23 "+lost, "-c",
 				`host.link("x0").delete(irreversible = True); fail("x")`)
 		}},
 		{"taken down", func() {
