@@ -125,14 +125,20 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"route add": func(w *madeWorld) act {
 		r := w.route()
-		return func(e *env) change.Op { return &addRoute{Route: e.route(r)} }
+		return func(e *env) change.Op { return e.put(kernel.AddRoute, r) }
+	},
+	"route append": func(w *madeWorld) act {
+		r := w.route()
+		return func(e *env) change.Op { return e.put(kernel.AppendRoute, r) }
+	},
+	"route replace": func(w *madeWorld) act {
+		r := w.routeThere()
+		r.Type, r.Nexthops, r.Src = w.pick("unreachable", "prohibit"), nil, netip.Addr{}
+		return func(e *env) change.Op { return e.put(kernel.ReplaceRoute, r) }
 	},
 	"route del": func(w *madeWorld) act {
-		r := w.route()
-		if !w.chance(3) {
-			w.in("%s proto 94", strings.TrimPrefix(routeCommand("add", r), "ip ")) // as if the run had added it
-		}
-		return func(e *env) change.Op { return &delRoute{Route: e.route(r)} }
+		r := w.routeThere()
+		return func(e *env) change.Op { return &delRoute{routeChange{Route: e.route(r)}} }
 	},
 	"rule add": func(w *madeWorld) act {
 		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "10.80.1.0/24", "fd80::/64"),
@@ -242,10 +248,9 @@ func addrOf(link, prefix, peer string) kernel.Addr {
 }
 
 // route is a route to places that the world has routes to and to others. Its links have names only.
-func (w *madeWorld) route() kernel.Route {
-	r :=
-		kernel.Route{Dst: netip.MustParsePrefix(w.pick("10.50.0.0/24", "10.51.0.0/16", "0.0.0.0/0", "10.90.0.0/16",
-			"10.91.0.1/32"))}
+func (w *madeWorld) route() kernel.RouteSpec {
+	r := kernel.RouteSpec{Dst: netip.MustParsePrefix(w.pick("10.50.0.0/24", "10.51.0.0/16", "0.0.0.0/0",
+		"10.90.0.0/16", "10.91.0.1/32"))}
 	via := []string{"10.1.0.200", "10.1.0.201"}
 	if w.chance(2) {
 		r.Dst, via = netip.MustParsePrefix(w.pick("fd50::/64", "fd51::/48", "::/0", "fd90::/64")),
@@ -273,18 +278,74 @@ func (w *madeWorld) route() kernel.Route {
 	if w.chance(4) && r.Dst.Addr().Is4() {
 		r.Src = netip.MustParseAddr(fmt.Sprintf("10.1.0.%d", 1+w.rand.IntN(9)))
 	}
+	if w.chance(4) {
+		mtu := kernel.AppendAttr(nil, unix.RTAX_MTU, encodeNumber[width32](1400))
+		r.Attrs = kernel.AppendAttr(nil, unix.RTA_METRICS, mtu)
+	}
 	return r
 }
 
-func (e *env) route(r kernel.Route) kernel.Route {
-	r.NS = e.in.Ref()
+// routeThere is a route that the world has, as if the run had added it, unless there is no way to its gateway.
+func (w *madeWorld) routeThere() kernel.RouteSpec {
+	r := w.route()
+	if w.chance(2) {
+		r.Type, r.Nexthops, r.Src = "blackhole", nil, netip.Addr{}
+	}
+	w.in("%s", addedRoute(r))
+	return r
+}
+
+// addedRoute are the words of ip-route(8) that add a route as nsscript does.
+func addedRoute(r kernel.RouteSpec) string {
+	words := []string{"route add", r.Type, r.Dst.String(), "proto 94"}
+	if r.Metric > 0 {
+		words = append(words, "metric", itoa(int(r.Metric)))
+	}
+	if r.Table > 0 {
+		words = append(words, "table", itoa(int(r.Table)))
+	}
+	if r.Src.IsValid() {
+		words = append(words, "src", r.Src.String())
+	}
+	if r.Attrs != nil {
+		words = append(words, "mtu 1400")
+	}
+	for _, h := range r.Nexthops {
+		if len(r.Nexthops) > 1 {
+			words = append(words, "nexthop")
+		}
+		if h.Via.IsValid() {
+			words = append(words, "via", h.Via.String())
+		}
+		if h.Dev != nil {
+			words = append(words, "dev", h.Dev.Name)
+		}
+	}
+	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+}
+
+func (e *env) put(verb string, r kernel.RouteSpec) change.Op {
+	return &putRoute{routeChange{Route: e.route(r)}, verb}
+}
+
+// route is the route in the world, over its links as they are there.
+func (e *env) route(r kernel.RouteSpec) kernel.Route {
+	r.Nexthops = slices.Clone(r.Nexthops)
 	for i, hop := range r.Nexthops {
 		if hop.Dev != nil {
 			if l, err := e.in.Link(hop.Dev.Name); err == nil {
-				r.Nexthops = append([]kernel.Nexthop(nil), r.Nexthops...)
 				r.Nexthops[i].Dev = &l.LinkRef
 			}
 		}
+	}
+	return routeIn(e.in, r)
+}
+
+// routeIn is the route of a namespace.
+func routeIn(n *kernel.Namespace, s kernel.RouteSpec) kernel.Route {
+	r, err := n.Route(s)
+	if err != nil {
+		panic(err)
 	}
 	return r
 }

@@ -21,8 +21,8 @@ func All() *runtime.Vocabulary {
 			netnsDecl, netnsAtDecl, namespacesDecl, nsLinkDecl, nsDeleteDecl,
 		}, kindDecls(), []*runtime.Decl{
 			setDecl(), upDecl, downDecl, linkDeleteDecl,
-			addrDecl, addrDeleteDecl, routeDecl, routeDeleteDecl,
-		}, entryDecls(), []*runtime.Decl{
+			addrDecl, addrDeleteDecl,
+		}, routeDecls(), entryDecls(), []*runtime.Decl{
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl, countersDecl, socketsDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
@@ -30,11 +30,11 @@ func All() *runtime.Vocabulary {
 			assertLt, assertLe, assertGt, assertGe, assertFails, skipDecl, requireDecl,
 			structDecl, helpDecl,
 		}),
-		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType, routeType},
+		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType}, routeTypes(),
 			entryTypes(), []*runtime.Type{wgKeyType, poolType, pingType, runType, attemptType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},
-			&setWord{}, &moveLink{}, &addAddr{}, &delAddr{}, &addRoute{}, &delRoute{}, &setSysctl{}, &addCgroup{},
-			&addPIDs{}}, entryOps()),
+			&setWord{}, &moveLink{}, &addAddr{}, &delAddr{}, &setSysctl{}, &addCgroup{},
+			&addPIDs{}}, entryOps(), routeOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
 		Topics:   topics(),

@@ -20,8 +20,11 @@ var twins = map[string]struct{ same, others []string }{
 		`addr(b, "10.9.9.9/32").link`}, []string{`a`, `br`, `m.link("lo")`, `n.link("eth0")`, `b.master`}},
 	"address": {[]string{`v4`, `[v4, v6][0]`, `again(v4)`},
 		[]string{`v6`, `fd`, `addr(b, "10.0.0.2/25")`, `addr(br, "10.0.0.2/24")`}},
-	"route": {[]string{`default`, `[default][0]`, `rerouted()`}, []string{`route(n, "10.7.0.0/16", via = m)`,
+	"route": {[]string{`default`, `[default][0]`, `rerouted()`,
+		`[r for r in n.routes if r.dst == "default"][0]`}, []string{`route(n, "10.7.0.0/16", via = m)`,
 		`route(n, "default", via = m, metric = 7)`, `route(n, "default", via = m, table = 7)`}},
+	"route_get":     {[]string{`way`}, []string{`route_get(n, "10.0.0.2")`}},
+	"encapsulation": {[]string{`labels`, `encap.mpls([7])`}, []string{`encap.mpls(8)`, `encap.xfrm(7)`}},
 	"rule": {[]string{`ruled`, `[ruled][0]`, `n.rules[1]`}, []string{`n.rules[0]`, `rule(n, table = 7, priority = 2)`,
 		`rule(m, table = 7, priority = 1)`, `rule(n, table = 7, priority = 1, family = 6)`}},
 	"neigh": {[]string{`told`, `[told][0]`, `a.neighs[0]`}, []string{`neigh(a, "10.0.0.78", "02:00:00:00:00:78")`,
@@ -68,6 +71,7 @@ key = wg_key("` + wgSecret + `")
 stays, grp = fdb(b, "02:00:00:00:00:01"), mdb(br, b, "239.1.1.1")
 point = mptcp_endpoint(n, "10.0.0.1", subflow = True)
 hole, labelled = nexthop(n, id = 1, blackhole = True), addrlabel(n, "fd77::/64", 77)
+way, labels = route_get(n, "10.0.0.2"), encap.mpls(7)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 
 def again(x):

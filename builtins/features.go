@@ -35,8 +35,16 @@ func features() []*runtime.Feature {
 		{Name: "routing-tables", Doc: "more than one routing table (ip-rule(8))",
 			Remedy: "a kernel with CONFIG_IP_MULTIPLE_TABLES",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-				return m.AddRoute(kernel.Route{NS: ns, Dst: netip.MustParsePrefix("192.0.2.0/24"),
-					Type: "blackhole", Table: 100})
+				n, err := m.Namespace(ns)
+				if err != nil {
+					return err
+				}
+				r, err := n.Route(kernel.RouteSpec{Dst: netip.MustParsePrefix("192.0.2.0/24"), Type: "blackhole",
+					Table: 100})
+				if err != nil {
+					return err
+				}
+				return m.PutRoute(kernel.AddRoute, r)
 			})},
 		{Name: "sock-diag", Doc: "lists of sockets (sock_diag(7))", Optional: true,
 			Remedy: "modprobe tcp_diag, a kernel with it (CONFIG_INET_DIAG), or --kernel debian",
@@ -86,10 +94,37 @@ func features() []*runtime.Feature {
 		all = append(all, &runtime.Feature{Name: f.name, Doc: f.doc, Optional: true, Remedy: remedy,
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error { return takesWord(m, ns, "bridge", f.ip) })})
 	}
+	all = append(all, routeFeature("mpls", "MPLS labels in front of packets (encap.mpls)",
+		"modprobe mpls_iptunnel, a kernel with it (CONFIG_MPLS_IPTUNNEL), or --kernel debian",
+		"192.0.2.0/24", "mpls", &encapMPLS{Labels: labelsArg{16}}),
+		routeFeature("seg6", "SRv6 (encap.seg6)", "a kernel with it (CONFIG_IPV6_SEG6_LWTUNNEL), or --kernel debian",
+			"2001:db8::/64", "seg6local", &encapSeg6Local{Action: "End"}))
 	for _, k := range allKinds() {
 		all = append(all, k.feature())
 	}
 	return all
+}
+
+// routeFeature is what a route can put around packets.
+func routeFeature(name, doc, remedy, dst, word string, args any) *runtime.Feature {
+	return &runtime.Feature{Name: name, Doc: doc, Remedy: remedy, Optional: true,
+		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+			n, err := m.Namespace(ns)
+			if err != nil {
+				return err
+			}
+			e, err := newEncap(word, args)
+			if err != nil {
+				return err
+			}
+			lo := loOf(n.Ref())
+			r, err := n.Route(kernel.RouteSpec{Dst: netip.MustParsePrefix(dst),
+				Nexthops: []kernel.Nexthop{{Dev: &lo, Attrs: kernel.EncapAttrs(e.of, e.nest)}}})
+			if err != nil {
+				return err
+			}
+			return errors.Join(m.SetLink(lo, "up", "on"), m.PutRoute(kernel.AddRoute, r))
+		})}
 }
 
 // inside makes a probe of what is to be done in a namespace that nobody else sees.

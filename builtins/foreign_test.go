@@ -41,7 +41,13 @@ var foreigners = map[string]foreigner{
 	"addr add v6": {"ip addr replace fd08::8/64 dev law0 nodad metric 77", "ip addr show law0", true},
 	"addr del":    {"ip addr add 10.9.0.1/24 dev law0 label law0:theirs", "ip addr show law0", true},
 	"route add":   {"ip route replace 10.98.0.0/16 via 10.9.0.79", "ip route show", true},
-	"route del":   {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
+	"route append": {"ip route del 10.99.0.0/16 via 10.9.0.78; ip route append 10.99.0.0/16 via 10.9.0.79",
+		"ip route show", false}, // which is behind what was there, too
+	"route append v6": {"ip -6 route del fd99::/64; ip -6 route add fd99::/64 via fd09::79",
+		"ip -6 route show fd99::/64", true},
+	"route replace":    {"ip route replace 10.99.0.0/16 via 10.9.0.79", "ip route show", true},
+	"route replace v6": {"ip -6 route replace fd99::/64 via fd09::79", "ip -6 route show fd99::/64", true},
+	"route del":        {"ip route add 10.97.0.0/16 via 10.9.0.79", "ip route show", true},
 	"rule add": {"ip rule del priority 500 table 78; ip rule add from 10.98.0.0/16 table 78 priority 500 " +
 		"protocol 9", "ip rule show", true},
 	"rule add v6": {"ip -6 rule del priority 500; ip -6 rule add from fd98::/64 table 78 priority 500 protocol 9",

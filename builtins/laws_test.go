@@ -108,17 +108,27 @@ func laws() []law {
 			return &delAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.9.0.1/24")}}
 		}},
 		{name: "route add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addRoute{Route: kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"),
-				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.77")}}}}
+			return &putRoute{routeChange{Route: lawRoute(m, "10.98.0.0/16", "10.9.0.77")}, kernel.AddRoute}
+		}},
+		{name: "route append", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &putRoute{routeChange{Route: lawRoute(m, "10.99.0.0/16", "10.9.0.78")}, kernel.AppendRoute}
+		}},
+		{name: "route append v6", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &putRoute{routeChange{Route: lawRoute(m, "fd99::/64", "fd09::78")}, kernel.AppendRoute}
+		}},
+		{name: "route replace", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &putRoute{routeChange{Route: lawRoute(m, "10.99.0.0/16", "10.9.0.78")}, kernel.ReplaceRoute}
+		}},
+		{name: "route replace v6", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &putRoute{routeChange{Route: lawRoute(m, "fd99::/64", "fd09::78")}, kernel.ReplaceRoute}
 		}},
 		{name: "route del", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			r := kernel.Route{NS: m.Host().Ref(), Dst: netip.MustParsePrefix("10.97.0.0/16"),
-				Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr("10.9.0.78")}}}
-			if err := m.AddRoute(r); err != nil {
+			r := lawRoute(m, "10.97.0.0/16", "10.9.0.78")
+			if err := m.PutRoute(kernel.AddRoute, r); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { nstest.IP(t, "route", "del", "10.97.0.0/16") })
-			return &delRoute{Route: r}
+			return &delRoute{routeChange{Route: r}}
 		}},
 		{name: "rule add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addEntry{ruleOf(m.Host().Ref(), "10.98.0.0/16", 78, 500)}
@@ -159,6 +169,12 @@ func laws() []law {
 			return &addCgroup{Path: freeCgroup(t, m)}
 		}},
 	})
+}
+
+// lawRoute is a route of the host's through a gateway.
+func lawRoute(m *kernel.Machine, dst, via string) kernel.Route {
+	return routeIn(m.Host(), kernel.RouteSpec{Dst: netip.MustParsePrefix(dst),
+		Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr(via)}}})
 }
 
 // ruleOf is a rule for packets from a prefix.

@@ -69,18 +69,14 @@ var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own
 				}
 				return starlark.NewList(all), err
 			}},
-		{Name: "routes", Type: "list of string",
-			Doc: "its routes of both families and all tables but local, as ip-route(8) writes them",
+		{Name: "routes", Aside: true, Type: "list of route",
+			Doc: "its routes of all families and tables, without those that the kernel has for addresses of its own",
 			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
 				n, err := r.(*nsValue).open()
-				if err == nil {
-					err = v.Machine().SettleLinks()
-				}
 				if err != nil {
 					return nil, err
 				}
-				lines, err := n.Routes()
-				return stringList(lines), err
+				return routes(v, n)
 			}},
 	}}
 

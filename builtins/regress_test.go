@@ -71,8 +71,8 @@ func writing(key, value string) act {
 
 func unroute(dst string, metric int) act {
 	return func(e *env) change.Op {
-		return &delRoute{Route: kernel.Route{NS: e.in.Ref(), Dst: netip.MustParsePrefix(dst), Type: "blackhole",
-			Metric: metric}}
+		return &delRoute{routeChange{Route: routeIn(e.in, kernel.RouteSpec{Dst: netip.MustParsePrefix(dst),
+			Type: "blackhole", Metric: uint32(metric)})}}
 	}
 }
 

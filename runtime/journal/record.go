@@ -13,7 +13,7 @@ import (
 )
 
 // version is the format that this package writes and the only one that it reads.
-const version = 5
+const version = 6
 
 // Bounds on what is read, since a journal is hostile input to whoever recovers it.
 const (

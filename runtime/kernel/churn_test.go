@@ -53,6 +53,11 @@ func TestDumpsUnderChurn(t *testing.T) {
 	must(err)
 	var done atomic.Bool
 	var rounds int
+	route, err := at.Route(RouteSpec{Dst: netip.MustParsePrefix("10.98.0.0/16"),
+		Nexthops: []Nexthop{{Via: netip.MustParseAddr("10.99.0.2")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() {
 		for ; !done.Load(); rounds++ {
@@ -65,8 +70,7 @@ func TestDumpsUnderChurn(t *testing.T) {
 				// Before all others of the link: the kernel counts addresses to know how far a dump has come.
 				other.AddAddr(Addr{Link: decoy, Prefix: netip.MustParsePrefix("fd99::1/64")}),
 				other.DelAddr(Addr{Link: decoy, Prefix: netip.MustParsePrefix("fd99::1/64")}),
-				other.AddRoute(Route{NS: at.Ref(), Dst: netip.MustParsePrefix("10.98.0.0/16"),
-					Nexthops: []Nexthop{{Via: netip.MustParseAddr("10.99.0.2")}}}),
+				other.PutRoute(AddRoute, route),
 				other.DelLink(a))
 			if err != nil {
 				ended <- err

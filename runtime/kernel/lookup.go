@@ -52,35 +52,14 @@ func (a Addr) Subnet() netip.Prefix {
 	return a.Prefix.Masked()
 }
 
-// Lookup asks the kernel for the route to an address, like `ip route get`, from a source address when that is valid,
-// and by a link when that is not 0. An address with a zone is looked up on the link of that name. It reports whether
-// the address is the namespace's own; the error is ENETUNREACH or the like when there is no route, or one that sends
-// nothing.
+// Lookup asks the kernel for the route to an address, from a source address when that is valid, and by a link when that
+// is not 0. An address with a zone is looked up on the link of that name. It reports whether the address is the
+// namespace's own.
 func (n *Namespace) Lookup(dst, src netip.Addr, oif int) (local bool, err error) {
-	msg := &nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(dst)), Dst_len: uint8(dst.BitLen())}}
-	parts := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.RTA_DST, dst.AsSlice())}
-	if src.IsValid() {
-		msg.Src_len = uint8(src.BitLen())
-		parts = append(parts, nl.NewRtAttr(unix.RTA_SRC, src.AsSlice()))
+	q := RouteQuery{Dst: dst, Src: src}
+	if oif != 0 && dst.Zone() == "" {
+		q.Attrs = AppendAttr(nil, unix.RTA_OIF, nl.Uint32Attr(uint32(oif)))
 	}
-	if dst.Zone() != "" {
-		l, err := n.Link(dst.Zone())
-		if err != nil {
-			return false, err
-		}
-		oif = l.Index
-	}
-	if oif != 0 {
-		parts = append(parts, nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(oif))))
-	}
-	raw, err := n.get(unix.RTM_GETROUTE, parts...)
-	if err == nil {
-		// IPv6 answers with what it found, IPv4 with the errno that it means.
-		err = map[byte]error{unix.RTN_UNREACHABLE: unix.EHOSTUNREACH, unix.RTN_PROHIBIT: unix.EACCES,
-			unix.RTN_BLACKHOLE: unix.EINVAL, unix.RTN_THROW: unix.ENETUNREACH}[nl.DeserializeRtMsg(raw).Type]
-	}
-	if err != nil {
-		return false, fail(err, "look up route", dst.String(), n)
-	}
-	return nl.DeserializeRtMsg(raw).Type == unix.RTN_LOCAL, nil
+	r, err := n.RouteGet(q)
+	return err == nil && r.Head().Type == unix.RTN_LOCAL, err
 }

@@ -51,6 +51,18 @@ func FuzzMessages(f *testing.F) {
 			}
 			_ = img.Whole() // nothing is wrong with most
 		}
+		r := routeOf(NSRef{Cookie: 1, Path: "/proc/1/ns/net"}, a, nil)
+		if r.Valid() == nil {
+			_ = r.String()
+			_ = r.Words()
+			r.Hops()
+			r.Place()
+			r.With(b, b)
+			among(a, a)
+			if (RoutePlace{Routes: [][]byte{b}}).valid(r) == nil {
+				r.Same(Route{NS: r.NS, Msg: b})
+			}
+		}
 		for _, t := range tables {
 			index := 0
 			if t.Link != nil && len(a) >= t.Header {

@@ -1,11 +1,8 @@
 package kernel
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/binary"
-	"fmt"
-	"math"
-	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -14,11 +11,90 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
+// rtaNexthop is RTA_NH_ID of linux/rtnetlink.h.
+const rtaNexthop = 30
+
+// settable are the flags of a route or nexthop that it is given; the others, such as dead and linkdown, are the
+// kernel's to say.
+const settable = unix.RTNH_F_ONLINK | unix.RTNH_F_PERVASIVE
+
+// plainRoute is a copy of a route's message without what the kernel says of its state.
+func plainRoute(raw []byte) []byte {
+	raw = rtnl.Without(raw, unix.SizeofRtMsg, unix.RTA_CACHEINFO)
+	if rtnl.Attr(raw, unix.SizeofRtMsg, rtaNexthop) != nil {
+		for _, typ := range []int{unix.RTA_OIF, unix.RTA_GATEWAY, unix.RTA_VIA, unix.RTA_MULTIPATH,
+			unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE} {
+			// the object says where it goes
+			raw = rtnl.Without(raw, unix.SizeofRtMsg, typ)
+		}
+	}
+	binary.NativeEndian.PutUint32(raw[8:], binary.NativeEndian.Uint32(raw[8:])&settable)
+	for hop := range hopsOf(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_MULTIPATH)) {
+		hop[2] &= settable
+	}
+	return raw
+}
+
+func sameRoute(a, b []byte) bool { return bytes.Equal(plainRoute(a), plainRoute(b)) }
+
+// A place is what routes compete for: a destination in a table, with a type of service and a metric.
+type place struct {
+	family, bits, tos byte
+	table, metric     int
+	dst               string
+}
+
+func placeOf(raw []byte) place {
+	head := nl.DeserializeRtMsg(raw)
+	return place{head.Family, head.Dst_len, head.Tos, tableOf(raw),
+		rtnl.Uint32(raw, unix.SizeofRtMsg, unix.RTA_PRIORITY), string(rtnl.Attr(raw, unix.SizeofRtMsg, unix.RTA_DST))}
+}
+
+// defaultMetric6 is the metric of an IPv6 route that is given none.
+const defaultMetric6 = 1024
+
+// known is the place with the metric that the kernel gives a route without one.
+func (p place) known() place {
+	if p.family == unix.AF_INET6 && p.metric == 0 {
+		p.metric = defaultMetric6
+	}
+	return p
+}
+
+// routesAt lists the routes in the place of one, in their order.
+func (n *Namespace) routesAt(want []byte) (at [][]byte, err error) {
+	all, err := n.routesOf(want[0])
+	where := placeOf(want).known()
+	for _, raw := range all {
+		if placeOf(raw) == where {
+			at = append(at, raw)
+		}
+	}
+	return at, err
+}
+
+// indexRoute finds a route among those of its place: the one with the same message, else one that is as it was added;
+// -1 when there is none.
+func indexRoute(at [][]byte, want []byte) int {
+	same := func(have []byte) bool {
+		return bytes.Equal(sorted(plainRoute(have), unix.SizeofRtMsg), sorted(plainRoute(want), unix.SizeofRtMsg))
+	}
+	if i := slices.IndexFunc(at, same); i >= 0 {
+		return i
+	}
+	if i := slices.IndexFunc(at, func(have []byte) bool { return sameRouteAsAdded(have, want) }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(at, func(have []byte) bool { return among(have, want) })
+}
+
 // sameRouteAsAdded reports whether a route in another one's place has its type, is by the same hand, and goes no other
 // ways than that was given. The kernel may have dropped some.
 func sameRouteAsAdded(have, want []byte) bool {
+	have, want = plainRoute(have), plainRoute(want)
 	h, w := nl.DeserializeRtMsg(have), nl.DeserializeRtMsg(want)
-	if h.Type != w.Type || h.Protocol != w.Protocol {
+	if h.Type != w.Type || h.Protocol != w.Protocol ||
+		rtnl.Uint32(have, unix.SizeofRtMsg, rtaNexthop) != rtnl.Uint32(want, unix.SizeofRtMsg, rtaNexthop) {
 		return false
 	}
 	if w.Type != unix.RTN_UNICAST {
@@ -52,89 +128,15 @@ func waysOf(raw []byte) (all []way) {
 	return all
 }
 
-// routeMessage is a route as rtnetlink(7) is asked to add it.
-func (m *Machine) routeMessage(r Route) (*Namespace, []byte, error) {
-	if err := r.Valid(); err != nil {
-		return nil, nil, err
-	}
-	n, err := m.Namespace(r.NS)
-	if err != nil {
-		return nil, nil, err
-	}
-	var hops, single []byte
-	for _, hop := range r.Nexthops {
-		index := 0
-		if hop.Dev != nil {
-			var at *Namespace
-			if at, index, err = m.find(*hop.Dev); err != nil {
-				return n, nil, err
+// hopsOf walks the nexthops in RTA_MULTIPATH. They alias it.
+func hopsOf(path []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(path) >= unix.SizeofRtNexthop {
+			size := max(int(binary.NativeEndian.Uint16(path)), unix.SizeofRtNexthop)
+			if !yield(path[:min(size, len(path))]) {
+				return
 			}
-			if at != n {
-				return n, nil, fmt.Errorf("link %s is in %s: %w", hop.Dev.Name, at.Name(), unix.ENODEV)
-			}
-			single = AppendAttr(single, unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(index)))
-		}
-		gateway := gatewayAttr(hop.Via, r.Dst.Addr().Is4())
-		single = append(single, gateway...)
-		// A struct rtnexthop: length, flags, weight less 1, index.
-		hops = binary.NativeEndian.AppendUint16(hops, uint16(unix.SizeofRtNexthop+len(gateway)))
-		hops = append(hops, 0, byte(max(hop.Weight, 1)-1))
-		hops = append(binary.NativeEndian.AppendUint32(hops, uint32(index)), gateway...)
-	}
-	table := cmp.Or(r.Table, unix.RT_TABLE_MAIN)
-	head := nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(family(r.Dst.Addr())), Dst_len: uint8(r.Dst.Bits()),
-		Table: uint8(table), Type: uint8(routeTypes[cmp.Or(r.Type, "unicast")]), Protocol: unix.RTPROT_STATIC}}
-	if table > math.MaxUint8 {
-		head.Table = unix.RT_TABLE_UNSPEC // RTA_TABLE has it
-	}
-	if n.next == 0 {
-		head.Protocol = protoForeign
-	}
-	if len(r.Nexthops) == 1 && !r.Nexthops[0].Via.IsValid() && r.Dst.Addr().Is4() {
-		head.Scope = unix.RT_SCOPE_LINK
-	}
-	msg := AppendAttr(head.Serialize(), unix.RTA_TABLE, binary.NativeEndian.AppendUint32(nil, uint32(table)))
-	if r.Dst.Bits() > 0 {
-		msg = AppendAttr(msg, unix.RTA_DST, r.Dst.Addr().AsSlice())
-	}
-	if r.Src.IsValid() {
-		msg = AppendAttr(msg, unix.RTA_PREFSRC, r.Src.AsSlice())
-	}
-	if r.Metric > 0 {
-		msg = AppendAttr(msg, unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, uint32(r.Metric)))
-	}
-	if len(r.Nexthops) > 1 {
-		return n, AppendAttr(msg, unix.RTA_MULTIPATH, hops), nil
-	}
-	return n, append(msg, single...), nil
-}
-
-// gatewayAttr is a hop's gateway, of the route's family or of the other one; nothing for a hop that only says a link.
-func gatewayAttr(via netip.Addr, is4 bool) []byte {
-	switch {
-	case !via.IsValid():
-		return nil
-	case via.Is4() == is4:
-		return AppendAttr(nil, unix.RTA_GATEWAY, via.AsSlice())
-	}
-	of := binary.NativeEndian.AppendUint16(nil, uint16(family(via)))
-	return AppendAttr(nil, unix.RTA_VIA, append(of, via.AsSlice()...))
-}
-
-// defaultMetric6 is the metric of an IPv6 route that is given none.
-const defaultMetric6 = 1024
-
-// routesLike lists the routes to the same destination with the same metric in the same table.
-func (n *Namespace) routesLike(want []byte) (like [][]byte, err error) {
-	all, err := n.routesOf(want[0])
-	place := placeOf(want)
-	if place.family == unix.AF_INET6 && place.metric == 0 {
-		place.metric = defaultMetric6
-	}
-	for _, raw := range all {
-		if at := placeOf(raw); at == place {
-			like = append(like, raw)
+			path = path[min((size+3)&^3, len(path)):]
 		}
 	}
-	return like, err
 }

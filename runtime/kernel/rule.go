@@ -76,6 +76,9 @@ func TableNumber(word string) (uint32, bool) { n, ok := tableNumbers[word]; retu
 // TableWord is the name of a routing table that has one everywhere, and the number of another one.
 func TableWord(number uint32) string { return wordOf(tableNumbers, number) }
 
+// WordOf is the word for a number of a table of words, the number itself when there is none.
+func WordOf(words map[string]byte, number byte) string { return wordOf(words, number) }
+
 // wordOf is the word for a number, the number itself when there is none.
 func wordOf[T byte | uint32](words map[string]T, number T) string {
 	for word, n := range words {

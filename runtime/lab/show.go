@@ -74,7 +74,7 @@ func ShowNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
 	}
 	routes, err := n.Routes()
 	for _, r := range routes {
-		if !strings.HasPrefix(r, "fe80::") {
+		if !strings.HasPrefix(r.Prefix(), "fe80::") {
 			fmt.Fprintf(w, "  route %s\n", r)
 		}
 	}
