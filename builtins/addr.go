@@ -26,6 +26,7 @@ type addrArgs struct {
 	_      struct{}    `arg:"*"`
 	Peer   *prefixArg  `arg:"peer?" doc:"address of the other end of a point-to-point link"`
 	DAD    bool        `arg:"dad?" doc:"detect duplicates first (IPv6), which takes one to two seconds: whoever uses the address next waits for it"`
+	addrGiven
 	runtime.Irreversible
 }
 
@@ -36,6 +37,10 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	var all []starlark.Value
 	for _, p := range append([]prefixArg{a.Prefix}, a.More...) {
 		addr := kernel.Addr{Link: a.Link.LinkRef, Prefix: p.Prefix, DAD: a.DAD}
+		spec, words, err := a.addrGiven.spec(addr)
+		if err != nil {
+			return nil, err
+		}
 		if a.Peer != nil {
 			addr.Peer = a.Peer.Prefix
 		}
@@ -46,7 +51,7 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 				return nil, err
 			}
 		}
-		if err := tx.Apply(&addAddr{Addr: addr}); err != nil {
+		if err := tx.Apply(&addAddr{Addr: addr, AddrSpec: spec, Words: words}); err != nil {
 			return nil, err
 		}
 		all = append(all, &addrValue{tx.View, addr})
@@ -61,6 +66,8 @@ func (a *addrArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 // link's last IPv4 address it removes its IPv4 routes, also those that were there when it had none.
 type addAddr struct {
 	kernel.Addr
+	kernel.AddrSpec
+	Words string        `json:"words,omitempty"` // of ip-address(8), for the latter
 	Image *kernel.Image `json:"image,omitempty"`
 }
 
@@ -69,19 +76,20 @@ var _ change.Checkable = (*addAddr)(nil)
 func (o *addAddr) Kind() string             { return "addr add" }
 func (o *addAddr) Touches() []kernel.Object { return []kernel.Object{o.Link.Object()} }
 func (o *addAddr) Claims() []change.Claim   { return claims(o.Link) }
+func (o *addAddr) Valid() error             { return errors.Join(o.Addr.Valid(), o.AddrSpec.Valid()) }
 func (o *addAddr) Command() string {
 	cmd := in(o.Link.NS) + "addr add " + o.Prefix.String()
 	switch {
 	case o.Peer.IsValid():
 		cmd += " peer " + o.Peer.String()
-	case o.Prefix.Addr().Is4() && o.Prefix.Bits() < 31:
+	case o.Prefix.Addr().Is4() && o.Prefix.Bits() < 31 && !strings.Contains(o.Words, " broadcast "):
 		cmd += " brd +"
 	}
 	cmd += " dev " + o.Link.Name
 	if o.Prefix.Addr().Is6() && !o.DAD {
 		cmd += " nodad"
 	}
-	return cmd
+	return cmd + o.Words
 }
 
 // Check refuses an address that is there: after a crash nobody could tell whose it is.
@@ -110,10 +118,10 @@ func (o *addAddr) there(m *kernel.Machine) (bool, error) {
 	}), err
 }
 
-func (o *addAddr) Do(m *kernel.Machine) error { return m.AddAddr(o.Addr) }
+func (o *addAddr) Do(m *kernel.Machine) error { return m.PutAddr(o.Addr, o.AddrSpec) }
 
 func (o *addAddr) Undo(m *kernel.Machine) error {
-	err := m.TakeBack(o.Addr)
+	err := m.TakeBack(o.Addr, o.AddrSpec)
 	if o.Image != nil && (err == nil || errors.Is(err, kernel.ErrGone)) {
 		err = m.Restore(o.Image)
 	}
@@ -152,7 +160,7 @@ func (a *addrValue) CompareSameType(op syntax.Token, other starlark.Value, _ int
 
 var addrType = &runtime.Type{Name: "address",
 	Doc: "An address on a link. All values of one address of one link are equal.",
-	Attrs: []runtime.Attr{
+	Attrs: append([]runtime.Attr{
 		{Name: "ip", Type: "string", Doc: "the address without its prefix length",
 			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 				return starlark.String(r.(*addrValue).addr.Prefix.Addr().String()), nil
@@ -161,7 +169,7 @@ var addrType = &runtime.Type{Name: "address",
 			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
 				return &linkValue{v, r.(*addrValue).addr.Link}, nil
 			}},
-	}}
+	}, addrReads()...)}
 
 var addrDeleteDecl = runtime.Change("address.delete", "None", "Removes the address from its link.", &addrDeleteArgs{})
 

@@ -36,17 +36,38 @@ func (a Addr) Valid() error {
 // ifaProto is IFA_PROTO of linux/if_addr.h: who added an address. Kernels before 5.18 do not keep it.
 const ifaProto = 11
 
+// An AddrSpec is what an address is given besides what makes it another one than the others of its link.
+type AddrSpec struct {
+	Scope *uint8 `json:"scope,omitempty"` // what the kernel makes it when nil
+	Flags uint32 `json:"flags,omitempty"` // IFA_F of linux/if_addr.h
+	Attrs []byte `json:"attrs,omitempty"` // further attributes of the message
+}
+
+// Valid says what is wrong with it.
+func (s AddrSpec) Valid() error { return rtnl.ValidAttrs(s.Attrs) }
+
+// proto is who adds the address, in a namespace that nsscript did not make.
+func (s AddrSpec) proto() []byte {
+	if v := rtnl.Attr(s.Attrs, 0, ifaProto); v != nil {
+		return v
+	}
+	return []byte{protoForeign}
+}
+
 // AddAddr adds an address. One that the link has already is EEXIST.
-func (m *Machine) AddAddr(a Addr) error {
-	return m.addr(a, unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "add address", a.String())
+func (m *Machine) AddAddr(a Addr) error { return m.PutAddr(a, AddrSpec{}) }
+
+// PutAddr adds an address with more than the default settings.
+func (m *Machine) PutAddr(a Addr, s AddrSpec) error {
+	return m.addr(a, s, unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "add address", a.String())
 }
 
 // DelAddr removes an address. One that is not there is ErrGone.
 func (m *Machine) DelAddr(a Addr) error {
-	return m.addr(a, unix.RTM_DELADDR, 0, "delete address", a.Prefix.String()+" from "+a.Link.Name)
+	return m.addr(a, AddrSpec{}, unix.RTM_DELADDR, 0, "delete address", a.Prefix.String()+" from "+a.Link.Name)
 }
 
-func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
+func (m *Machine) addr(a Addr, s AddrSpec, kind, flags int, op, object string) error {
 	n, index, err := m.find(a.Link)
 	if err != nil {
 		return fail(err, op, object, n)
@@ -58,14 +79,22 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 	msg := nl.NewIfAddrmsg(family(local))
 	msg.Index, msg.Prefixlen = uint32(index), uint8(far.Bits())
 	parts := []nl.NetlinkRequestData{msg,
-		nl.NewRtAttr(unix.IFA_LOCAL, local.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, far.Addr().AsSlice())}
+		nl.NewRtAttr(unix.IFA_LOCAL, local.AsSlice()), nl.NewRtAttr(unix.IFA_ADDRESS, far.Addr().AsSlice()),
+		rtnl.Raw(s.Attrs)}
+	if s.Scope != nil {
+		msg.Scope = *s.Scope
+	}
+	given := func(typ int) bool { return rtnl.Attr(s.Attrs, 0, typ) != nil }
 	switch {
 	case local.Is6() && !a.DAD:
-		parts = append(parts, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD)))
-	case local.Is4() && far.Bits() < 31 && !a.Peer.IsValid():
+		s.Flags |= unix.IFA_F_NODAD
+	case local.Is4() && far.Bits() < 31 && !a.Peer.IsValid() && !given(unix.IFA_BROADCAST):
 		parts = append(parts, nl.NewRtAttr(unix.IFA_BROADCAST, broadcast(a.Prefix)))
 	}
-	if kind == unix.RTM_NEWADDR && n.next == 0 {
+	if s.Flags != 0 {
+		parts = append(parts, nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(s.Flags)))
+	}
+	if kind == unix.RTM_NEWADDR && n.next == 0 && !given(ifaProto) {
 		parts = append(parts, nl.NewRtAttr(ifaProto, []byte{protoForeign}))
 	}
 	if kind == unix.RTM_NEWADDR && local.Is6() {
@@ -91,14 +120,14 @@ func (m *Machine) addr(a Addr, kind, flags int, op, object string) error {
 
 // TakeBack removes an address that AddAddr added: ErrDiverged when somebody else has put one of their own in its place.
 // In namespaces that a run made, which this process may not know to be such, addresses have no mark.
-func (m *Machine) TakeBack(a Addr) error {
+func (m *Machine) TakeBack(a Addr, s AddrSpec) error {
 	n, index, err := m.find(a.Link)
 	if err != nil {
 		return fail(err, "delete address", a.Prefix.String()+" from "+a.Link.Name, n)
 	}
 	msg, err := n.findAddr(index, a)
 	if err == nil && msg != nil && a.Link.NS.Token == "" && keepsProto() &&
-		!bytes.Equal(rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto), []byte{protoForeign}) {
+		!bytes.Equal(rtnl.Attr(msg, unix.SizeofIfAddrmsg, ifaProto), s.proto()) {
 		err = ErrDiverged
 	}
 	if err == nil && msg != nil && a.Prefix.Addr().Is6() && addrFlags(msg)&unix.IFA_F_TENTATIVE == 0 {
@@ -109,6 +138,23 @@ func (m *Machine) TakeBack(a Addr) error {
 	}
 	return m.DelAddr(a)
 }
+
+// FindAddr is the kernel's message of an address, ErrGone when it is not there.
+func (m *Machine) FindAddr(a Addr) ([]byte, error) {
+	n, index, err := m.find(a.Link)
+	var msg []byte
+	if err == nil {
+		msg, err = n.findAddr(index, a)
+	}
+	if err == nil && msg == nil {
+		err = ErrGone
+	}
+	return msg, fail(err, "read address", a.Prefix.String()+" of "+a.Link.Name, n)
+}
+
+// AddrFlags are the flags of an address's message; AddrAttr is an attribute of it, nil when it has none.
+func AddrFlags(msg []byte) uint32         { return addrFlags(msg) }
+func AddrAttr(msg []byte, typ int) []byte { return rtnl.Attr(msg, unix.SizeofIfAddrmsg, typ) }
 
 // joined waits until a router's link has joined the anycast address of an address's subnet, which it does in the work
 // that Settle waits for. When the address goes, the kernel leaves that once, joined or not, and takes it from the

@@ -148,7 +148,7 @@ func TestTakeBackAnycast(t *testing.T) {
 		t.Fatal("a router has no anycast address")
 	}
 	for i := range 300 {
-		if err := m.TakeBack(add("fd01::7/64")); err != nil {
+		if err := m.TakeBack(add("fd01::7/64"), AddrSpec{}); err != nil {
 			t.Fatal(err)
 		}
 		if !anycast() {
