@@ -35,8 +35,11 @@ func (endMastersArg) ArgType() string { return "pair of link or None" }
 
 func (a *endMastersArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	pair, ok := val.(starlark.Indexable)
-	if !ok || pair.Len() != len(a) {
+	if !ok {
 		return want("the masters of both ends, such as (None, br)", val)
+	}
+	if n := pair.Len(); n != len(a) {
+		return fmt.Errorf("%s of %d elements, want the masters of both ends, such as (None, br)", val.Type(), n)
 	}
 	for i := range a {
 		if end := pair.Index(i); end != starlark.None {
