@@ -254,7 +254,9 @@ func (w *madeWorld) build(t *testing.T, in, away *kernel.Namespace) {
 		var batch strings.Builder
 		for _, p := range w.parts {
 			if p.where == "in" && where == in || p.where == "away" && where == away {
-				batch.WriteString(strings.ReplaceAll(p.line, "AWAY", away.Name()) + "\n")
+				// A line of a batch takes no -6: the addresses in it say so.
+				line := strings.TrimPrefix(p.line, "-6 ")
+				batch.WriteString(strings.ReplaceAll(line, "AWAY", away.Name()) + "\n")
 			}
 		}
 		if batch.Len() > 0 {
