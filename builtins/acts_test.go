@@ -183,6 +183,22 @@ var acts = map[string]func(w *madeWorld) act{
 			return &delEntry{Entry: wgPeerOf(l)}
 		})
 	},
+	"xfrm_policy add": func(w *madeWorld) act {
+		src := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64")
+		return func(e *env) change.Op { return &addEntry{xfrmPolicyOf(e.in.Ref(), src)} }
+	},
+	"xfrm_policy del": func(w *madeWorld) act {
+		src := w.pick("10.80.0.0/16", "fd80::/64")
+		w.in("xfrm policy add src %s dir out priority %s tmpl src 10.1.0.1 dst 10.1.0.2 proto esp", src,
+			w.pick("7", "8"))
+		return func(e *env) change.Op { return &delEntry{Entry: xfrmPolicyOf(e.in.Ref(), src)} }
+	},
+	"xfrm_state add": func(w *madeWorld) act {
+		return func(e *env) change.Op { return unlacked(&addEntry{xfrmStateOf(e.in.Ref(), 256)}) }
+	},
+	"xfrm_state del": func(w *madeWorld) act {
+		return func(e *env) change.Op { return unlacked(&delEntry{Entry: xfrmStateOf(e.in.Ref(), 256)}) }
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()
@@ -348,4 +364,12 @@ func routeIn(n *kernel.Namespace, s kernel.RouteSpec) kernel.Route {
 		panic(err)
 	}
 	return r
+}
+
+// unlacked is an op, nil where this kernel does not have what it is about.
+func unlacked(op change.Op) change.Op {
+	if lacked(op) {
+		return nil
+	}
+	return op
 }

@@ -42,6 +42,10 @@ var twins = map[string]struct{ same, others []string }{
 	"ping":    {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":  {[]string{`done`}, []string{`run(n, ["true"])`}},
 	"wg_peer": {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
+	"xfrm_policy": {[]string{`shield`, `n.xfrm_policies[0]`}, []string{`xfrm_policy(n, dir = "in")`,
+		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
+	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
+		`xfrm_state(n, src = "10.0.0.1", dst = "10.0.0.2", spi = 2, auth = ("digest_null", "0x"), proto = "ah")`}},
 	"wg_key":  {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
 	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
@@ -85,6 +89,13 @@ def rerouted():
 same = []
 others = []
 `
+		if typ.Name == "xfrm_policy" {
+			src += "shield = xfrm_policy(n, dir = \"out\", src = \"10.8.0.0/16\")\n"
+		}
+		if typ.Name == "xfrm_state" {
+			src += `xfs = xfrm_state(n, src = "10.0.0.1", dst = "10.0.0.2", spi = 1, ` +
+				`enc = ("ecb(cipher_null)", "0x"), auth = ("digest_null", "0x"))` + "\n"
+		}
 		if typ.Name == "wg_peer" {
 			src += "wgl = wireguard(n)\nwgp = wg_peer(wgl, wg_key().public_key)\n"
 		}

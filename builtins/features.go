@@ -64,6 +64,18 @@ func features() []*runtime.Feature {
 				}
 				return err
 			})},
+		{Name: "xfrm-policy", Doc: "policies of IPsec (ip-xfrm(8))", Optional: true,
+			Remedy: "modprobe xfrm_user, a kernel with it (CONFIG_XFRM_USER), or --kernel debian",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				a := &xfrmPolicyArgs{Dir: "out"}
+				return m.AddEntry(newEntry(kernel.Entry{NS: ns}, a, a.finish))
+			})},
+		{Name: "ipsec", Doc: "states of IPsec that encrypt (ip-xfrm(8))", Optional: true,
+			Remedy: "modprobe esp4, a kernel with it (CONFIG_INET_ESP, CONFIG_CRYPTO_GCM), or --kernel debian",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				a := xfrmExample()
+				return m.AddEntry(newEntry(kernel.Entry{NS: ns}, a, a.finish))
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {

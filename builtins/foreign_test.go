@@ -58,8 +58,14 @@ var foreigners = map[string]foreigner{
 		"ip -6 neigh show proxy", true},
 	"neigh del": {"ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:66 dev law0 nud permanent",
 		"ip neigh show dev law0", true},
-	"wg_peer add":   {"ip link del kind0", "ip link show", false}, // wg(8) need not be here
-	"wg_peer del":   {"ip link del kind0", "ip link show", false},
+	"wg_peer add": {"ip link del kind0", "ip link show", false}, // wg(8) need not be here
+	"wg_peer del": {"ip link del kind0", "ip link show", false},
+	"xfrm_policy add": {"ip xfrm policy del src 10.88.0.0/16 dir out; ip xfrm policy add src 10.88.0.0/16 dir out " +
+		"priority 7", "ip xfrm policy", true},
+	"xfrm_policy del": {"ip xfrm policy add src 10.87.0.0/16 dir out priority 7", "ip xfrm policy", true},
+	"xfrm_state add":  {"ip xfrm state flush", "ip xfrm state", false},
+	"xfrm_state del": {"ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 257 mode tunnel enc " +
+		"'ecb(cipher_null)' '' auth digest_null ''", "ip xfrm state", true},
 	"rule del":      {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
 	"sysctl":        {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
 	"pid namespace": {"true", "true", false}, // nobody else has one of its name, which this process alone knows

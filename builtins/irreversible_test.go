@@ -184,6 +184,9 @@ func makeHost(t *testing.T, world string) {
 func clearHost(t *testing.T) {
 	t.Helper()
 	nstest.ClearRules(t)
+	for _, table := range []string{"policy", "state"} {
+		nstest.TryIP(t, "xfrm", table, "flush")
+	}
 	links, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)

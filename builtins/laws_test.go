@@ -161,6 +161,32 @@ func laws() []law {
 			}
 			return &delEntry{Entry: e}
 		}},
+		{name: "xfrm_policy add", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{xfrmPolicyOf(m.Host().Ref(), "10.88.0.0/16")}
+		}},
+		{name: "xfrm_policy del", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			nstest.IP(t, "xfrm", "policy", "add", "src", "10.87.0.0/16", "dir", "out")
+			t.Cleanup(func() { nstest.TryIP(t, "xfrm", "policy", "del", "src", "10.87.0.0/16", "dir", "out") })
+			return &delEntry{Entry: xfrmPolicyOf(m.Host().Ref(), "10.87.0.0/16")}
+		}},
+		{name: "xfrm_state add", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &addEntry{xfrmStateOf(m.Host().Ref(), 256)}
+			if lacked(op) {
+				t.Skip("this kernel has no IPsec")
+			}
+			return op
+		}},
+		{name: "xfrm_state del", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &delEntry{Entry: xfrmStateOf(m.Host().Ref(), 257)}
+			if lacked(op) {
+				t.Skip("this kernel has no IPsec")
+			}
+			if err := m.AddEntry(op.Entry); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { nstest.TryIP(t, "xfrm", "state", "flush") })
+			return op
+		}},
 		{name: "sysctl", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
@@ -209,6 +235,24 @@ func wgPeerOf(l kernel.LinkRef) kernel.Entry {
 	msg := kernel.AppendAttr(kernel.Blank(e), unix.WGPEER_A_PUBLIC_KEY, key[:])
 	allowed := []netip.Prefix{netip.MustParsePrefix("10.3.0.0/16"), netip.MustParsePrefix("fd03::/64")}
 	e.Msg = kernel.AppendAttr(msg, unix.WGPEER_A_ALLOWEDIPS, kernel.AllowedIPs(allowed))
+	return e
+}
+
+// xfrmPolicyOf is a policy for packets from a prefix, with nothing more.
+func xfrmPolicyOf(ns kernel.NSRef, src string) kernel.Entry {
+	a := &xfrmPolicyArgs{Dir: "out", Src: &placed[srcPlace]{}}
+	a.Src.Prefix = netip.MustParsePrefix(src)
+	return newEntry(kernel.Entry{NS: ns}, a, a.finish)
+}
+
+// xfrmStateOf is a state without a key.
+func xfrmStateOf(ns kernel.NSRef, spi int) kernel.Entry {
+	a := xfrmExample()
+	a.SPI, a.AEAD = whole[widthSPI](spi), nil
+	a.Enc = &xfrmAlgo[plainAlgorithm]{name: "ecb(cipher_null)"}
+	a.Auth = &xfrmAlgo[cutAlgorithm]{name: "digest_null"}
+	e := newEntry(kernel.Entry{NS: ns}, a, a.finish)
+	e.Whole = nil
 	return e
 }
 

@@ -76,7 +76,10 @@ func Blank(e Entry) []byte {
 	if t.Blank != nil {
 		msg = t.Blank()
 	}
-	if msg[0] = t.Families[0]; t.At > 0 && e.Link != nil {
+	if t.Families != nil {
+		msg[0] = t.Families[0]
+	}
+	if t.At > 0 && e.Link != nil {
 		binary.NativeEndian.PutUint32(msg[t.At:], uint32(e.Link.Index))
 	}
 	return msg
@@ -84,7 +87,7 @@ func Blank(e Entry) []byte {
 
 // Family is 6 for an entry of IPv6, and 4 for others.
 func (e Entry) Family() int {
-	if len(e.Msg) > 0 && e.Msg[0] == unix.AF_INET6 {
+	if t := tableNamed(e.Table); t != nil && t.Families != nil && len(e.Msg) > 0 && e.Msg[0] == unix.AF_INET6 {
 		return 6
 	}
 	return 4

@@ -20,6 +20,9 @@ type generic struct {
 
 // speak is the namespace's socket of one of netlink's protocols, opened when it has none.
 func (n *Namespace) speak(protocol int) (*rtnl.Conn, error) {
+	if protocol == unix.NETLINK_ROUTE {
+		return n.socket()
+	}
 	if c := n.conns[protocol]; c != nil {
 		return c, nil
 	}

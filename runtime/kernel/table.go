@@ -16,10 +16,11 @@ type Table struct {
 	Name      string // ip(8)'s or bridge(8)'s word, which journals have
 	One, Many string // what an entry is, and several
 
+	Protocol      int        // of netlink, rtnetlink's when left out
 	Get, New, Del int        // message types, or commands of generic netlink
 	Generic       string     // the family of generic netlink that has it, instead of rtnetlink
 	Header        int        // length of the fixed header
-	Families      []byte     // what may be the first byte of it
+	Families      []byte     // what may be the first byte of it; nil: anything, and no family
 	Dumps         []rtnl.Raw // the requests that list all of it
 	// Split takes a message of a dump apart into those that would add what it tells of; nil where they are the same.
 	Split func(raw []byte) [][]byte
@@ -83,7 +84,7 @@ const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
 var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable, vlanTable, mptcpTable}
+	ruleTable, addrLabelTable, vlanTable, mptcpTable, xfrmStateTable, xfrmPolicyTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
@@ -98,7 +99,7 @@ func tableNamed(name string) *Table {
 func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
 	for _, ask := range t.Dumps {
 		some, err := n.ask(t, ask)
-		if errors.Is(err, unix.EOPNOTSUPP) {
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) {
 			continue
 		} else if err != nil {
 			return nil, err
@@ -117,14 +118,15 @@ func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
 
 // ask lists what a request asks for.
 func (n *Namespace) ask(t *Table, request rtnl.Raw) ([][]byte, error) {
-	if t.Generic == "" {
-		return n.dump(t.Get, request)
+	kind := t.Get
+	c, err := n.speak(t.Protocol)
+	if t.Generic != "" {
+		c, kind, err = n.family(t.Generic)
 	}
-	c, id, err := n.family(t.Generic)
 	if err != nil {
 		return nil, err
 	}
-	return c.Dump(n.m.buf, id, request)
+	return c.Dump(n.m.buf, kind, request)
 }
 
 // part are the entries of a table that somebody gave a link.
@@ -215,12 +217,10 @@ func (n *Namespace) tell(t *Table, flags int, msg []byte) error {
 	switch flags |= unix.NLM_F_CREATE; {
 	case t.Send != nil:
 		return t.Send(n, msg, false)
-	case t.Generic != "":
-		return n.tellFamily(t.Generic, msg)
 	case t.Flags != nil:
 		flags = t.Flags(msg)
 	}
-	return n.do(t.New, flags, rtnl.Raw(msg))
+	return n.request(t, t.New, flags, msg)
 }
 
 // untell makes the request that takes an entry away.
@@ -231,10 +231,19 @@ func (n *Namespace) untell(t *Table, msg []byte) error {
 	if msg = t.plain(msg); t.Remove != nil {
 		msg = t.Remove(msg)
 	}
+	return n.request(t, t.Del, 0, msg)
+}
+
+// request makes one that changes something, in the table's protocol.
+func (n *Namespace) request(t *Table, kind, flags int, msg []byte) error {
 	if t.Generic != "" {
 		return n.tellFamily(t.Generic, msg)
 	}
-	return n.do(t.Del, 0, rtnl.Raw(msg))
+	c, err := n.speak(t.Protocol)
+	if err != nil {
+		return err
+	}
+	return c.Do(n.m.buf, kind, flags, rtnl.Raw(msg))
 }
 
 func (t *Table) plain(msg []byte) []byte {
@@ -254,7 +263,7 @@ func (t *Table) valid(msg []byte, index int) error {
 			return fmt.Errorf("the %s of another link", t.One)
 		}
 	}
-	if !slices.Contains(t.Families, msg[0]) {
+	if t.Families != nil && !slices.Contains(t.Families, msg[0]) {
 		return fmt.Errorf("a %s of family %d", t.One, msg[0])
 	}
 	return nil

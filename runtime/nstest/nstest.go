@@ -135,7 +135,7 @@ func dump(t testing.TB) string {
 			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
 			show(&b, ns, args...)
 		}
-		if err := within(ns, func() error { return wireguards(&b, ns) }); err != nil {
+		if err := within(ns, func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns)) }); err != nil {
 			t.Fatal(err)
 		}
 		sysctls(t, &b, ns)
