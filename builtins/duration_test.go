@@ -2,13 +2,17 @@ package builtins
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
+
+	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
-// zeros are all parameters that are a duration, each with a script that gives it ZERO, and the error that this is.
+// zeros are the parameters that are a duration, each with a script that gives it ZERO, and the error that this is.
+// Attributes of the kernel's need none: see zeroAttrs.
 var zeros = map[string]struct{ src, fails string }{
 	"eventually.interval": {`
 count = [0]
@@ -45,12 +49,12 @@ assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received,
 // TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.
 func TestZeroDurations(t *testing.T) {
 	before := nstest.Dump(t)
-	all := map[string]bool{}
+	all, attrs := map[string]bool{}, zeroAttrs(t)
 	for _, d := range All().Decls {
 		for _, p := range d.Params {
 			if name := d.Name + "." + p.Name; p.Type == "duration" {
 				all[name] = true
-				if _, ok := zeros[name]; !ok {
+				if _, ok := zeros[name]; !ok && !attrs[p.Name] {
 					t.Errorf("%s has no test of a zero", name)
 				}
 			}
@@ -68,4 +72,38 @@ func TestZeroDurations(t *testing.T) {
 		}
 	}
 	nstest.Same(t, before)
+}
+
+// zeroAttrs are the parameters that are an attribute of the kernel's and a time: a zero of it is sent as a zero, or
+// refused before.
+func zeroAttrs(t *testing.T) map[string]bool {
+	args := []any{&routeArgs{}, &addrArgs{}}
+	for _, k := range allKinds() {
+		args = append(args, k.Args)
+	}
+	for _, k := range allEntries() {
+		args = append(args, k.Args)
+	}
+	all := map[string]bool{}
+	for _, a := range args {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(a).Elem()) {
+			if f.Type.Kind() != reflect.Pointer {
+				continue
+			}
+			attr, ok := reflect.New(f.Type.Elem()).Interface().(interface {
+				kindAttr
+				starlark.Unpacker
+				ticks() int
+			})
+			if !ok {
+				continue
+			}
+			name := strings.TrimSuffix(f.Tag.Get("arg"), "?")
+			all[name] = true
+			if attr.Unpack(starlark.String("0s")) == nil && strings.Trim(string(attr.encode()), "\x00") != "" {
+				t.Errorf("%T.%s: a zero is sent as %x", a, name, attr.encode())
+			}
+		}
+	}
+	return all
 }

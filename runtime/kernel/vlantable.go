@@ -10,7 +10,7 @@ import (
 )
 
 // vlanTable holds the vlans (bridge-vlan(8)) of a bridge's ports, and of the bridge itself.
-var vlanTable = &Table{Name: "bridge_vlan", One: "vlan", Many: "vlans",
+var vlanTable = &Table{Name: "bridge_vlan", One: "vlan of a port", Many: "vlans of ports",
 	Get: unix.RTM_GETLINK, New: unix.RTM_SETLINK, Del: unix.RTM_DELLINK, Header: unix.SizeofIfInfomsg,
 	Families: []byte{unix.AF_BRIDGE}, Dumps: []rtnl.Raw{AppendAttr(bridgeHead(0), unix.IFLA_EXT_MASK,
 		binary.NativeEndian.AppendUint32(nil, nl.RTEXT_FILTER_BRVLAN))}, Split: splitVLANs,
