@@ -58,7 +58,7 @@ func rough(dump string) string {
 		{`link-netns \S+|link-netnsid \d+`, "PEER"}, {`if\d+`, "ifN"},
 		// what the kernel is about to do
 		{`bridge_id \S+|designated_root \S+|root_path_cost \d+|port_id \S+|port_no \S+|designated_\S+ \S+`, "-"},
-		{`proto 94`, "proto static"},
+		{`proto 94`, "proto static"}, {`num[tr]xqueues \d+ `, ""}, // see kernel.LinkSpec.OneQueue
 		{`(?m)(^N: .*|^.* (PERMANENT|proxy)) proto static`, "$1"}, // a mark of the lab's
 		{`state \S+|NO-CARRIER,|,LOWER_UP|linkdown`, ""},
 		{`(?m)^.*\b(LL|fe80::/64|ff00::/8)\b.*\n`, ""}, {`(?m)^.*/run/nsscript.*\n|^\S+ /run/netns/.*\n`, ""},

@@ -326,7 +326,7 @@ func TestIrreversibleAttempt(t *testing.T) {
 	const route = `m0, s0 = host.link("m0"), host.link("s0")
 r = route(host, "10.50.0.0/16", nexthops = [{"via": "10.1.0.2", "dev": m0}, {"via": "10.77.0.2", "dev": s0}])
 run(host, ["ip", "link", "set", "s0", "down"])
-assert.fails(r.delete, "would not bring back route 10.50.0.0/16 in host")
+assert.fails(r.delete, "would not bring back route 10.50.0.0/16 via 10.1.0.2 via 10.77.0.2 in host")
 `
 	for _, c := range []struct {
 		name, src string

@@ -16,9 +16,9 @@ var refused = []struct{ line, want string }{
 	{`a.set(alias = "a\0b")`, "no zero bytes"},
 	{`a.set(txqlen = -5)`, "is no txqlen of a link"},
 	{`a.set(group = 1 << 40)`, "is no group of a link"},
-	{`route(n, "10.9.0.0/16", via = "10.0.0.2", metric = -5)`, "metric -5 is not from 0"},
-	{`route(n, "10.9.0.0/16", via = "10.0.0.2", metric = 1 << 33)`, "metric 8589934592 is not from 0"},
-	{`route(n, "10.9.0.0/16", via = "10.0.0.2", table = -1)`, "table -1 is not from 0"},
+	{`route(n, "10.9.0.0/16", via = "10.0.0.2", metric = -5)`, `parameter "metric": -5 is not from 0`},
+	{`route(n, "10.9.0.0/16", via = "10.0.0.2", metric = 1 << 33)`, `parameter "metric": 8589934592 is not from 0`},
+	{`route(n, "10.9.0.0/16", via = "10.0.0.2", table = -1)`, `parameter "table": -1 is not from 1`},
 	{`route(n, "fd09::/64", via = "fe80::1%x0")`, "name its link with dev="},
 	{`route(n, "10.9.0.0/16", nexthops = ["10.0.0.2"] * 9000)`, "9000 nexthops are more than 512"},
 }

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
@@ -146,7 +144,7 @@ func (m *Machine) CheckName(ref LinkRef) error {
 		return fail(err, "add link", ref.Name, nil)
 	}
 	if _, err = n.Link(ref.Name); err == nil {
-		return hinted(fail(unix.EEXIST, "add link", ref.Name, n), "%s has a link %s already", n.Name(), ref.Name)
+		return hinted(fail(ErrNameTaken, "add link", ref.Name, n), "%s has a link %s already", n.Name(), ref.Name)
 	}
 	return unlessGone(err)
 }
