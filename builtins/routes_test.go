@@ -37,7 +37,7 @@ func TestRoutes(t *testing.T) {
 		nstest.IP(t, append([]string{"-n", "odd"}, strings.Fields(line)...)...)
 	}
 	// Seconds go by between the two, and whether a link has been seen to be down yet, too.
-	passing := regexp.MustCompile(` expires \d+sec`)
+	passing := regexp.MustCompile(` expires \d+sec| linkdown`)
 	var want []string
 	for _, family := range []string{"-4", "-6"} {
 		out, err := exec.Command("ip", "-n", "odd", "-o", family, "route", "show", "table", "all").Output()
