@@ -10,12 +10,21 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var _ = declareEntry(entryKind{Name: "mptcp_endpoint", Command: "ip mptcp endpoint", Args: &mptcpEndpointArgs{},
+var _ = declareEntry(entryKind{Name: "mptcp_endpoint", Args: &mptcpEndpointArgs{},
 	Doc: "Gives a namespace an address that its MPTCP connections use besides the one that they began with " +
 		"(ip-mptcp(8), RFC 8684).",
 	Value:  "An address for further subflows of MPTCP connections (ip-mptcp(8)).",
 	NSList: "mptcp_endpoints", ListDoc: "addresses for further subflows of MPTCP connections", Key: []string{"id"},
-	Needs: []string{"mptcp"}})
+	Needs: []string{"mptcp"}, Shell: mptcpCommand})
+
+// mptcpCommand is what ip-mptcp(8) is told: it deletes by the number alone.
+func mptcpCommand(verb string, e kernel.Entry) string {
+	words := e.Words()
+	if id := kernel.InfoAttr(e.Attr(1), 2); verb == "del" && len(id) == 1 {
+		words = "id " + itoa(int(id[0]))
+	}
+	return in(e.NS) + "mptcp endpoint " + verb + " " + words
+}
 
 type mptcpEndpointArgs struct {
 	NS     nsArg       `arg:"ns" doc:"the namespace"`
