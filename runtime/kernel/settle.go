@@ -134,10 +134,17 @@ func (m *Machine) ReadSettled(ref LinkRef) (*Link, error) {
 	if gone(err) {
 		err = ErrGone
 	}
+	var l *Link
+	if err == nil {
+		l, err = n.parse(raw)
+	}
+	if err == nil {
+		err = n.readFamily(l)
+	}
 	if err != nil {
 		return nil, fail(err, "read link", ref.Name, n)
 	}
-	return n.parse(raw)
+	return l, nil
 }
 
 // await reads a link's message, and again while it says that something is to come, as long as that may take.
