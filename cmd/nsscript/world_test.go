@@ -44,7 +44,7 @@ netns add t
 
 func settledWorld(t *testing.T) {
 	t.Helper()
-	nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "up9", "decoy0"}, []string{"fd09::1"})
+	nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "prebr", "up9", "decoy0"}, []string{"fd09::1"})
 }
 
 // makeWorld makes the world; the test ends it.
