@@ -1,9 +1,11 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,17 +179,19 @@ func (w *madeWorld) addresses(l string) {
 }
 
 func (w *madeWorld) routes(l string) {
+	other := w.other(l)
 	hop := func() string {
 		return w.pick("dev "+l, "dev "+l+" via 10.1.0.200", "via 10.1.0.201", "via 192.0.2.1 dev "+l+" onlink",
-			"via inet6 fe80::1 dev "+l, "nexthop via 10.1.0.200 dev "+l+" weight 2 nexthop via 10.77.0.2 dev s0",
-			"nexthop via 10.77.0.3 dev s0 nexthop dev "+l+" via 10.1.0.200 onlink nexthop dev "+l+
+			"via inet6 fe80::1 dev "+l, "nexthop via 10.1.0.200 dev "+l+" weight 2 nexthop via 10.77.0.2 dev "+other,
+			"nexthop via 10.77.0.3 dev "+other+" nexthop dev "+l+" via 10.1.0.200 onlink nexthop dev "+l+
 				" via 10.1.0.202 onlink")
 	}
 	for range w.rand.IntN(6) {
 		dst := w.pick("10.50.0.0/24", "10.51.0.0/16", "10.52.0.1", "default")
-		w.in("route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(),
-			w.maybe(3, fmt.Sprintf(" src 10.1.0.%d", 1+w.rand.IntN(9))), w.maybe(3, " metric "+w.pick("5", "50")),
-			w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " proto static", " advmss 500")))
+		w.in("route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst,
+			w.maybe(3, fmt.Sprintf("src 10.1.0.%d ", 1+w.rand.IntN(9))), w.maybe(3, "metric "+w.pick("5 ", "50 ")),
+			w.maybe(4, "table 100 "), w.maybe(4, w.pick("mtu 1400 ", "proto 94 ", "proto static ", "advmss 500 ")),
+			hop())
 	}
 	if w.chance(3) {
 		w.in("route add 10.60.0.1/32 dev %s", l)
@@ -209,20 +213,29 @@ func (w *madeWorld) routes(l string) {
 }
 
 func (w *madeWorld) routes6(l string) {
+	other := w.other(l)
 	hop := func() string {
 		return w.pick("dev "+l, "dev "+l+" via fd01::200", "via fd01::201", "via fe80::1 dev "+l,
-			"via fd99::1 dev "+l+" onlink", "nexthop via fd01::200 dev "+l+" weight 2 nexthop via fd77::2 dev s0",
+			"via fd99::1 dev "+l+" onlink", "nexthop via fd01::200 dev "+l+" weight 2 nexthop via fd77::2 dev "+other,
 			"nexthop via fe80::1 dev "+l+" nexthop via fe80::2 dev "+l)
 	}
 	for range w.rand.IntN(5) {
 		dst := w.pick("fd50::/64", "fd51::/48", "fd52::1", "default")
-		w.in("-6 route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst, hop(),
-			w.maybe(4, fmt.Sprintf(" src fd01::%d", 1+w.rand.IntN(9))), w.maybe(3, " metric "+w.pick("5", "50")),
-			w.maybe(4, " table 100"), w.maybe(4, w.pick(" mtu 1400", " proto 94", " pref high")))
+		w.in("-6 route %s %s %s%s%s%s%s", w.pick("add", "add", "append"), dst,
+			w.maybe(4, fmt.Sprintf("src fd01::%d ", 1+w.rand.IntN(9))), w.maybe(3, "metric "+w.pick("5 ", "50 ")),
+			w.maybe(4, "table 100 "), w.maybe(4, w.pick("mtu 1400 ", "proto 94 ", "pref high ")), hop())
 	}
 	if w.chance(3) {
 		w.in("-6 route add %s fd62::/64", w.pick("blackhole", "unreachable"))
 	}
+}
+
+// other is another link than l, where the world has one. Ways over a link that is not there are no words to ip(8).
+func (w *madeWorld) other(l string) string {
+	if slices.Contains(w.links, "s0") {
+		return "s0"
+	}
+	return l
 }
 
 func (w *madeWorld) remember(l, prefix, peer string) {
@@ -251,19 +264,25 @@ func (w *madeWorld) setting(l string) [2]string {
 func (w *madeWorld) build(t *testing.T, in, away *kernel.Namespace) {
 	t.Helper()
 	for _, where := range []*kernel.Namespace{in, away} {
-		var batch strings.Builder
+		family, batch := "", ""
+		flush := func() {
+			if batch != "" {
+				ipBatch(t, where.Name(), family, batch)
+			}
+			batch = ""
+		}
 		for _, p := range w.parts {
 			if p.where == "in" && where == in || p.where == "away" && where == away {
-				// A line of a batch takes no -6: the addresses in it say so.
-				line := strings.TrimPrefix(p.line, "-6 ")
-				batch.WriteString(strings.ReplaceAll(line, "AWAY", away.Name()) + "\n")
+				// A batch is of one family; its lines take no -6.
+				line, six := strings.CutPrefix(p.line, "-6 ")
+				if of := map[bool]string{true: "-6", false: ""}[six]; of != family {
+					flush()
+					family = of
+				}
+				batch += strings.ReplaceAll(line, "AWAY", away.Name()) + "\n"
 			}
 		}
-		if batch.Len() > 0 {
-			cmd := exec.Command("ip", "-n", where.Name(), "-force", "-batch", "-")
-			cmd.Stdin = strings.NewReader(batch.String())
-			_ = cmd.Run() // refusals are expected
-		}
+		flush()
 	}
 	var rare strings.Builder
 	for _, p := range w.parts {
@@ -291,4 +310,20 @@ func (w *madeWorld) String() string {
 			"sh": ""}[p.where] + p.line + "\n")
 	}
 	return b.String()
+}
+
+// ipBatch has ip(8) do what it can of many lines.
+func ipBatch(t *testing.T, ns, family, lines string) {
+	t.Helper()
+	args := []string{"-n", ns, "-force", "-batch", "-"}
+	if family == "-6" {
+		args = append([]string{family}, args...)
+	}
+	cmd := exec.Command("ip", args...)
+	cmd.Stdin = strings.NewReader(lines)
+	out, err := cmd.CombinedOutput()
+	// The kernel's refusals are expected, and it goes on; a word that is none ends it.
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() > 2 {
+		t.Fatalf("ip %s in the middle of\n%s%s", strings.Join(args, " "), lines, out)
+	}
 }
