@@ -225,15 +225,35 @@ func init() {
 		if c.table == "fdb" { // there is no vxlan in a world, and a bridge's has no other end
 			c.attrs = map[int][]byte{unix.NDA_LLADDR: c.attrs[unix.NDA_LLADDR]}
 		}
+		world := func(w *madeWorld, commands string) string {
+			l := w.pick(w.links...)
+			w.parts = append(w.parts, part{"sh", strings.ReplaceAll(commands, "LINK", l)})
+			return l
+		}
 		acts[c.table+" add"] = func(w *madeWorld) act {
-			return onLink(w.pick(w.links...), func(_ *env, l kernel.LinkRef) change.Op { return &addEntry{c.entry(l)} })
+			return onLink(world(w, w.maybe(2, c.needs)), func(e *env, l kernel.LinkRef) change.Op {
+				return &addEntry{c.mastered(e, c.entry(l))}
+			})
 		}
 		acts[c.table+" del"] = func(w *madeWorld) act {
-			return onLink(w.pick(w.links...), func(_ *env, l kernel.LinkRef) change.Op {
-				return &delEntry{Entry: c.entry(l)}
+			return onLink(world(w, c.needs+"\n"+c.has), func(e *env, l kernel.LinkRef) change.Op {
+				return &delEntry{Entry: c.mastered(e, c.entry(l))}
 			})
 		}
 	}
+}
+
+// mastered is an entry of a group with the bridge that it is in.
+func (c entryCase) mastered(e *env, entry kernel.Entry) kernel.Entry {
+	if c.table == "mdb" {
+		if l, err := e.m.Read(*entry.Link); err == nil && l.Master != 0 {
+			copy(entry.Msg[4:], encodeNumber[width32](l.Master))
+			if br, err := e.m.Beside(l, l.Master); err == nil {
+				entry.Master = br.Name
+			}
+		}
+	}
+	return entry
 }
 
 func onLink(name string, make func(e *env, l kernel.LinkRef) change.Op) act {

@@ -21,33 +21,46 @@ type entryCase struct {
 	attrs       map[int][]byte
 	theirs      string // what somebody else makes of it, where it is and where it is not
 	shows       string
+
+	// Shell's commands, in a random world with LINK: what an entry needs there, and one.
+	needs, has string
 }
 
 var entryCases = []entryCase{
 	{"port fdb", "law1", "ip link set law1 master lawbr", map[int]byte{8: unix.NUD_NOARP, 10: netlink.NTF_MASTER},
 		map[int][]byte{unix.NDA_LLADDR: {2, 0, 0, 0, 0, 0x31}},
 		"bridge fdb replace 02:00:00:00:00:31 dev law1 master permanent",
-		"bridge fdb show dev law1 | grep 00:31 || true"},
+		"bridge fdb show dev law1 | grep 00:31 || true",
+		"ip link add fdbr up type bridge; ip link set LINK master fdbr",
+		"bridge fdb add 02:00:00:00:00:31 dev LINK master static"},
 	{"fdb", "lawvx", "ip link add lawvx type vxlan id 9 dstport 4789; " +
 		"ip link set lawvx addrgenmode none; ip link set lawvx up",
 		map[int]byte{8: unix.NUD_PERMANENT, 10: netlink.NTF_SELF},
 		map[int][]byte{unix.NDA_LLADDR: {2, 0, 0, 0, 0, 0x31}, unix.NDA_DST: {10, 9, 0, 77}},
-		"bridge fdb replace 02:00:00:00:00:31 dev lawvx dst 10.9.0.78", "bridge fdb show dev lawvx"},
+		"bridge fdb replace 02:00:00:00:00:31 dev lawvx dst 10.9.0.78", "bridge fdb show dev lawvx",
+		"", "bridge fdb add 02:00:00:00:00:31 dev LINK self permanent"},
 	{"mdb", "law1", "ip link set law1 master lawbr",
 		map[int]byte{16: 1, 20: 239, 21: 1, 22: 1, 23: 1, 36: 8}, nil, "",
-		"bridge mdb show dev lawbr | grep 239 || true"},
+		"bridge mdb show dev lawbr | grep 239 || true",
+		"ip link add mdbr up type bridge; ip link set LINK master mdbr",
+		"bridge mdb add dev mdbr port LINK grp 239.1.1.1 permanent"},
 	{"nexthop", "", "true", map[int]byte{0: unix.AF_INET},
 		map[int][]byte{unix.NHA_ID: {77, 0, 0, 0}, unix.NHA_BLACKHOLE: {}},
-		"ip nexthop replace id 77 via 10.9.0.77 dev law0", "ip nexthop show"},
+		"ip nexthop replace id 77 via 10.9.0.77 dev law0", "ip nexthop show",
+		"ip link set lo up", "ip nexthop add id 77 blackhole"},
 	{"addrlabel", "", "true", map[int]byte{2: 64},
 		map[int][]byte{1: append([]byte{0xfd, 0x77}, make([]byte, 14)...), 2: {77, 0, 0, 0}},
-		"ip -6 addrlabel add prefix fd77::/64 label 78", "ip -6 addrlabel show"},
+		"ip -6 addrlabel add prefix fd77::/64 label 78", "ip -6 addrlabel show",
+		"", "ip -6 addrlabel add prefix fd77::/64 label 77"},
 	{"mptcp_endpoint", "", "true", nil, map[int][]byte{1: slices.Concat(
 		kernel.AppendAttr(nil, 1, []byte{unix.AF_INET, 0}), kernel.AppendAttr(nil, 2, []byte{77}),
 		kernel.AppendAttr(nil, 3, []byte{10, 9, 0, 1}), kernel.AppendAttr(nil, 6, []byte{2, 0, 0, 0}))},
-		"ip mptcp endpoint add 10.9.0.2 id 77 signal", "ip mptcp endpoint show"},
+		"ip mptcp endpoint add 10.9.0.2 id 77 signal", "ip mptcp endpoint show",
+		"", "ip mptcp endpoint add 10.9.0.1 id 77 subflow"},
 	{"bridge_vlan", "law1", "ip link set lawbr type bridge vlan_filtering 1; ip link set law1 master lawbr",
-		map[int]byte{24: 4, 26: 77}, nil, "bridge vlan add vid 77 dev law1", "bridge vlan show dev law1"},
+		map[int]byte{24: 4, 26: 77}, nil, "bridge vlan add vid 77 dev law1", "bridge vlan show dev law1",
+		"ip link add vlbr up type bridge vlan_filtering 1; ip link set LINK master vlbr",
+		"bridge vlan add vid 77 dev LINK"},
 }
 
 // entry is one of the table, on a link where entries hang on one.

@@ -135,7 +135,8 @@ func dump(t testing.TB) string {
 			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
 			show(&b, ns, args...)
 		}
-		if err := within(ns, func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns)) }); err != nil {
+		more := func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns), mptcps(&b, ns)) }
+		if err := within(ns, more); err != nil {
 			fmt.Fprintln(&b, err) // of what is no namespace, as ip(8) says it
 		}
 		sysctls(t, &b, ns)

@@ -1,7 +1,6 @@
 package nstest
 
 import (
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -39,13 +38,12 @@ func wireguard(b io.Writer, ns string, index []byte) error {
 		return err
 	}
 	defer c.close()
-	// CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_FAMILY_ID, WG_CMD_GET_DEVICE, WGDEVICE_A_IFINDEX
-	family, err := c.ask(16, 0, slices.Concat([]byte{3, 1, 0, 0, 14, 0, 2, 0}, []byte("wireguard\x00\x00\x00")))
+	id, err := c.family("wireguard")
 	if err != nil {
 		return err
 	}
-	id := binary.NativeEndian.Uint16(find(family[0], 4, 1))
-	all, err := c.dump(int(id), slices.Concat([]byte{0, 1, 0, 0, 8, 0, 1, 0}, index))
+	// WG_CMD_GET_DEVICE, WGDEVICE_A_IFINDEX
+	all, err := c.dump(id, slices.Concat([]byte{0, 1, 0, 0, 8, 0, 1, 0}, index))
 	if err != nil {
 		return err
 	}
