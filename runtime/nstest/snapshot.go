@@ -194,8 +194,11 @@ func (tab table) line(ns string, msg []byte) string {
 		case tab.name == "link" && a.typ == 16 && a.value[0] == 3:
 			// lower layer down: whether the peer had its carrier when this was last looked at
 			b.WriteString(" operstate=02")
-		case tab.name == "link" && a.typ == 6 && text(a.value) == "noop":
-			b.WriteString(" qdisc=noqueue") // a link that was never up
+		case tab.name == "link" && a.typ == 6 && (text(a.value) == "noop" ||
+			text(a.value) == "pfifo_fast" && head[8]&1 == 0):
+			b.WriteString(" qdisc=noqueue") // a link that is down, and whether it was ever up
+		case tab.name == "route6" && a.typ == 9: // RTA_MULTIPATH
+			fmt.Fprintf(&b, " %s=%s", name, text(ways(a.value)))
 		case tab.name == "neightbl" && a.typ == 6: // NDTA_PARMS
 			for _, p := range attributes(a.value, 0) {
 				if p.typ != 2 && p.typ != 3 { // NDTPA_REFCNT; NDTPA_REACHABLE_TIME, which is drawn by lot
@@ -207,6 +210,17 @@ func (tab table) line(ns string, msg []byte) string {
 		}
 	}
 	return b.String() + "\n" + more.String()
+}
+
+// ways are those of an IPv6 route without RTNH_F_DEAD and RTNH_F_LINKDOWN. A link that went down and up has the first
+// until it gets a carrier. The second is not set in a way that was added before the kernel looked at the carrier.
+func ways(multipath []byte) []byte {
+	all := bytes.Clone(multipath)
+	for at := 0; at+8 <= len(all); { // struct rtnexthop: length, flags, weight, index
+		all[at+2] &^= 0x11
+		at += max(8, (int(binary.NativeEndian.Uint16(all[at:]))+3)&^3)
+	}
+	return all
 }
 
 // lifetime says whether an address or an IPv6 route ends by itself, and not when: that is later after every undoing.
