@@ -83,8 +83,8 @@ func (a kindWords) sets(v *runtime.View, link kernel.LinkRef, master string) (ow
 	for _, g := range a {
 		k := linkKinds[l.Kind]
 		w := k.word(g.name)
-		if of := portKinds[master]; (w == nil || !w.set) && of.word(g.name) != nil {
-			k, w = of, of.word(g.name)
+		if of := portKinds[master].word(g.name); of != nil && (of.set || w == nil) {
+			k, w = portKinds[master], of
 		}
 		if w == nil {
 			return nil, nil, notOf(l, g.name)

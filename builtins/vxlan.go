@@ -21,7 +21,7 @@ type vxlanArgs struct {
 	DstPort    whole[widthPort]               `arg:"dstport?" nla:"15" doc:"UDP port of the other ends, and of this one"`
 	TTL        *whole[width8]                 `arg:"ttl?" nla:"5" set:"yes" doc:"time to live of its packets; 0 is the system's"`
 	TOS        *whole[width8]                 `arg:"tos?" nla:"6" set:"yes" doc:"type of service of its packets; 1 is that of what they carry"`
-	Learning   *toggle                        `arg:"learning?" nla:"7" doc:"whether it learns which address is behind which end"`
+	Learning   *toggle                        `arg:"learning?" nla:"7" set:"yes" doc:"whether it learns which address is behind which end; link.set takes it while it is no port of a bridge, which has one of its own"`
 	Ageing     *lasting[inSeconds, widthSome] `arg:"ageing?" nla:"8" set:"yes" doc:"how long what it learned is kept, in whole seconds; \"5m\" when left out"`
 	MaxAddress *whole[width32]                `arg:"maxaddress?" nla:"9" set:"yes" doc:"how many addresses it can know; 0 is any number"`
 	Proxy      *toggle                        `arg:"proxy?" nla:"11" doc:"whether it answers ARP and neighbour solicitation for those that it knows"`

@@ -157,8 +157,14 @@ func scenarios(t *testing.T) []string {
 func hits(t *testing.T, log string, args ...string) int {
 	t.Helper()
 	c := crash{args: args, log: log}
-	if out, killed := c.run(t); killed || strings.Contains(out, "are left") {
+	out, killed := c.run(t)
+	if killed || strings.Contains(out, "are left") {
 		t.Fatalf("%v: %s", args, out)
+	}
+	// What comes after an error is tried by nothing.
+	if strings.Contains(out, "rolled back") && strings.HasPrefix(args[0], "testdata") &&
+		!strings.HasSuffix(args[0], "_refused.star") {
+		t.Errorf("%v does not do all that it is to do: %s", args, out)
 	}
 	text, err := os.ReadFile(log)
 	if err != nil {
