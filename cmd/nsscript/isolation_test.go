@@ -165,7 +165,7 @@ func TestSandboxFiles(t *testing.T) {
 load("lib.star", "name")
 r = run(netns(name), ["cat", "data"])
 assert.eq(r.stdout, "data\n")
-for file in ["/tmp/nsscript-test", "/run/x", "/dev/shm/nsscript-test"]:
+for file in ["/tmp/nsscript-files", "/run/x", "/dev/shm/files"]:
     assert.eq(run(host, ["sh", "-c", "echo x >" + file + "; cat " + file]).stdout, "x\n")
 print("wrote it: " + str(run(host, ["touch", "new"], check = False).code == 0))
 `
@@ -233,8 +233,8 @@ func sandboxFiles(t *testing.T, dir string, id uint32) {
 			t.Errorf("%v: a new file outside: %v", args, err)
 		}
 		// An ordinary user's sandbox has the machine's.
-		os.Remove("/tmp/nsscript-test")
-		os.Remove("/dev/shm/nsscript-test")
+		os.Remove("/tmp/nsscript-files")
+		os.Remove("/dev/shm/files")
 	}
 }
 
