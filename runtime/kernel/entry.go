@@ -315,7 +315,10 @@ func (m *Machine) TakeEntryBack(e Entry) error {
 	if err != nil {
 		return fail(err, "delete "+t.One, e.String(), n)
 	}
-	return unlessGone(m.DelEntry(*found))
+	if err = m.DelEntry(*found); errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // Holds are the Losses of what the kernel takes away with an entry.

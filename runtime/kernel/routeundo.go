@@ -115,16 +115,29 @@ func (m *Machine) RestoreRoutes(r Route, was RoutePlace, under bool) error {
 		return err
 	}
 	n, err := m.locateRoute(r)
+	if errors.Is(err, ErrGone) || errors.Is(err, unix.ENODEV) {
+		return nil // with its namespace or its link
+	}
 	if err == nil {
 		err = n.restoreRoutesAt(r, was.aged(), under)
+	}
+	if errors.Is(err, unix.ENODEV) && n.lacksWay(was) {
+		return nil // with a link
 	}
 	if errors.Is(err, ErrDiverged) {
 		return &Error{Op: "restore route", Object: r.Dst(), NS: r.NS.String(), Err: ErrDiverged}
 	}
-	if errors.Is(err, ErrGone) || errors.Is(err, unix.ENODEV) {
-		return nil // with its namespace or its link
-	}
 	return fail(err, "restore route", r.Dst(), n)
+}
+
+// lacksWay reports whether a link is gone that one of a place's routes went over.
+func (n *Namespace) lacksWay(was RoutePlace) bool {
+	return slices.ContainsFunc(was.Routes, func(raw []byte) bool {
+		return slices.ContainsFunc(routeIndexes(raw), func(index int) bool {
+			_, err := n.linkByIndex(index)
+			return gone(err)
+		})
+	})
 }
 
 // aged is the place as it would be by now.
