@@ -109,7 +109,7 @@ func Outside() string {
 	var b strings.Builder
 	for _, args := range [][]string{{"-o", "link"}, {"-o", "addr"}, {"route", "show", "table", "all"}, {"rule"},
 		{"netns", "list"}} {
-		show(&b, "", args...)
+		show(&b, "", "ip", args...)
 	}
 	section(&b, "/run/netns", names("/run/netns"))
 	section(&b, "/run/nsscript", names("/run/nsscript"))
@@ -133,7 +133,7 @@ func dump(t testing.TB) string {
 		for _, args := range [][]string{{"-d", "link"}, {"-d", "addr"}, {"-4", "route", "show", "table", "all"},
 			{"-6", "route", "show", "table", "all"}, {"-4", "rule"}, {"-6", "rule"},
 			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
-			show(&b, ns, args...)
+			show(&b, ns, "ip", args...)
 		}
 		more := func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns), mptcps(&b, ns)) }
 		if err := within(ns, more); err != nil {
@@ -143,6 +143,21 @@ func dump(t testing.TB) string {
 	}
 	files(t, &b)
 	return stable(b.String())
+}
+
+// DumpTables is Dump, and the tables that iproute2 has words for.
+func DumpTables(t testing.TB) string {
+	t.Helper()
+	b := strings.Builder{}
+	b.WriteString(Dump(t))
+	for _, ns := range append([]string{""}, names("/run/netns")...) {
+		show(&b, ns, "ip", "nexthop")
+		show(&b, ns, "ip", "-6", "addrlabel")
+		show(&b, ns, "ip", "mptcp", "endpoint")
+		show(&b, ns, "bridge", "fdb")
+		show(&b, ns, "bridge", "mdb")
+	}
+	return b.String()
 }
 
 // State is what Dump shows and more, in milliseconds, as the kernel itself says it.
@@ -226,11 +241,11 @@ func sysctls(t testing.TB, b *strings.Builder, ns string) {
 	section(b, "sysctl "+ns, lines)
 }
 
-func show(b *strings.Builder, ns string, args ...string) {
+func show(b *strings.Builder, ns, program string, args ...string) {
 	if ns != "" {
 		args = append([]string{"-n", ns}, args...)
 	}
-	out, err := exec.Command("ip", args...).Output()
+	out, err := exec.Command(program, args...).Output()
 	if err != nil {
 		out = append(out, err.Error()...)
 	}
@@ -238,7 +253,7 @@ func show(b *strings.Builder, ns string, args ...string) {
 	if strings.Contains(strings.Join(args, " "), "-6 route") {
 		sort.Strings(lines) // the kernel's multicast routes of several links stand in the order of their last going up
 	}
-	section(b, "ip "+strings.Join(args, " "), lines)
+	section(b, program+" "+strings.Join(args, " "), lines)
 }
 
 func section(b *strings.Builder, title string, lines []string) {
