@@ -41,8 +41,12 @@ func routeClaims(r kernel.Route, over []kernel.LinkRef) []change.Claim {
 	return all
 }
 
-// foundRoute reports whether an op found a route in the place of another one, over a link that it changed.
+// foundRoute reports whether an op found a route in the place of another one, in whose stead it put one or over a link
+// that it changed.
 func foundRoute(op change.Op, r kernel.Route) bool {
+	if o, ok := op.(interface{ found(kernel.Route) bool }); ok {
+		return o.found(r)
+	}
 	return slices.ContainsFunc(saved(op), func(img *kernel.Image) bool {
 		return img.Link.NS.Cookie == r.NS.Cookie && img.HasPlace(r)
 	})
@@ -60,6 +64,10 @@ type routeChange struct {
 func (o *routeChange) Touches() []kernel.Object { return []kernel.Object{o.NS.Object()} }
 func (o *routeChange) Claims() []change.Claim   { return routeClaims(o.Route, o.Ways) }
 func (o *routeChange) Over(older change.Op)     { o.under = o.under || foundRoute(older, o.Route) }
+
+func (o *routeChange) found(r kernel.Route) bool {
+	return o.NS.Cookie == r.NS.Cookie && o.Was.At(r)
+}
 
 func (o *routeChange) Undo(m *kernel.Machine) error { return m.RestoreRoutes(o.Route, o.Was, o.under) }
 

@@ -91,8 +91,7 @@ func (n *Namespace) routesOf(family byte) ([][]byte, error) {
 
 // HasPlace reports whether one of the image's routes has the destination, table and metric of another one.
 func (img *Image) HasPlace(r Route) bool {
-	where := placeOf(r.Msg).known()
-	return slices.ContainsFunc(img.routes(), func(raw []byte) bool { return placeOf(raw) == where })
+	return RoutePlace{Routes: img.routes()}.At(r)
 }
 
 func routeOver(raw []byte, index int, addrs [][]byte) bool {

@@ -43,6 +43,12 @@ func (r Route) ValidWith(p RoutePlace) error {
 // Has reports whether a place had a route.
 func (p RoutePlace) Has(r Route) bool { return indexRoute(p.Routes, r.Msg) >= 0 }
 
+// At reports whether the routes of a place are in that of a route.
+func (p RoutePlace) At(r Route) bool {
+	where := placeOf(r.Msg).known()
+	return slices.ContainsFunc(p.Routes, func(raw []byte) bool { return placeOf(raw) == where })
+}
+
 // Alone reports whether a place had one route and no others.
 func (p RoutePlace) Alone(r Route) bool { return len(p.Routes) == 1 && p.Has(r) }
 
