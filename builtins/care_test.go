@@ -6,6 +6,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // held are the images of an op that a mutant takes something out of.
@@ -94,7 +95,7 @@ var cares = []struct {
 // TestMutationOfCares does each of these, which is the same afterwards or refused, and does it with what is to be
 // looked after left out: the comparison of TestProperty notices.
 func TestMutationOfCares(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, c := range cares {
 		t.Run(c.name, func(t *testing.T) {
 			whole := &trial{world: worldOf(c.world), acts: []act{c.act}}

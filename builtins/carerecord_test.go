@@ -37,7 +37,7 @@ host.link("other0").set(mtu = 1300)
 // TestMutationOfRecords has another process undo each of these, and once more with a record that lacks what its op
 // kept: that ends otherwise, or is reported otherwise.
 func TestMutationOfRecords(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, c := range recordCares {
 		t.Run(c.name, func(t *testing.T) {
 			ending := func(forget bool) string {

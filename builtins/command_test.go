@@ -73,6 +73,7 @@ func rough(dump string) string {
 
 // TestCommands runs scripts, and then the commands that they were said to be, in a shell: the machine is the same.
 func TestCommands(t *testing.T) {
+	nstest.Unraced(t)
 	scripts := map[string]string{"everything": everything}
 	for _, name := range []string{"two_ns", "two_ns_short", "router"} {
 		src, err := os.ReadFile(filepath.Join("..", "scripts", name+".star"))

@@ -12,7 +12,7 @@ import (
 // TestCommandsOfLaws has iproute2 do what each law of a kind or table does, by the command that --trace prints: the
 // machine is the same, and what was made is read back as it was given.
 func TestCommandsOfLaws(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, l := range laws() {
 		if of(l.name) == "" {
 			continue

@@ -117,6 +117,7 @@ func done(t *testing.T, l law) (change.Op, *kernel.Machine) {
 // TestDiverged has somebody else change what each op has changed: undoing leaves it as they made it, says so, and says
 // it again the next time.
 func TestDiverged(t *testing.T) {
+	nstest.Unraced(t)
 	for _, l := range laws() {
 		t.Run(l.name, func(t *testing.T) {
 			f, ok := foreigners[l.name]
@@ -188,7 +189,7 @@ var beside = []struct {
 
 // TestBeside has somebody else change other things of a link than an op did: undoing that leaves them, and is content.
 func TestBeside(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, l := range laws() {
 		if strings.HasPrefix(l.name, "netns") || strings.HasPrefix(l.name, "link add") ||
 			strings.HasPrefix(l.name, "link del") || strings.HasPrefix(l.name, "link set type") {

@@ -237,7 +237,7 @@ var endings = []struct {
 // TestIrreversible makes changes that cannot be undone whole: refused unless the script says otherwise, and then all
 // that can be undone is, the rest is listed, and nothing is left to try again.
 func TestIrreversible(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, c := range irreversible {
 		t.Run(c.name, func(t *testing.T) {
 			makeHost(t, c.world)

@@ -316,6 +316,7 @@ func makeWorld(t *testing.T) {
 // made and undone, once and again, also as read back from its record by another process, it leaves nothing. Those of
 // kinds and tables are made once more by a run that dies then, and undone by who finds its journal: docs/support.md.
 func TestOpLaws(t *testing.T) {
+	nstest.Unraced(t)
 	covered, held := map[string]bool{}, passed{}
 	all, run := laws(), 0
 	world(t)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // layer3 is what a link m0 can have in layer 3 that is seldom there. The world ends with it.
@@ -78,7 +80,7 @@ var layer3Acts = []struct {
 
 // TestLayer3 does each of these to a link that has each of those, and undoes it.
 func TestLayer3(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	world := pair + side + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add fd01::1/64 dev m0 " +
 		"nodad; addr add fd01::2/64 dev m0 nodad; "
 	for _, l := range layer3 {

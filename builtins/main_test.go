@@ -19,15 +19,6 @@ import (
 // helper makes the test binary be the helper of the sessions that tests begin.
 var helper = []string{"/proc/self/exe", "helper"}
 
-// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes
-// several times as long. CI runs it by itself.
-func long(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("long")
-	}
-}
-
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == helper[1] {
 		if _, err := lab.Open(All().Ops, "").Help(os.Args[2:]); err != nil {

@@ -68,7 +68,7 @@ var poison = []any{nil, true, -1, 0, 1<<30 - 1, 1 << 31, 1<<32 + 1, json.Number(
 // TestMutants changes the ops of a real journal in one place each, and has the mutants undone one by one. None of them
 // touches what the journal says nothing of; and then the journal itself still undoes all that it had.
 func TestMutants(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	v := newVictims(t)
 	outside := v.state(t)
 	world(t)

@@ -12,7 +12,7 @@ import (
 
 // TestMutation checks the check: for every op, when its Undo does nothing, TestProperty's comparison notices.
 func TestMutation(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	lazy := func(change.Op, *kernel.Machine) error { return nil }
 	for i, op := range All().Ops {
 		t.Run(op.Kind(), func(t *testing.T) {

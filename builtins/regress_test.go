@@ -8,6 +8,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // pair, bridged and side are how the worlds of TestRegress begin.
@@ -286,7 +287,7 @@ var wider = []struct {
 
 // TestRegress holds what was fixed, and what is known of the kernel.
 func TestRegress(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, r := range append(regressions, wider...) {
 		t.Run(r.name, func(t *testing.T) { regress(t, r.world, r.acts, r.refused) })
 	}

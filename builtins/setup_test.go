@@ -203,7 +203,7 @@ func advertise(link string) error {
 // TestSetups tries each operation on the links of what somebody made by hand: afterwards all is as it was, or it was
 // refused before anything was changed.
 func TestSetups(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, s := range setups {
 		t.Run(s.name, func(t *testing.T) {
 			var done []string

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
 // found are stories that differed once.
@@ -94,7 +96,7 @@ var found = []struct {
 }
 
 func TestStoriesFound(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, f := range found {
 		t.Run(f.name, func(t *testing.T) {
 			var w madeWorld

@@ -131,7 +131,7 @@ var filterLines = regexp.MustCompile(`(?m)^ filter .*\n`)
 // or all of it is there again after the undoing. What is refused can be had all the same, and is then named after the
 // undoing.
 func TestUnheld(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	for _, g := range givenToLinks {
 		t.Run(g.name, func(t *testing.T) {
 			for _, ch := range changesOf {

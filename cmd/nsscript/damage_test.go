@@ -90,7 +90,7 @@ func refuses(t *testing.T, labs *lab.Labs, line int, how string) {
 // changed recovery says in which line it is, and does nothing at all; of a journal that was cut it sees the whole
 // records.
 func TestDamagedJournal(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	before := makeWorld(t)
 	labs := lab.Open(vocabulary().Ops, "")
 	flips, cuts := 0, 0
@@ -184,7 +184,7 @@ func cut(t *testing.T, labs *lab.Labs, name string, text []byte) (cuts int) {
 // TestCutJournal recovers journals that were cut in every line: at its beginning, in its middle, or before its
 // newline. What the run had not changed stays as it was; and with the whole journal back, everything is as it was.
 func TestCutJournal(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	before := makeWorld(t)
 	world := nstest.State(t)
 	labs := lab.Open(vocabulary().Ops, "")

@@ -15,6 +15,7 @@ import (
 
 // TestNamespaceHeld has namespaces that live on when their names have gone: they are named as long as they do.
 func TestNamespaceHeld(t *testing.T) {
+	nstest.Unraced(t)
 	expect(t, 0, "nothing left behind", "--rm", "-c", `netns("held")`) // makes /run/netns, which stays
 	before := nstest.Dump(t)
 	t.Run("by a process", func(t *testing.T) {

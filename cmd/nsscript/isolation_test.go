@@ -50,6 +50,7 @@ var unmounting = []attempt{
 
 // TestIsolation attacks the machine from sandboxes of root's and of an ordinary user's, and looks for what changed.
 func TestIsolation(t *testing.T) {
+	nstest.Unraced(t)
 	machineRoot(t)
 	all := attempts
 	for _, dev := range machineDevices(t) {
@@ -160,6 +161,7 @@ func untouched(t *testing.T) string {
 // TestSandboxFiles has scripts in folders that a sandbox hides, or that only their owner may enter: they are found,
 // with what they load and read. Root's can write where nothing of it stays, and an ordinary user's where the user can.
 func TestSandboxFiles(t *testing.T) {
+	nstest.Unraced(t)
 	machineRoot(t)
 	const text = `
 load("lib.star", "name")

@@ -28,15 +28,6 @@ const asCommand = "NSSCRIPT_TEST_COMMAND"
 // hasty makes that command not wait long for namespaces that a test holds.
 const hasty = "NSSCRIPT_TEST_HASTY"
 
-// long leaves a test out of the short run: the race detector, for which that is, would find nothing in it and takes
-// several times as long. CI runs it by itself.
-func long(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("long")
-	}
-}
-
 func TestMain(m *testing.M) {
 	// What run() starts has no environment of the tests'; its helper is told by its arguments.
 	if os.Getenv(asCommand) != "" || len(os.Args) > 1 && (os.Args[1] == "helper" || os.Args[1] == machineName) {
@@ -282,7 +273,7 @@ func TestKillAnywhere(t *testing.T) {
 
 // TestBackToBack runs the tutorial again and again without a pause: names are free as soon as a run has ended.
 func TestBackToBack(t *testing.T) {
-	long(t)
+	nstest.Long(t)
 	before := nstest.Dump(t)
 	for i := range 200 {
 		if out, err := nsscript("--rm", "../../scripts/two_ns.star").CombinedOutput(); err != nil {
@@ -311,6 +302,7 @@ func expect(t *testing.T, code int, want string, args ...string) {
 // TestDiverged has somebody else change during a run what the run has changed: that stays, is said once with an exit
 // code of its own, and is in nobody's way afterwards. What only waits for a name is tried again.
 func TestDiverged(t *testing.T) {
+	nstest.Unraced(t)
 	before := nstest.Dump(t)
 	nstest.IP(t, "link", "add", "pre0", "type", "veth", "peer", "name", "pre1")
 	expect(t, exitLeftover,

@@ -37,6 +37,7 @@ func TestChildSignals(t *testing.T) {
 
 // TestLongArguments passes a sandbox more arguments than its socket holds at once. The lab outlives them.
 func TestLongArguments(t *testing.T) {
+	nstest.Unraced(t)
 	before := nstest.Dump(t)
 	if out, code := outcome(t, nsscript("--sandbox", "--lab", "long", "-c", `netns("n1")`)); code != 0 {
 		t.Fatalf("%d, %s", code, out)

@@ -12,6 +12,7 @@ import (
 
 // TestReadme runs every nsscript command that the README shows, on the README's own script.
 func TestReadme(t *testing.T) {
+	nstest.Unraced(t)
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

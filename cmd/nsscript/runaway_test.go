@@ -131,7 +131,7 @@ func TestStuck(t *testing.T) {
 					t.Errorf("want %q:\n%s", want, &said)
 				}
 			}
-			if place := "<command>:9:7: interrupted"; !raced && !strings.HasPrefix(said.String(), place) {
+			if place := "<command>:9:7: interrupted"; !nstest.Raced && !strings.HasPrefix(said.String(), place) {
 				t.Errorf("want %q:\n%s", place, &said)
 			}
 		})
@@ -141,7 +141,7 @@ func TestStuck(t *testing.T) {
 // TestDeep hashes a value that is nested as deep as memory allows, in the one way that cannot be refused before: the
 // stack that this takes ends the run, not the process.
 func TestDeep(t *testing.T) {
-	if raced {
+	if nstest.Raced {
 		t.Skip("the race detector has a stack of its own, which is shorter")
 	}
 	before := nstest.Dump(t)

@@ -70,6 +70,7 @@ func readable(t *testing.T, pattern string) string {
 
 // TestOrdinaryUser goes through the life of a lab without privileges: nothing of it is ever seen outside.
 func TestOrdinaryUser(t *testing.T) {
+	nstest.Unraced(t)
 	dir := readable(t, "../../scripts/*.star")
 	before := nstest.Dump(t)
 	expect := func(code int, want string, args ...string) {

@@ -80,7 +80,7 @@ func TestSuite(t *testing.T) {
 		{[]string{"-memory", "256", "-run", "memory", dir + "hangs.star"}, exitFailed,
 			[]string{`the test took more memory than its limit of 256 MiB`}},
 	} {
-		if raced && c.args[0] == "-memory" {
+		if nstest.Raced && c.args[0] == "-memory" {
 			continue
 		}
 		out, code := outcome(t, nsscript(append([]string{"test"}, c.args...)...))
