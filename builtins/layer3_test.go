@@ -30,7 +30,6 @@ var layer3 = []struct {
 	{"prefix only with a lifetime", "addr add fd02::77/64 dev m0 nodad valid_lft 5000 preferred_lft 4000", ""},
 	{"address that would manage temporary ones", "addr add fd01::79/64 dev m0 nodad mngtmpaddr", ""},
 	{"home address", "addr add fd01::78/64 dev m0 nodad home", ""},
-	{"address with a protocol", "addr add fd01::7a/64 dev m0 nodad proto 9", ""},
 	{"address with a scope", "addr add 10.1.0.78/24 dev m0 scope link", ""},
 	{"broadcast address", "addr add 10.1.0.79/24 broadcast 10.1.0.254 dev m0", ""},
 	{"multicast address", "addr add 239.1.1.9/32 dev m0 autojoin",

@@ -156,6 +156,9 @@ func (n *Namespace) restorePlace(unrestorable func([]byte) *Loss, downByOthers b
 		if err != nil && lost && w[0] == unix.AF_INET {
 			err = n.withWays(w, request)
 		}
+		if errors.Is(err, unix.EEXIST) && slices.ContainsFunc(have, func(h []byte) bool { return among(h, w) }) {
+			continue // one that an older change brought back has its ways, and more
+		}
 		if loss := unrestorable(w); loss != nil && Refused(err) {
 			err = loss
 		}
