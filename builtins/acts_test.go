@@ -183,6 +183,18 @@ var acts = map[string]func(w *madeWorld) act{
 			return &delEntry{Entry: wgPeerOf(l)}
 		})
 	},
+	"wg_peer set": func(w *madeWorld) act {
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			if at, err := e.m.Read(l); err != nil || at.Kind != wireguardKind.Name {
+				return nil
+			}
+			return &setEntry{Entry: wgPeerSet(wgPeerOf(l))}
+		})
+	},
+	"mptcp_limits set": func(w *madeWorld) act {
+		subflows := w.rand.IntN(8)
+		return func(e *env) change.Op { return unlacked(&setEntry{Entry: mptcpLimitsOf(e.in.Ref(), subflows)}) }
+	},
 	"xfrm_policy add": func(w *madeWorld) act {
 		src := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64")
 		return func(e *env) change.Op { return &addEntry{xfrmPolicyOf(e.in.Ref(), src)} }

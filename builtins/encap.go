@@ -206,6 +206,21 @@ func (a *encapArg) Unpack(val starlark.Value) error {
 	return nil
 }
 
+// wayEncap is what a nexthop object puts around packets: two attributes, the kind and a nest.
+type wayEncap struct{ encapArg }
+
+func (wayEncap) first() int              { return 2 } // bytes of the first one
+func (a wayEncap) encode() []byte        { return append(encodeNumber[width16](int(a.of.Type)), a.nest...) }
+func (a wayEncap) value() starlark.Value { return (*encapValue)(&a.encapArg) }
+func (a wayEncap) ip(word string) string { return word + " " + (*encapValue)(&a.encapArg).String() }
+func (a wayEncap) none() bool            { return a.of.Word == "" }
+
+func (a *wayEncap) decode(data []byte) {
+	if e, ok := encapIn(data[:min(2, len(data))], data[min(2, len(data)):]).(*encapValue); ok {
+		a.encapArg = encapArg(*e)
+	}
+}
+
 // encapValue is an encapsulation in a script.
 type encapValue struct {
 	of   kernel.Encap

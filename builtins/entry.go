@@ -132,9 +132,16 @@ var (
 func (e *entryValue) Freeze()                                  {}
 func (e *entryValue) Truth() starlark.Bool                     { return true }
 func (e *entryValue) String() string                           { return e.entry.String() }
-func (e *entryValue) Hash() (uint32, error)                    { return starlark.String(e.String()).Hash() }
 func (e *entryValue) Attr(name string) (starlark.Value, error) { return e.v.Attr(e.Type(), e, name) }
 func (e *entryValue) AttrNames() []string                      { return e.v.AttrNames(e.Type()) }
+
+// Hash is the same for two values of one entry: what says more of it than which one it is can change.
+func (e *entryValue) Hash() (uint32, error) {
+	if entryKinds[e.entry.Table].Fixed {
+		return starlark.String(e.Type()).Hash()
+	}
+	return starlark.String(e.String()).Hash()
+}
 
 // CompareSameType makes two values of one entry equal.
 func (e *entryValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {

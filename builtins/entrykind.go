@@ -24,7 +24,7 @@ import (
 //	nla:"7&2"      bits of an attribute
 //	nla:"@8"       the bytes of the fixed header from 8 on; "@8&2" bits of one of them
 //	nla:"1@2"      an attribute, the last byte of which is in the header: the length of a prefix
-//	nla:"10,16"    two attributes, each of which has half of it
+//	nla:"10,16"    two attributes, each of which has half of it, or as much as the type says
 //	nla:"12/1"     the first attribute in the nest of the twelfth
 //
 // and its ip
@@ -40,12 +40,14 @@ type entryKind struct {
 	Command string // what changes it, "ip NAME" when left out
 	Doc     string
 	Args    runtime.Changer
-	Value   string         // doc of the type
-	Has     []runtime.Attr // what values have beside their words
-	Tables  []string       // the kernel's, Name when left out
-	Key     []string       // the words by which an entry is claimed, where it hangs on no link
-	Del     int            // how many words of its command say which one is deleted, all when 0
-	Needs   []string       // features
+	Value   string          // doc of the type
+	Has     []runtime.Attr  // what values have beside their words
+	Tables  []string        // the kernel's, Name when left out
+	Key     []string        // the words by which an entry is claimed, where it hangs on no link
+	Del     int             // how many words of its command say which one is deleted, all when 0
+	Needs   []string        // features
+	Set     runtime.Changer // the arguments of its set, nil when it has none
+	Fixed   bool            // it is always there: its builtin sets it
 	// The attribute of a link, or of a namespace, that lists them; and its doc.
 	LinkList, NSList string
 	ListDoc          string
@@ -55,7 +57,8 @@ type entryKind struct {
 	decls []*runtime.Decl
 	typ   *runtime.Type
 	words []entryWord
-	dev   int // how many words come before the link that it hangs on; -1: it hangs on none
+	sets  []entryWord // of Set
+	dev   int         // how many words come before the link that it hangs on; -1: it hangs on none
 }
 
 // An entryWord is a part of a message.
@@ -94,8 +97,12 @@ func declareEntry(k entryKind) *entryKind {
 			k.dev, _ = strconv.Atoi(dev)
 		}
 	}
-	for _, w := range wordsOf(args) {
-		k.words = append(k.words, entryWordOf(w, args.FieldByIndex(w.field).Tag))
+	k.words = entryWordsOf(args)
+	if k.Fixed {
+		k.Set = k.Args
+	}
+	if k.Set != nil {
+		k.sets = entryWordsOf(reflect.TypeOf(k.Set).Elem())
 	}
 	k.typ = &runtime.Type{Name: k.Name, Doc: k.Value}
 	for _, w := range k.words {
@@ -114,9 +121,13 @@ func declareEntry(k entryKind) *entryKind {
 			}))
 	}
 	k.typ.Attrs = append(append(k.typ.Attrs, k.Has...), entryNS)
-	k.decls = []*runtime.Decl{
-		runtime.Change(k.Name, k.Name, k.Doc, k.Args).Needing(k.Needs...),
-		runtime.Change(k.Name+".delete", "None", "Deletes it.", &entryDeleteArgs{})}
+	k.decls = []*runtime.Decl{runtime.Change(k.Name, k.Name, k.Doc, k.Args).Needing(k.Needs...)}
+	if !k.Fixed {
+		k.decls = append(k.decls, runtime.Change(k.Name+".delete", "None", "Deletes it.", &entryDeleteArgs{}))
+		if k.Set != nil {
+			k.decls = append(k.decls, runtime.Change(k.Name+".set", "None", "Changes what is given of it.", k.Set))
+		}
+	}
 	for _, table := range k.Tables {
 		entryKinds[table] = &k
 		kernel.Describe(table, k.text)
@@ -145,10 +156,16 @@ func entryTypes() (all []*runtime.Type) {
 	return all
 }
 
-// entryOps are the ops of all of them: one pair, whose kinds are told apart by the table.
+// entryOps are the ops of all of them, whose kinds are told apart by the table.
 func entryOps() (all []change.Op) {
 	for _, table := range slices.Sorted(maps.Keys(entryKinds)) {
-		all = append(all, &addEntry{kernel.Entry{Table: table}}, &delEntry{Entry: kernel.Entry{Table: table}})
+		e, k := kernel.Entry{Table: table}, entryKinds[table]
+		if !k.Fixed {
+			all = append(all, &addEntry{e}, &delEntry{Entry: e})
+		}
+		if k.Set != nil {
+			all = append(all, &setEntry{Entry: e})
+		}
 	}
 	return all
 }
@@ -176,6 +193,13 @@ func listing(t *runtime.Type) *runtime.Type {
 			Doc: k.ListDoc, Aside: t.Name == "namespace", Get: get})
 	}
 	return &with
+}
+
+func entryWordsOf(args reflect.Type) (all []entryWord) {
+	for _, w := range wordsOf(args) {
+		all = append(all, entryWordOf(w, args.FieldByIndex(w.field).Tag))
+	}
+	return all
 }
 
 func entryWordOf(w kindWord, tag reflect.StructTag) entryWord {
@@ -230,6 +254,9 @@ func (w *entryWord) put(msg []byte, a kindAttr, data *kindData, nests map[int]*k
 	}
 	if w.second != 0 {
 		half := len(value) / 2
+		if p, ok := a.(interface{ first() int }); ok {
+			half = p.first()
+		}
 		data.add(w.second, value[half:])
 		value = value[:half]
 	}
@@ -352,13 +379,27 @@ func addNew(
 
 // newEntry is the entry that has these arguments.
 func newEntry(e kernel.Entry, args runtime.Changer, finish func(msg []byte) []byte) kernel.Entry {
-	all := allEntries()
-	k := all[slices.IndexFunc(all, func(k *entryKind) bool { return reflect.TypeOf(k.Args) == reflect.TypeOf(args) })]
+	k := kindOfArgs(args)
 	e.Table = cmp.Or(e.Table, k.Name)
-	msg, fields, data, nests := kernel.Blank(e), reflect.ValueOf(args).Elem(), kindData{}, map[int]*kindData{}
+	return fillEntry(e, kernel.Blank(e), k.words, args, finish)
+}
+
+// kindOfArgs is the kind that has these arguments, for its builtin or for its set.
+func kindOfArgs(args runtime.Changer) *entryKind {
+	all := allEntries()
+	return all[slices.IndexFunc(all, func(k *entryKind) bool {
+		return reflect.TypeOf(k.Args) == reflect.TypeOf(args) || reflect.TypeOf(k.Set) == reflect.TypeOf(args)
+	})]
+}
+
+// fillEntry adds to a message what the arguments say.
+func fillEntry(
+	e kernel.Entry, msg []byte, words []entryWord, args runtime.Changer, finish func(msg []byte) []byte,
+) kernel.Entry {
+	fields, data, nests := reflect.ValueOf(args).Elem(), kindData{}, map[int]*kindData{}
 	whole, secret := kindData{}, false
-	for i := range k.words {
-		field := fields.FieldByIndex(k.words[i].field)
+	for i := range words {
+		field := fields.FieldByIndex(words[i].field)
 		if field.Kind() == reflect.Pointer {
 			if field.IsNil() {
 				continue
@@ -369,12 +410,12 @@ func newEntry(e kernel.Entry, args runtime.Changer, finish func(msg []byte) []by
 		if flag, ok := a.(flagged); ok && !flag.flag() || absent(a) {
 			continue
 		}
-		k.words[i].put(msg, a, &data, nests)
+		words[i].put(msg, a, &data, nests)
 		if _, ok := a.(hiddenAttr); ok {
 			secret = true
-			whole.add(k.words[i].four, a.encode())
+			whole.add(words[i].four, a.encode())
 		} else {
-			k.words[i].put(msg, a, &whole, map[int]*kindData{})
+			words[i].put(msg, a, &whole, map[int]*kindData{})
 		}
 	}
 	if secret { // of what has no nests

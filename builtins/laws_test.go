@@ -161,6 +161,20 @@ func laws() []law {
 			}
 			return &delEntry{Entry: e}
 		}},
+		{name: "wg_peer set", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			e := wgPeerOf(wireguardKind.made(t, m).LinkRef)
+			if err := m.AddEntry(e); err != nil {
+				t.Fatal(err)
+			}
+			return &setEntry{Entry: wgPeerSet(e)}
+		}},
+		{name: "mptcp_limits set", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &setEntry{Entry: mptcpLimitsOf(m.Host().Ref(), 5)}
+			if lacked(op) {
+				t.Skip("this kernel has no MPTCP")
+			}
+			return op
+		}, shows: "ip mptcp limits"},
 		{name: "xfrm_policy add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addEntry{xfrmPolicyOf(m.Host().Ref(), "10.88.0.0/16")}
 		}},
@@ -238,6 +252,20 @@ func wgPeerOf(l kernel.LinkRef) kernel.Entry {
 	return e
 }
 
+// wgPeerSet is what that peer is set to.
+func wgPeerSet(e kernel.Entry) kernel.Entry {
+	e.Msg = kernel.AppendAttr(kernel.Blank(e), unix.WGPEER_A_PUBLIC_KEY, e.Attr(unix.WGPEER_A_PUBLIC_KEY))
+	e.Msg = kernel.AppendAttr(e.Msg, unix.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, encodeNumber[width16](25))
+	return e
+}
+
+// mptcpLimitsOf sets how many subflows a namespace's connections have.
+func mptcpLimitsOf(ns kernel.NSRef, subflows int) kernel.Entry {
+	e := kernel.Entry{NS: ns, Table: "mptcp_limits"}
+	e.Msg = kernel.AppendAttr(kernel.Blank(e), 3, encodeNumber[width32](subflows))
+	return e
+}
+
 // xfrmPolicyOf is a policy for packets from a prefix, with nothing more.
 func xfrmPolicyOf(ns kernel.NSRef, src string) kernel.Entry {
 	a := &xfrmPolicyArgs{Dir: "out", Src: &placed[srcPlace]{}}
@@ -263,6 +291,8 @@ func lacked(op change.Op) bool {
 	case *addEntry:
 		e = op.Entry
 	case *delEntry:
+		e = op.Entry
+	case *setEntry:
 		e = op.Entry
 	default:
 		return false

@@ -30,6 +30,7 @@ type nexthopArgs struct {
 	Via        *gatewayAttr                      `arg:"via?" nla:"6" doc:"gateway: an address, or a link or a namespace, of which it is the address in a subnet that ns is in"`
 	Dev        *linkArg                          `arg:"dev?" dev:"2" doc:"link to send over; that whose subnet the gateway is in when left out"`
 	Onlink     isSet[width8]                     `arg:"onlink?" nla:"@4&4" doc:"take the gateway for a neighbour, whatever subnets the link is in"`
+	Encap      *wayEncap                         `arg:"encap?" nla:"7,8" doc:"what to put around packets: encap.mpls(), encap.seg6(), encap.ip() and so on"`
 	Blackhole  present                           `arg:"blackhole?" nla:"4" doc:"drop packets, without an answer"`
 	Group      nexthopGroup                      `arg:"group?" nla:"2" doc:"a list of other objects or their ids, or of (object, weight) with a weight of 1 to 256"`
 	Type       *nexthopGroupType                 `arg:"type?" nla:"3" doc:"of a group: mpath, which hashes each packet's flow, or resilient, which keeps flows where they are when members change; mpath when left out"`
@@ -58,6 +59,8 @@ func (a *nexthopArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	resilient := a.Type != nil && *a.Type == "resilient"
 	switch {
+	case a.Encap != nil && a.Via == nil && a.Dev == nil:
+		return nil, errors.New("nexthop: encap= is of one way, with via= or dev=")
 	case a.Group == nil && a.Type != nil:
 		return nil, errors.New("nexthop: type= is of a group")
 	case !resilient && (a.Buckets != nil || a.Idle != nil || a.Unbalanced != nil):

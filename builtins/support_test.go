@@ -26,7 +26,8 @@ writes the rows of what this machine's kernel has, and keeps the others.
 - **made**: and undone, once and again;
 - **read back**: with all values that it was given;
 - **changed**: each of the words that link.set takes, but those that this kernel does not let change; and undone. An
-  entry of a table is deleted and added instead, and what links are as ports, as ` + "`bridge_slave`" + `, is changed alone;
+  entry of a table is deleted and added instead, and what links are as ports, as ` + "`bridge_slave`" + `, is changed alone.
+  What is always there, as ` + "`mptcp_limits`" + `, is changed alone, too;
 - **deleted**: and made again, as it was, when that is undone;
 - **SIGKILL**: all of this by a process that dies then, and undone by who finds its journal.
 
@@ -111,6 +112,8 @@ func (p passed) rows(release string) map[string]string {
 		}
 		switch {
 		case !whole:
+		case entryKinds[name] != nil && entryKinds[name].Fixed:
+			all[name] = fmt.Sprintf("| `%s` | %s | | yes | yes | | | yes | yes |", name, release)
 		case kindNamed(name) != nil && kindNamed(name).master != "":
 			if changed != "nothing can be" { // else this kernel has none
 				all[name] = fmt.Sprintf("| `%s` | %s | | | %s | | | yes | yes |", name, release, changed)

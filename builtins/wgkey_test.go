@@ -58,9 +58,9 @@ func TestPeerUnwritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	keepalive := lasting[inSeconds, width16](25)
-	a := &wgPeerArgs{PublicKey: wgPublicArg{key: [32]byte{31: 2}}, Preshared: &key, Keepalive: &keepalive,
-		Allowed:  &wgAllowedArg{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.0/8")},
-		Endpoint: &wgEndpointArg{AddrPort: netip.MustParseAddrPort("[fd02::2]:7000")}}
+	a := &wgPeerArgs{PublicKey: wgPublicArg{key: [32]byte{31: 2}}, wgPeerWords: wgPeerWords{Preshared: &key,
+		Keepalive: &keepalive, Endpoint: &wgEndpointArg{AddrPort: netip.MustParseAddrPort("[fd02::2]:7000")},
+		Allowed: &wgAllowedArg{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.0/8")}}}
 	l := kernel.LinkRef{NS: kernel.NSRef{Cookie: 1}, Index: 2, Name: "wg0"}
 	op := &addEntry{newEntry(kernel.Entry{NS: l.NS, Link: &l}, a, func(msg []byte) []byte { return msg })}
 	if err := op.Valid(); err != nil {

@@ -20,14 +20,33 @@ var mptcpTable = &Table{Name: "mptcp_endpoint", One: "mptcp endpoint", Many: "mp
 		return raw
 	}}
 
+// mptcpLimitsTable holds the limits of a namespace, which are one entry.
+var mptcpLimitsTable = &Table{Name: "mptcp_limits", One: "mptcp limits", Many: "mptcp limits",
+	Generic: "mptcp_pm", Get: mptcpGetLimits, New: mptcpSetLimits, Header: unix.GENL_HDRLEN,
+	Families: []byte{mptcpSetLimits}, On: onNamespace, Own: true,
+	Blank: func() []byte { return genericHead(mptcpSetLimits) }, Key: func([]byte) string { return "" },
+	Zero: map[int][]byte{}, Reads: func(n *Namespace, _ *Link) ([][]byte, error) {
+		c, id, err := n.family("mptcp_pm")
+		if err != nil {
+			return nil, err
+		}
+		raw, err := c.Get(n.m.buf, id, genericHead(mptcpGetLimits))
+		if err == nil {
+			raw[0] = mptcpSetLimits
+		}
+		return [][]byte{raw}, err
+	}}
+
 // Of linux/mptcp_pm.h: commands, an attribute, and in that another one.
 const (
-	mptcpAdd      = 1
-	mptcpDel      = 2
-	mptcpGet      = 3
-	mptcpAttr     = 1
-	mptcpAddrID   = 2
-	mptcpAddrPort = 5
+	mptcpAdd       = 1
+	mptcpDel       = 2
+	mptcpGet       = 3
+	mptcpSetLimits = 5
+	mptcpGetLimits = 6
+	mptcpAttr      = 1
+	mptcpAddrID    = 2
+	mptcpAddrPort  = 5
 )
 
 func mptcpAddr(raw []byte) []byte { return rtnl.Attr(raw, unix.GENL_HDRLEN, mptcpAttr) }

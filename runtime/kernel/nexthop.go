@@ -46,6 +46,9 @@ func plainNexthop(msg []byte) []byte {
 	msg[1] = 0 // scope
 	msg = rtnl.Without(msg, unix.SizeofNhmsg, nhaOpFlags)
 	binary.NativeEndian.PutUint32(msg[4:], binary.NativeEndian.Uint32(msg[4:])&unix.RTNH_F_ONLINK)
+	if encap := rtnl.Attr(msg, unix.SizeofNhmsg, unix.NHA_ENCAP); encap != nil {
+		msg = AppendAttr(rtnl.Without(msg, unix.SizeofNhmsg, unix.NHA_ENCAP), unix.NHA_ENCAP|unix.NLA_F_NESTED, encap)
+	}
 	if group := rtnl.Attr(msg, unix.SizeofNhmsg, nhaResGroup); group != nil {
 		msg = rtnl.Without(msg, unix.SizeofNhmsg, nhaResGroup)
 		msg = append(msg, nl.NewRtAttr(nhaResGroup|unix.NLA_F_NESTED,

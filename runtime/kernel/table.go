@@ -25,13 +25,16 @@ type Table struct {
 	// Split takes a message of a dump apart into those that would add what it tells of; nil where they are the same.
 	Split func(raw []byte) [][]byte
 
-	On    holder                         // what its entries go with
-	Goes  Taking                         // what takes them away, beside the deletion of that
-	Of    func(l *Link) bool             // which links have it; nil: all of them
-	Link  func(raw []byte) int           // the index of the link, notOne for what is of several
-	Mine  func(l *Link, raw []byte) bool // somebody gave it, and not the kernel by itself; nil: all of them
-	Key   func(raw []byte) string        // what makes it another entry than the others
-	Plain func(raw []byte) []byte        // the message that adds it: without times, counters and states
+	On   holder                         // what its entries go with
+	Goes Taking                         // what takes them away, beside the deletion of that
+	Of   func(l *Link) bool             // which links have it; nil: all of them
+	Link func(raw []byte) int           // the index of the link, notOne for what is of several
+	Mine func(l *Link, raw []byte) bool // somebody gave it, and not the kernel by itself; nil: all of them
+	// Learned is what the kernel also has by itself, and changes and forgets: it is listed and can be deleted, no image
+	// has it, and what is given takes its place. nil: that is nothing.
+	Learned func(raw []byte) bool
+	Key     func(raw []byte) string // what makes it another entry than the others
+	Plain   func(raw []byte) []byte // the message that adds it: without times, counters and states
 	// of the request that adds it; nil: NLM_F_CREATE, and not what is there already
 	Flags func(raw []byte) int
 	// of the request that deletes it, as its message; nil: the one that adds it
@@ -51,6 +54,8 @@ type Table struct {
 	Secret func(raw []byte) string
 	// Clashes is an error when an entry would take something from one that is there; nil: none does.
 	Clashes func(have [][]byte, raw []byte) error
+	// Zero says what attributes are that are not there, of those that can be set one by one; nil: none can.
+	Zero map[int][]byte
 	// What is of another protocol than rtnetlink: how the entries of a link are read, and one is added or removed.
 	Reads func(n *Namespace, l *Link) ([][]byte, error)
 	Send  func(n *Namespace, raw []byte, remove bool) error
@@ -84,7 +89,7 @@ const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
 var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable, vlanTable, mptcpTable, xfrmStateTable, xfrmPolicyTable}
+	ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, xfrmStateTable, xfrmPolicyTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {
@@ -97,6 +102,9 @@ func tableNamed(name string) *Table {
 // entries are all entries of a table in the namespace, as New takes them but for Plain. A kernel without the table
 // has none.
 func (n *Namespace) entries(t *Table) (all [][]byte, err error) {
+	if t.Reads != nil && t.On == onNamespace {
+		return t.Reads(n, nil)
+	}
 	for _, ask := range t.Dumps {
 		some, err := n.ask(t, ask)
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) {

@@ -14,7 +14,8 @@ func TestTables(t *testing.T) {
 		names = append(names, row.Name)
 		switch {
 		case row.One == "" || row.Many == "" ||
-			row.Send == nil && (row.Get == 0 || row.New == 0 || row.Del == 0) || row.Header == 0 ||
+			row.Send == nil && (row.Get == 0 || row.New == 0 || row.Del == 0 && row.Zero == nil) ||
+			row.Header == 0 ||
 			row.Families == nil && row.Protocol == 0:
 			t.Errorf("%s: the row is not whole", row.Name)
 		case row.put == nil && (row.Key == nil || row.Dumps == nil && row.Reads == nil):

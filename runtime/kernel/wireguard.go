@@ -26,6 +26,8 @@ var wgPeerTable = &Table{Name: "wg_peer", One: "peer", Many: "peers", Header: wg
 	Families: []byte{wireguard.set}, On: onLink, Own: true, At: 4, Link: linkOfPeer,
 	Of:    func(l *Link) bool { return kindOf(l.Kind).Generic == &wireguard },
 	Reads: readPeers, Send: sendPeer, Clashes: peersClash,
+	Zero: map[int][]byte{unix.WGPEER_A_PRESHARED_KEY: make([]byte, 32), unix.WGPEER_A_ALLOWEDIPS: {},
+		unix.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL: make([]byte, 2)},
 	Key: func(raw []byte) string { return string(peerAttr(raw, unix.WGPEER_A_PUBLIC_KEY)) },
 	Plain: func(raw []byte) []byte {
 		if len(peerAttr(raw, unix.WGPEER_A_PRESHARED_KEY)) == 0 {
@@ -38,7 +40,7 @@ var wgPeerTable = &Table{Name: "wg_peer", One: "peer", Many: "peers", Header: wg
 		return withoutAll(raw, unix.WGPEER_A_ENDPOINT, unix.WGPEER_A_PRESHARED_KEY)
 	},
 	Secret: func(raw []byte) string {
-		if peerAttr(raw, unix.WGPEER_A_PRESHARED_KEY) == nil {
+		if key := peerAttr(raw, unix.WGPEER_A_PRESHARED_KEY); key == nil || len(key) > 0 { // none, or zeros
 			return ""
 		}
 		return "the preshared key"
@@ -63,8 +65,9 @@ func sendPeer(n *Namespace, raw []byte, remove bool) error {
 	if err != nil {
 		return err
 	}
-	flags, peer := uint32(unix.WGPEER_F_REPLACE_ALLOWEDIPS), raw[wgPeerHeader:]
+	flags, peer := uint32(0), raw[wgPeerHeader:]
 	if allowed := peerAttr(raw, unix.WGPEER_A_ALLOWEDIPS); allowed != nil {
+		flags = unix.WGPEER_F_REPLACE_ALLOWEDIPS
 		peer = AppendAttr(rtnl.Without(peer, 0, unix.WGPEER_A_ALLOWEDIPS),
 			unix.WGPEER_A_ALLOWEDIPS|unix.NLA_F_NESTED, allowed)
 	}
@@ -154,6 +157,9 @@ func ReadAllowedIPs(value []byte) (all []netip.Prefix) {
 func peersClash(have [][]byte, raw []byte) error {
 	mine := ReadAllowedIPs(peerAttr(raw, unix.WGPEER_A_ALLOWEDIPS))
 	for _, other := range have {
+		if bytes.Equal(peerAttr(other, unix.WGPEER_A_PUBLIC_KEY), peerAttr(raw, unix.WGPEER_A_PUBLIC_KEY)) {
+			continue
+		}
 		for _, p := range ReadAllowedIPs(peerAttr(other, unix.WGPEER_A_ALLOWEDIPS)) {
 			if slices.Contains(mine, p) {
 				key := base64.StdEncoding.EncodeToString(peerAttr(other, unix.WGPEER_A_PUBLIC_KEY))
