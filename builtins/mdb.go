@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,6 +27,9 @@ type mdbArgs struct {
 	Src       *addrAttr       `arg:"src?" nla:"2/1" doc:"only what comes from this address (IGMPv3, MLDv2)"`
 	Permanent isSet[width8]   `info:"permanent" nla:"@16&1" doc:"whether it stays"`
 	VID       *whole[width16] `arg:"vid?" nla:"@18" doc:"VLAN that it is in, 1 to 4094, of a bridge that filters"`
+	Sources   *groupSources   `arg:"source_list?" nla:"2/2" doc:"addresses that filter_mode= is about, of a bridge with mcast_igmp_version=3, for IPv6 mcast_mld_version=2 (Linux 6.3)"`
+	Mode      *groupMode      `arg:"filter_mode?" nla:"2/3" doc:"include: only what comes from source_list=; exclude: all but that; exclude nothing when left out"`
+	Proto     *protocolAttr   `arg:"proto?" nla:"2/4" doc:"who added it: static, zebra, bgp ... or a number (ip-route(8), Linux 6.3); static when left out"`
 }
 
 func (a *mdbArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
@@ -38,16 +42,34 @@ func (a *mdbArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, fmt.Errorf("mdb: link %s is no port of %s", port.Name, bridge.Name)
 	case a.VID != nil && (*a.VID < 1 || *a.VID > 4094):
 		return nil, fmt.Errorf("mdb: vid=%d is not from 1 to 4094", *a.VID)
+	case (a.Mode == nil || *a.Mode != "exclude") && (a.Mode == nil) != (a.Sources == nil):
+		return nil, errors.New("mdb: want source_list= and filter_mode= together")
+	case a.Sources != nil && a.Src != nil:
+		return nil, errors.New("mdb: src= is one source, and source_list= is of the group whatever the source")
+	case a.Proto != nil && a.Proto.protocolArg < unix.RTPROT_STATIC:
+		return nil, errors.New("mdb: proto= is a program's, not the kernel's: static, or a greater number")
+	}
+	if a.Sources == nil {
+		a.Mode = nil // exclude nothing, which the kernel does not say
+	} else if err := a.filters(tx); err != nil {
+		return nil, err
+	}
+	if a.Proto != nil && a.Proto.protocolArg == unix.RTPROT_STATIC {
+		a.Proto = nil // nor that
 	}
 	if err := tx.Machine().SettleLinks(); err != nil {
 		return nil, err // a port that does not forward yet takes none
 	}
 	e := kernel.Entry{NS: port.NS, Link: &port.LinkRef, Master: a.Bridge.Name}
-	return addNew(tx, e, a, func(msg []byte) []byte {
+	val, err := addNew(tx, e, a, func(msg []byte) []byte {
 		msg[0], msg[16] = unix.AF_BRIDGE, 1 // MDB_PERMANENT
 		copy(msg[4:], encodeNumber[width32](a.Bridge.Index))
 		return msg
 	})
+	if err == nil && (a.Sources != nil || a.Proto != nil) {
+		err = tookEntry(tx, val.(*entryValue).entry)
+	}
+	return val, err
 }
 
 // groupAttr is a multicast group: its address, and the protocol that says of what family.

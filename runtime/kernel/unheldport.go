@@ -40,14 +40,13 @@ func backedPorts(at *subject) (found []string, err error) {
 	return found, err
 }
 
-// givenGroups are a bridge's groups behind a port that were not learned and that no part holds: those with a list of
-// their sources, and all of a bridge that takes none as it is.
+// givenGroups are a bridge's groups behind a port that were not learned and that no part holds: all of a bridge that
+// takes none as it is.
 func givenGroups(at *subject) (found []string, err error) {
 	if !kindOf(slaveKind(at.raw)).bridges() {
 		return nil, nil
 	}
-	takes, err := at.n.takesGroups(at.l.Master)
-	if err != nil {
+	if takes, err := at.n.takesGroups(at.l.Master); err != nil || takes {
 		return nil, unlessGone(err)
 	}
 	all, err := at.n.dumpOrNone(unix.RTM_GETMDB, mdbTable.Dumps[0])
@@ -55,8 +54,7 @@ func givenGroups(at *subject) (found []string, err error) {
 		for group := range rtnl.Nested(rtnl.Attr(raw, sizeofBrPortMsg, mdbaMDB)) {
 			for e := range rtnl.Nested(group) {
 				if len(e) >= sizeofBrMdbEntry && int(binary.NativeEndian.Uint32(e)) == at.l.Index &&
-					e[4] == mdbPermanent &&
-					(!takes || rtnl.Attr(e, sizeofBrMdbEntry, mdbaSources) != nil) {
+					e[4] == mdbPermanent {
 					found = append(found, "group "+mdbGroup(e))
 				}
 			}
@@ -108,6 +106,9 @@ func givenVLANs(at *subject) ([]string, error) {
 // is not there.
 func otherVLANs(spec []byte, pvid uint16) (found []string) {
 	plain := pvid == 0
+	if _, tunnel := vlanTunnels(spec)[pvid]; tunnel {
+		found = append(found, fmt.Sprintf("tunnel of vlan %d", pvid))
+	}
 	for at, t := range rtnl.Attrs(spec, 0) {
 		if t != nl.IFLA_BRIDGE_VLAN_INFO || at+8 > len(spec) {
 			continue
