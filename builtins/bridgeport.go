@@ -30,7 +30,7 @@ type bridgePortArgs struct {
 	McastToUcast  *switched                 `arg:"mcast_to_unicast?" nla:"28" set:"yes" doc:"whether packets to a group go to each listener by itself; False when left out"`
 	GroupFwdMask  *whole[width16]           `arg:"group_fwd_mask?" nla:"31" set:"yes" doc:"which link-local groups (01:80:c2:00:00:0X) it lets out, a bit each; 0 when left out"`
 	NeighSuppress *switched                 `arg:"neigh_suppress?" nla:"32" set:"yes" doc:"whether the bridge answers ARP and neighbour solicitation for those behind it, of whom it was told; False when left out"`
-	VLANTunnel    *switched                 `arg:"vlan_tunnel?" nla:"29" set:"yes" needs:"bridge_vlan" doc:"whether its vlans are tunnels of the vxlan that it is; False when left out"`
+	VLANTunnel    *switched                 `arg:"vlan_tunnel?" nla:"29" set:"yes" drops:"bridge_vlan/3" needs:"bridge_vlan" doc:"whether its vlans are tunnels of the vxlan that it is; False when left out"`
 	Isolated      *switched                 `arg:"isolated?" nla:"33" set:"yes" doc:"whether frames from it go to no other isolated port; False when left out"`
 	Locked        *switched                 `arg:"locked?" nla:"39" set:"yes" doc:"whether it takes frames only from those whom the bridge was told of (IEEE 802.1X); False when left out"`
 	MAB           *switched                 `arg:"mab?" nla:"40" set:"yes" doc:"whether a locked port notes the addresses of others for authentication; False when left out"`

@@ -25,6 +25,7 @@ import (
 //	secret:"4"     it is neither shown nor written to a journal; attribute 4 is shown, which tells it from others
 //	set:"yes"      the kernel lets it change later; "states" where that takes states of ports
 //	clears:"12"    the number of an attribute that the kernel takes away when it sets this one
+//	drops:"fdb/2"  the table, and the attribute in it, that the kernel takes from the entries of the link with 0
 //	on:"2"         the number of the attribute whose bits say that it is given, for keys
 //	with:"7,9"     those of attributes that the kernel changes with this one, and takes back
 //	of:"miimon"    the attribute whose multiples it takes, which rounds others down

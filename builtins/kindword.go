@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"bytes"
 	"cmp"
 	"reflect"
 	"strconv"
@@ -22,6 +23,7 @@ type kindWord struct {
 	secret      int  // 0: it is none
 	set, states bool
 	clears      int // 0: none
+	drops       string
 	on          int // what says that it is given; 0: that it is there
 	with        []int
 	multiple    string
@@ -43,7 +45,7 @@ func wordsOf(args reflect.Type) (all []kindWord) {
 		w := kindWord{name: strings.TrimSuffix(name, "?"), eg: f.Tag.Get("eg"),
 			field: f.Index, typ: f.Type, lower: tag == "lower",
 			socket: tag == "socket", readOnly: f.Tag.Get("info") != "", needs: f.Tag.Get("needs"),
-			multiple: f.Tag.Get("of"), after: f.Tag.Get("after") != ""}
+			multiple: f.Tag.Get("of"), drops: f.Tag.Get("drops"), after: f.Tag.Get("after") != ""}
 		w.ip = cmp.Or(f.Tag.Get("ip"), w.name)
 		w.set, w.states = f.Tag.Get("set") != "", f.Tag.Get("set") == "states"
 		if w.typ.Kind() == reflect.Pointer {
@@ -162,4 +164,23 @@ func (w *kindWord) shown(msg []byte) kindAttr {
 		return a
 	}
 	return w.attr()
+}
+
+// dropped is the Loss of what entries of the link lose when the word is switched off.
+func (w *kindWord) dropped(m *kernel.Machine, o *setWord) error {
+	table, typ, drops := strings.Cut(w.drops, "/")
+	if !drops || len(bytes.Trim(o.Value[4:], "\x00")) > 0 {
+		return nil
+	}
+	n, err := m.Namespace(o.Link.NS)
+	if err != nil {
+		return err
+	}
+	all, err := n.Entries(table, &o.Link)
+	for _, e := range all {
+		if e.Attr(atoi(typ)) != nil && e.Link.Index == o.Link.Index {
+			return &kernel.Loss{What: e.Words() + " in " + n.Name(), Why: "the kernel takes it away with " + o.Attr}
+		}
+	}
+	return err
 }

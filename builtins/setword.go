@@ -253,6 +253,9 @@ func (o *setWord) Check(m *kernel.Machine, fresh bool) error {
 			k.named(w.clears), l.Name, l.NS),
 			Why: "the kernel takes it away when " + o.Attr + " is set"}
 	}
+	if err := w.dropped(m, o); err != nil && !fresh {
+		return err
+	}
 	if fresh || !w.states {
 		return nil
 	}

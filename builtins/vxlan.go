@@ -1,6 +1,8 @@
 package builtins
 
 import (
+	"errors"
+
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
@@ -14,7 +16,8 @@ type vxlanArgs struct {
 	NS nsArg    `arg:"ns" doc:"namespace that it is in"`
 	_  struct{} `arg:"*"`
 	newLinkArgs
-	ID         whole[width24]                 `arg:"id" nla:"1" eg:"42" doc:"network identifier, 0 to 16777215"`
+	ID         *whole[width24]                `arg:"id?" nla:"1" eg:"42" doc:"network identifier, 0 to 16777215; it must be given unless external="`
+	External   *toggle                        `arg:"external?" nla:"25" doc:"whether routes, filters and vlans say the ends and the identifier of each frame, instead of id= and remote="`
 	Dev        *linkArg                       `arg:"dev?" nla:"lower" doc:"link that its packets leave by; it must be given for a multicast group"`
 	Local      *addrAttr                      `arg:"local?" nla:"4|17" doc:"address that its packets are sent from"`
 	Remote     *addrAttr                      `arg:"remote?" nla:"2|16" set:"yes" doc:"address of the other end, or a multicast group: where frames go whose end is not known"`
@@ -31,5 +34,8 @@ type vxlanArgs struct {
 }
 
 func (a *vxlanArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	if a.ID == nil && (a.External == nil || !bool(*a.External)) {
+		return nil, errors.New("vxlan: want id=, or external=True")
+	}
 	return makeLink(tx, a.NS.NSRef, a, &a.newLinkArgs)
 }
