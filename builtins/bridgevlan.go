@@ -46,7 +46,8 @@ func (a *bridgeVLANArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, fmt.Errorf("bridge_vlan: tunnel_id=%s is not of as many as vid %s", a.Tunnels, a.VIDs)
 	}
 	if a.Tunnels != nil {
-		if on := portKinds["bridge"].word("vlan_tunnel").read(l.PortInfo); on == nil || on.value() != starlark.Value(starlark.True) {
+		on := portKinds["bridge"].word("vlan_tunnel").read(l.PortInfo)
+		if on == nil || on.value() != starlark.Value(starlark.True) {
 			return nil, &kernel.Error{Op: "add tunnel of vlan", Object: a.VIDs.String() + " to " + l.Name,
 				NS: l.NS.String(), Err: fmt.Errorf("the port has no vlan_tunnel: %w", unix.EINVAL),
 				Hint: l.Name + ".set(vlan_tunnel = True)"}

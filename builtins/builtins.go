@@ -23,6 +23,7 @@ func All() *runtime.Vocabulary {
 			setDecl(), upDecl, downDecl, linkDeleteDecl,
 			addrDecl, addrDeleteDecl,
 		}, routeDecls(), entryDecls(), []*runtime.Decl{
+			nsFlushDecl, linkFlushDecl,
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl, countersDecl, socketsDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,

@@ -83,9 +83,11 @@ func (a *mdbArgs) filters(tx *runtime.Tx) error {
 			return fmt.Errorf("mdb: source %s is of another family than group %s", ip, a.Group)
 		}
 	}
-	if v := linkKinds["bridge"].word(word).read(l.Info); v == nil || v.value() != starlark.Value(starlark.MakeInt(want)) {
+	v := linkKinds["bridge"].word(word).read(l.Info)
+	if v == nil || v.value() != starlark.Value(starlark.MakeInt(want)) {
 		return &kernel.Error{Op: "add group", Object: a.Group.String(), NS: l.NS.String(),
-			Err:  fmt.Errorf("bridge %s has another %s than %d, and looks at no sources: %w", l.Name, word, want, unix.EINVAL),
+			Err: fmt.Errorf("bridge %s has another %s than %d, and looks at no sources: %w", l.Name, word, want,
+				unix.EINVAL),
 			Hint: fmt.Sprintf("%s.set(%s = %d)", l.Name, word, want)}
 	}
 	return nil

@@ -138,7 +138,22 @@ func (n *Namespace) listed(t *Table, link *LinkRef) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.part(t, l, nil)
+	return n.has(t, l)
+}
+
+// has are the entries of a table that somebody gave a link, and what it has learned.
+func (n *Namespace) has(t *Table, l *Link) ([][]byte, error) {
+	if t.Learned == nil {
+		return n.part(t, l, nil)
+	}
+	all, err := n.entries(t)
+	return slices.DeleteFunc(all, func(raw []byte) bool { return !t.of(l, raw) }), err
+}
+
+// Learned reports whether the kernel has the entry by itself, or may change and forget it as if it had.
+func (e Entry) Learned() bool {
+	t := tableNamed(e.Table)
+	return t.Learned != nil && t.Learned(e.Msg)
 }
 
 // Entries lists the entries of a table that somebody gave the namespace with all its links, or a link and its ports.
@@ -166,7 +181,7 @@ func (n *Namespace) Entries(table string, link *LinkRef) (all []Entry, err error
 		if l.Index != link.Index && (t.On != onPort || l.Master != link.Index) {
 			continue
 		}
-		raws, e := n.part(t, l, nil)
+		raws, e := n.has(t, l)
 		err = errors.Join(err, e)
 		for _, raw := range raws {
 			if t.Link(raw) == l.Index { // and not a group that it is in
@@ -177,9 +192,10 @@ func (n *Namespace) Entries(table string, link *LinkRef) (all []Entry, err error
 	return all, fail(err, "list "+t.Many, "", n)
 }
 
-// of reports whether somebody gave a link an entry.
+// of reports whether somebody gave a link an entry, or it has learned it.
 func (t *Table) of(l *Link, raw []byte) bool {
-	return t.Link != nil && t.Link(raw) == l.Index && (t.Of == nil || t.Of(l)) && (t.Mine == nil || t.Mine(l, raw))
+	return t.Link != nil && t.Link(raw) == l.Index && (t.Of == nil || t.Of(l)) &&
+		(t.Mine == nil || t.Mine(l, raw) || t.Learned != nil && t.Learned(raw))
 }
 
 // entry is one of a link.
@@ -224,7 +240,7 @@ func (m *Machine) CheckEntry(e Entry) error {
 		return err
 	}
 	n, t, err := m.locate(e)
-	if err == nil && found != nil {
+	if err == nil && found != nil && !found.Learned() {
 		return hinted(fail(unix.EEXIST, "add "+t.One, e.String(), n), "%s has it already", n.Name())
 	}
 	if err == nil && t.Of != nil {
@@ -304,7 +320,11 @@ func (m *Machine) TakeEntryBack(e Entry) error {
 		return err
 	}
 	n, t, err := m.locate(e)
-	if err == nil && !bytes.Equal(t.sum(found.Msg), t.sum(e.marked(n, t))) {
+	switch {
+	case err != nil:
+	case found.Learned() && !e.Learned():
+		return nil // it is gone, and the kernel has another one
+	case !found.Learned() && !bytes.Equal(t.sum(found.Msg), t.sum(e.marked(n, t))):
 		err = ErrDiverged
 	}
 	if err == nil {

@@ -82,6 +82,12 @@ func (m *Machine) RestoreEntry(e Entry, behind [][]byte) error {
 		return unlessGone(err)
 	}
 	found, err := m.FindEntry(e)
+	if err == nil && found != nil && found.Learned() {
+		if e.Learned() {
+			return nil
+		}
+		found = nil // what is given takes its place
+	}
 	switch {
 	case err != nil:
 		return err

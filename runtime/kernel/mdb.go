@@ -148,7 +148,8 @@ func mdbAttrs(e []byte) (attrs []byte) {
 		attrs = AppendAttr(attrs, mdbeAttrsSources, GroupSources(sources))
 		attrs = AppendAttr(attrs, mdbeAttrsMode, mode)
 	}
-	if by := rtnl.Attr(e, sizeofBrMdbEntry, mdbaProtocol); e[4] == mdbPermanent && len(by) == 1 && by[0] != unix.RTPROT_STATIC {
+	by := rtnl.Attr(e, sizeofBrMdbEntry, mdbaProtocol)
+	if e[4] == mdbPermanent && len(by) == 1 && by[0] != unix.RTPROT_STATIC {
 		attrs = AppendAttr(attrs, mdbeAttrsProtocol, by)
 	}
 	return attrs

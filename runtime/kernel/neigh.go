@@ -17,7 +17,12 @@ var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	Dumps:    []rtnl.Raw{ndMsg(unix.AF_UNSPEC, 0), ndMsg(unix.AF_UNSPEC, netlink.NTF_PROXY)},
 	On:       onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
 	Own: true, At: 4, Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
-	Mine: func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) }}
+	Mine:    func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) },
+	Learned: func(raw []byte) bool { return neighState(raw)&learnedStates != 0 && !given(raw) }}
+
+// learnedStates are those that a neighbour has which is asked for.
+const learnedStates = unix.NUD_INCOMPLETE | unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE |
+	unix.NUD_FAILED
 
 // ndaProtocol is NDA_PROTOCOL of linux/neighbour.h.
 const ndaProtocol = 12

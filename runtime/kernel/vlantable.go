@@ -53,10 +53,11 @@ func vlanMessage(index int, flags, vid uint16, self bool) []byte {
 	return AppendAttr(bridgeHead(index), unix.IFLA_AF_SPEC, spec)
 }
 
-// sendVLAN makes the requests that let a link take part in a vlan, or take it out. The kernel takes the tunnel away with
-// the vlan.
+// sendVLAN makes the requests that let a link take part in a vlan, or take it out. The kernel takes the tunnel away
+// with the vlan.
 func sendVLAN(n *Namespace, raw []byte, remove bool) error {
-	vlan, tunnel := rtnl.Without(raw, unix.SizeofIfInfomsg, VLANTunnel), rtnl.Attr(raw, unix.SizeofIfInfomsg, VLANTunnel)
+	vlan := rtnl.Without(raw, unix.SizeofIfInfomsg, VLANTunnel)
+	tunnel := rtnl.Attr(raw, unix.SizeofIfInfomsg, VLANTunnel)
 	if remove {
 		return n.do(unix.RTM_DELLINK, 0, rtnl.Raw(vlan))
 	}
