@@ -211,6 +211,18 @@ var acts = map[string]func(w *madeWorld) act{
 	"xfrm_state del": func(w *madeWorld) act {
 		return func(e *env) change.Op { return unlacked(&delEntry{Entry: xfrmStateOf(e.in.Ref(), 256)}) }
 	},
+	"qdisc set": func(w *madeWorld) act {
+		name := w.pick(w.links...)
+		w.parts = append(w.parts, part{"sh", "tc qdisc add dev " + name +
+			" root handle 77: tbf rate 2mbit burst 10kb limit 10kb"})
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
+			example := tbfQdisc.example(l)
+			if found, err := e.m.FindEntry(example); err != nil || found == nil {
+				return nil
+			}
+			return &setOptions{Entry: example}
+		})
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()

@@ -22,7 +22,7 @@ func All() *runtime.Vocabulary {
 		}, kindDecls(), []*runtime.Decl{
 			setDecl(), upDecl, downDecl, linkDeleteDecl,
 			addrDecl, addrDeleteDecl,
-		}, routeDecls(), entryDecls(), []*runtime.Decl{
+		}, routeDecls(), entryDecls(), tcDecls(), []*runtime.Decl{
 			nsFlushDecl, linkFlushDecl,
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			pingDecl, runDecl, countersDecl, socketsDecl,
@@ -32,10 +32,10 @@ func All() *runtime.Vocabulary {
 			structDecl, helpDecl,
 		}),
 		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType}, routeTypes(),
-			entryTypes(), []*runtime.Type{wgKeyType, poolType, pingType, runType, attemptType, testType}),
+			entryTypes(), []*runtime.Type{shapeType, wgKeyType, poolType, pingType, runType, attemptType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},
 			&setWord{}, &moveLink{}, &addAddr{}, &delAddr{}, &setSysctl{}, &addCgroup{},
-			&addPIDs{}}, entryOps(), routeOps()),
+			&addPIDs{}}, entryOps(), tcOps(), routeOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
 		Topics:   topics(),

@@ -55,7 +55,8 @@ var cares = []struct {
 	act         act
 	forget      func(op change.Op)
 }{
-	{"qdisc", pair + "sh: tc qdisc add dev m0 root handle 7: pfifo limit 7", move, unsaid},
+	{"qdisc", pair + "sh: tc qdisc add dev m0 root handle 7: pfifo limit 7", deletion("m0"),
+		func(op change.Op) { held(op, without("qdisc")) }},
 	{"address let in", pair + "sh: bridge fdb add 02:00:00:00:00:99 dev m0 self permanent", move, unsaid},
 	{"limit", pair + "link set m0 gso_max_size 30000", deletion("m0"), unsaid},
 	{"backup port", bridged +

@@ -75,7 +75,8 @@ func (o *addEntry) Undo(m *kernel.Machine) error { return m.TakeEntryBack(o.Entr
 // delEntry deletes an entry, whoever added it.
 type delEntry struct {
 	kernel.Entry
-	Behind [][]byte `json:"behind,omitempty"` // those of its place that came after it
+	Behind [][]byte        `json:"behind,omitempty"` // those of its place that came after it
+	Below  []kernel.TCPart `json:"below,omitempty"`  // what goes with it
 }
 
 var _ change.Unmaker = (*delEntry)(nil)
@@ -91,7 +92,7 @@ func (o *delEntry) Valid() error {
 			return err
 		}
 	}
-	return o.Entry.Valid()
+	return errors.Join(o.Entry.Valid(), o.ValidBelow(o.Below))
 }
 
 func (o *delEntry) Unmakes(older change.Op) bool {
@@ -112,11 +113,13 @@ func (o *delEntry) Check(m *kernel.Machine, fresh bool) error {
 	if err = errors.Join(err, m.Holds(o.Entry)); fresh {
 		return err
 	}
-	return errors.Join(err, o.Entry.Secrets())
+	below, e := m.Below(o.Entry)
+	o.Below = below
+	return errors.Join(err, e, o.Entry.Secrets(), o.BelowLosses(below))
 }
 
 func (o *delEntry) Do(m *kernel.Machine) error   { return m.DelEntry(o.Entry) }
-func (o *delEntry) Undo(m *kernel.Machine) error { return m.RestoreEntry(o.Entry, o.Behind) }
+func (o *delEntry) Undo(m *kernel.Machine) error { return m.RestoreEntry(o.Entry, o.Behind, o.Below) }
 
 // entryValue is an entry of a table in a script.
 type entryValue struct {

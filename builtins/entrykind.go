@@ -53,6 +53,8 @@ type entryKind struct {
 	ListDoc          string
 	// The command line that adds or deletes one, where the program is none of iproute2's.
 	Shell func(verb string, e kernel.Entry) string
+	// The words of an entry, where its tags do not say all of them.
+	Text func(e kernel.Entry) []string
 
 	decls []*runtime.Decl
 	typ   *runtime.Type
@@ -128,9 +130,13 @@ func declareEntry(k entryKind) *entryKind {
 			k.decls = append(k.decls, runtime.Change(k.Name+".set", "None", "Changes what is given of it.", k.Set))
 		}
 	}
+	text := k.text
+	if k.Text != nil {
+		text = k.Text
+	}
 	for _, table := range k.Tables {
 		entryKinds[table] = &k
-		kernel.Describe(table, k.text)
+		kernel.Describe(table, text)
 	}
 	return &k
 }

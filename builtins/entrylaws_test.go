@@ -61,6 +61,16 @@ var entryCases = []entryCase{
 		map[int]byte{24: 4, 26: 77}, nil, "bridge vlan add vid 77 dev law1", "bridge vlan show dev law1",
 		"ip link add vlbr up type bridge vlan_filtering 1; ip link set LINK master vlbr",
 		"bridge vlan add vid 77 dev LINK"},
+	{"qdisc", "law1", "true", map[int]byte{10: 0x77, 12: 255, 13: 255, 14: 255, 15: 255},
+		map[int][]byte{1: []byte("tbf\x00"), 2: tcOptionsOf("tbf")},
+		"tc qdisc replace dev law1 root handle 9: pfifo", "tc qdisc show dev law1 | sed s/refcnt.[0-9]*//",
+		"", "tc qdisc replace dev LINK root handle 77: tbf rate 1mbit burst 10kb limit 10kb"},
+}
+
+// tcOptionsOf are the options of an example of a kind of qdisc.
+func tcOptionsOf(kind string) []byte {
+	e := tcNamed(qdiscKinds, kind).example(kernel.LinkRef{Index: 1})
+	return kernel.InfoAttr(e.Msg[20:], 2)
 }
 
 // entry is one of the table, on a link where entries hang on one.
@@ -93,6 +103,7 @@ func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 	}
 	t.Cleanup(func() {
 		shell(t, "ip link set law1 nomaster; ip link set lawbr type bridge vlan_filtering 0 2>/dev/null || true; "+
+			"tc qdisc del dev law1 root 2>/dev/null || true; "+
 			"ip nexthop flush; ip mptcp endpoint flush; for l in 77 78; do "+
 			"ip -6 addrlabel del prefix fd77::/64 label $l 2>/dev/null || true; done")
 	})

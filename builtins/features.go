@@ -114,7 +114,7 @@ func features() []*runtime.Feature {
 	for _, k := range allKinds() {
 		all = append(all, k.feature())
 	}
-	return all
+	return append(all, tcFeatures()...)
 }
 
 // routeFeature is what a route can put around packets.

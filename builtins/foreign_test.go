@@ -68,7 +68,9 @@ var foreigners = map[string]foreigner{
 	"xfrm_state add":  {"ip xfrm state flush", "ip xfrm state", false},
 	"xfrm_state del": {"ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 257 mode tunnel enc " +
 		"'ecb(cipher_null)' '' auth digest_null ''", "ip xfrm state", true},
-	"rule del":      {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
+	"rule del": {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
+	"qdisc set": {"tc qdisc change dev law1 root handle 77: tbf rate 5mbit burst 10kb limit 10kb",
+		"tc qdisc show dev law1", true},
 	"sysctl":        {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
 	"pid namespace": {"true", "true", false}, // nobody else has one of its name, which this process alone knows
 	"cgroup add":    {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot

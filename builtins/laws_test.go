@@ -201,6 +201,21 @@ func laws() []law {
 			t.Cleanup(func() { nstest.TryIP(t, "xfrm", "state", "flush") })
 			return op
 		}},
+		{name: "qdisc set", shows: "tc qdisc show dev law1", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			l := pre(t, m, "law1")
+			old := tbfQdisc.example(l)
+			if err := m.AddEntry(old); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.DelEntry(old) }) // may have been replaced
+			rate := rateIn[width64](250000)
+			options, err := tbfQdisc.options(map[string]kindAttr{"rate": &rate}, old.Attr(tcaOptions))
+			if err != nil {
+				t.Fatal(err)
+			}
+			old.Msg = kernel.AppendAttr(tcHeadOf(old), tcaOptions, options)
+			return &setOptions{Entry: old}
+		}},
 		{name: "sysctl", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},

@@ -41,11 +41,23 @@ var givenToLinks = []struct {
 	{"nothing", "m0", "true", nil},
 	{"nothing, to a port", "p0", "true", nil},
 	{"nothing, to a bridge", "b0", "true", nil},
-	{"a qdisc", "m0", "tc qdisc add dev m0 root handle 7: tbf rate 1mbit burst 10k latency 5ms",
-		map[string]string{"move": "qdisc tbf 7: of link m0 in host", "delete": "qdisc tbf 7: of link m0 in host"}},
+	{"a qdisc", "m0", "tc qdisc add dev m0 root handle 7: tbf rate 1mbit burst 10k latency 5ms", nil},
+	{"a qdisc with a table of sizes", "m0",
+		"tc qdisc add dev m0 root handle 7: stab mtu 2048 tsize 512 mpu 64 linklayer atm pfifo limit 9",
+		map[string]string{"move": "the size table of qdisc pfifo 7: of link m0 in host",
+			"delete": "the size table of qdisc pfifo 7: of link m0 in host"}},
+	{"a block of filters that others share", "m0", "tc qdisc add dev m0 ingress_block 7 clsact",
+		map[string]string{"move": "the shared block of qdisc clsact ffff: of link m0 in host",
+			"delete": "the shared block of qdisc clsact ffff: of link m0 in host"}},
+	{"a tree of classes", "m0", "tc qdisc add dev m0 root handle 1: htb default 20; " +
+		"tc class add dev m0 parent 1: classid 1:1 htb rate 10mbit; " +
+		"tc class add dev m0 parent 1:1 classid 1:10 htb rate 3mbit ceil 10mbit prio 1; " +
+		"tc class add dev m0 parent 1:1 classid 1:20 htb rate 7mbit burst 20kb; " +
+		"tc qdisc add dev m0 parent 1:10 handle 10: tbf rate 2mbit burst 10kb latency 9ms; " +
+		"tc filter add dev m0 parent 1: protocol ip pref 7 u32 match ip dst 10.0.0.0/8 flowid 1:10", nil},
 	{"a qdisc at the other end", "m0",
 		"tc qdisc add dev m1 clsact; tc filter add dev m1 ingress pref 5 u32 match u32 0 0 flowid 1:1",
-		map[string]string{"delete": "qdisc clsact ffff: of link m1 in host"}},
+		nil},
 	{"a filter elsewhere that sends to it", "m0", "tc qdisc add dev q0 clsact; tc filter add dev q0 ingress pref 5 " +
 		"u32 match u32 0xffffffff 0xffffffff action mirred egress redirect dev m0",
 		map[string]string{"move": "action mirred index 1 of link m0 in host",
@@ -203,10 +215,11 @@ func TestUnheldAttempt(t *testing.T) {
 n, m = netns("n"), netns("m")
 a, b = veth(n, m, addrs = ("10.0.0.1/24", "10.0.0.2/24"))
 assert.eq(attempt(lambda: [`+text+`, fail("undo")]).error.msg, "undo")
-run(n, ["tc", "qdisc", "add", "dev", "eth0", "root", "handle", "7:", "tbf", "rate", "1mbit", "burst", "10k", "latency", "50ms"])
+run(n, ["tc", "qdisc", "add", "dev", "eth0", "root", "handle", "7:", "stab", "mtu", "2048", "tsize", "512", "mpu", "64",
+        "linklayer", "atm", "tbf", "rate", "1mbit", "burst", "10k", "latency", "50ms"])
 run(n, ["ip", "link", "property", "add", "dev", "eth0", "altname", "uplink-of-the-first-host"])
 r = attempt(lambda: [`+text+`, fail("undo")])
-assert.contains(r.error.msg, "would not bring back qdisc tbf 7: of link eth0 in n")
+assert.contains(r.error.msg, "would not bring back the size table of qdisc tbf 7: of link eth0 in n")
 assert.contains(run(n, ["ip", "link", "show", "dev", "eth0"]).stdout, "uplink-of-the-first-host")
 assert.contains(run(n, ["tc", "qdisc", "show", "dev", "eth0"]).stdout, "tbf")
 `+text)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -105,6 +106,17 @@ func (e Entry) Number(typ int) int { return rtnl.Uint32(e.Msg, tableNamed(e.Tabl
 
 // Attr is an attribute of the entry's message, nil when it has none.
 func (e Entry) Attr(typ int) []byte { return rtnl.Attr(e.Msg, tableNamed(e.Table).Header, typ) }
+
+// Attrs walks attributes: the number and the value of each.
+func Attrs(attrs []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		for at, typ := range rtnl.Attrs(attrs, 0) {
+			if !yield(typ, slices.Clone(attrs[at+4:at+int(binary.NativeEndian.Uint16(attrs[at:]))])) {
+				return
+			}
+		}
+	}
+}
 
 // AppendAttr adds an attribute to a message.
 func AppendAttr(msg []byte, typ int, value []byte) []byte {
@@ -286,6 +298,15 @@ func (e Entry) marked(n *Namespace, t *Table) []byte {
 	return t.Mark(slices.Clone(e.Msg))
 }
 
+// ChangeEntry gives an entry that is there other settings: those of a message.
+func (m *Machine) ChangeEntry(e Entry, msg []byte) error {
+	n, t, err := m.locate(e)
+	if err == nil {
+		err = n.request(t, t.New, 0, t.plain(msg))
+	}
+	return fail(err, "change "+t.One, e.String(), n)
+}
+
 // DelEntry deletes an entry. One that is not there is ErrGone.
 func (m *Machine) DelEntry(e Entry) error {
 	n, t, err := m.locate(e)
@@ -358,7 +379,10 @@ func (m *Machine) Holds(e Entry) error {
 // Secrets is the Loss of what undoing its deletion would not bring back of an entry; nil when there is none.
 func (e Entry) Secrets() error {
 	t := tableNamed(e.Table)
-	if t.Secret == nil || t.Secret(e.Msg) == "" {
+	switch {
+	case t.Loses != nil && t.Loses(e.Msg) != "":
+		return &Loss{What: t.Loses(e.Msg) + " of link " + e.Link.Name + " in " + e.NS.String(), Why: tcLoss}
+	case t.Secret == nil || t.Secret(e.Msg) == "":
 		return nil
 	}
 	return &Loss{What: t.Secret(e.Msg) + " of " + t.One + " " + e.String() + " in " + e.NS.String(),

@@ -69,13 +69,16 @@ func orderLoss(t *Table, e Entry) *Loss {
 		Why: "the kernel would delete another one for one behind it"}
 }
 
-// RestoreEntry adds an entry that was deleted, and puts those that were behind it there again. ErrDiverged: somebody
-// else has put another one in its place.
-func (m *Machine) RestoreEntry(e Entry, behind [][]byte) error {
+// RestoreEntry adds an entry that was deleted, with what went with it, and puts those that were behind it there again.
+// ErrDiverged: somebody else has put another one in its place.
+func (m *Machine) RestoreEntry(e Entry, behind [][]byte, below []TCPart) error {
 	for _, raw := range behind {
 		if err := (Entry{NS: e.NS, Table: e.Table, Link: e.Link, Msg: raw}).Valid(); err != nil {
 			return err
 		}
+	}
+	if err := e.ValidBelow(below); err != nil {
+		return err
 	}
 	n, t, err := m.locate(e)
 	if err != nil {
@@ -99,6 +102,11 @@ func (m *Machine) RestoreEntry(e Entry, behind [][]byte) error {
 		}
 		if err := e.Secrets(); err != nil {
 			return err
+		}
+	}
+	if len(below) > 0 {
+		if err := n.restoreBelow(e, below); err != nil {
+			return fail(err, "restore "+t.One, e.String(), n)
 		}
 	}
 	for _, raw := range behind {

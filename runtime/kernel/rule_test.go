@@ -56,7 +56,8 @@ func TestRestoreRule(t *testing.T) {
 		if state == "acb" {
 			want = state // somebody else has put them so
 		}
-		if err := m.RestoreEntry(rules['a'], [][]byte{rules['b'].Msg, rules['c'].Msg}); err != nil || order() != want {
+		behind := [][]byte{rules['b'].Msg, rules['c'].Msg}
+		if err := m.RestoreEntry(rules['a'], behind, nil); err != nil || order() != want {
 			t.Errorf("%q became %q, want %q: %v", state, order(), want, err)
 		}
 	}

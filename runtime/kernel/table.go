@@ -52,6 +52,10 @@ type Table struct {
 	Moves func(raw []byte) []byte
 	// Secret says what of an entry no journal has, and so is not given back; "" when there is nothing. nil: never.
 	Secret func(raw []byte) string
+	// Loses names what the kernel does not show of an entry, or does not take back; "" when there is nothing.
+	Loses func(raw []byte) string
+	// Below is what the kernel takes away with an entry of a link, and what comes back with it; nil: nothing.
+	Below func(all tcTree, raw []byte) []TCPart
 	// Clashes is an error when an entry would take something from one that is there; nil: none does.
 	Clashes func(have [][]byte, raw []byte) error
 	// Zero says what attributes are that are not there, of those that can be set one by one; nil: none can.
@@ -89,7 +93,8 @@ const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
 var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, xfrmStateTable, xfrmPolicyTable}
+	ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, xfrmStateTable, xfrmPolicyTable,
+	qdiscTable, classTable, filterTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {

@@ -37,7 +37,7 @@ type subject struct {
 // parts are all things but those of an image that a link can have: what is found is a Loss. Those that are found by
 // being other than a new link's need not be known here.
 var parts = []part{
-	{Moving | Deleting, givenQdiscs, "tc qdisc show dev %s"},
+	{Moving | Deleting, lostTC, "tc qdisc show dev %s"},
 	{Moving | Deleting, actionsTo, "tc actions list action mirred"},
 	{Moving | Deleting, givenMACs, "bridge fdb show dev %s"},
 	{Closing | stranding, givenMode, "ip link show dev %s"},

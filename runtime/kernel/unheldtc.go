@@ -11,21 +11,12 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel/rtnl"
 )
 
-// sizeofTcMsg is the length of a struct tcmsg: family, index, handle, parent, info.
-const sizeofTcMsg = 20
-
-// givenQdiscs are a link's qdiscs, with the classes and filters in them, but for its default ones, which have no
-// handle.
-func givenQdiscs(at *subject) (found []string, err error) {
-	ask := make([]byte, sizeofTcMsg)
-	binary.NativeEndian.PutUint32(ask[4:], uint32(at.l.Index))
-	all, err := at.n.dumpOrNone(unix.RTM_GETQDISC, rtnl.Raw(ask))
-	for _, raw := range all {
-		handle := binary.NativeEndian.Uint32(raw[8:])
-		if int(binary.NativeEndian.Uint32(raw[4:])) == at.l.Index && handle != 0 {
-			found = append(found,
-				fmt.Sprintf("qdisc %s %x:",
-					unix.ByteSliceToString(rtnl.Attr(raw, sizeofTcMsg, nl.TCA_KIND)), handle>>16))
+// lostTC is what does not come back of a link's qdiscs, classes and filters.
+func lostTC(at *subject) (found []string, err error) {
+	all, err := at.n.readTC(at.l)
+	for _, p := range all.order() {
+		if lost := tableNamed(p.Table).Loses; lost != nil && lost(p.Msg) != "" {
+			found = append(found, lost(p.Msg))
 		}
 	}
 	return found, err

@@ -1,0 +1,224 @@
+package builtins
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"golang.org/x/sys/unix"
+
+	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/change"
+	"github.com/nsscript/nsscript/runtime/kernel"
+)
+
+// tcFeatures are the kinds of traffic control that a kernel may lack.
+func tcFeatures() (all []*runtime.Feature) {
+	for _, k := range qdiscKinds {
+		all = append(all, k.feature())
+	}
+	return all
+}
+
+// remedy is how to get a kind.
+func (k *tcKind) remedy() string {
+	module, config := "sch_"+k.Name, "NET_SCH_"+strings.ToUpper(k.Name)
+	if k.Module != "" {
+		module, config = k.Module, k.Config
+	}
+	return "modprobe " + module + ", a kernel with it (CONFIG_" + config + "), or --kernel debian"
+}
+
+func (k *tcKind) feature() *runtime.Feature {
+	return &runtime.Feature{Name: k.Name, Doc: k.Name + " qdiscs (tc(8))", Optional: true, Remedy: k.remedy(),
+		Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+			link := kernel.LinkRef{NS: ns, Index: 101, Name: "probe"}
+			op := vethKind.example(link, nil)
+			op.Peer = &kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: 102, Name: "peer"}}
+			if err := m.AddLink(op.LinkSpec); err != nil {
+				return err
+			}
+			return m.AddEntry(k.example(link))
+		})}
+}
+
+// example is a qdisc of the kind with what must be given.
+func (k *tcKind) example(link kernel.LinkRef) kernel.Entry {
+	given := map[string]kindAttr{}
+	for _, eg := range strings.Fields(k.Eg) {
+		name, text, _ := strings.Cut(eg, "=")
+		w := k.word(name)
+		a, err := w.given(nil, starlark.String(text))
+		if err != nil {
+			a, err = w.given(nil, starlark.MakeInt(atoi(text)))
+		}
+		if err != nil {
+			panic("builtins: example of " + k.Name + ": " + err.Error())
+		}
+		given[name] = a
+	}
+	a := &qdiscArgs{Kind: qdiscKind(k.Name), Parent: new(tcParent), Handle: new(tcMajor)}
+	*a.Parent, *a.Handle = k.place(), k.major()
+	e, err := k.qdisc(kernel.Entry{NS: link.NS, Link: &link}, a, given)
+	if err != nil {
+		panic("builtins: example of " + k.Name + ": " + err.Error())
+	}
+	return e
+}
+
+// place is where a qdisc of the kind stands when nobody says where.
+func (k *tcKind) place() tcParent {
+	if k.Ingress {
+		return tcIngress
+	}
+	return tcRoot
+}
+
+// major is its number in an example, the only one that it can have where it has a place of its own.
+func (k *tcKind) major() tcMajor {
+	if k.Ingress {
+		return 0xffff
+	}
+	return 0x77
+}
+
+// qdisc is one of the kind.
+func (k *tcKind) qdisc(e kernel.Entry, a *qdiscArgs, given map[string]kindAttr) (kernel.Entry, error) {
+	options, err := k.options(given, nil)
+	return newEntry(e, a, func(msg []byte) []byte {
+		if k.Bare {
+			return msg
+		}
+		return kernel.AppendAttr(msg, tcaOptions|unix.NLA_F_NESTED, options)
+	}), err
+}
+
+// lacking says how to get what this kernel lacks of the kind.
+func (k *tcKind) lacking(err error) error {
+	var e *kernel.Error
+	if kernel.UnknownTC(err) && errors.As(err, &e) {
+		e.Machine, e.Hint = true, "this kernel has no "+k.Name+": "+k.remedy()
+	}
+	return err
+}
+
+func tcDecls() []*runtime.Decl {
+	return []*runtime.Decl{
+		runtime.Change("qdisc.set", "None", "Sets it otherwise, while packets wait in it. What is left out stays as "+
+			"it is.", &qdiscSetArgs{}),
+		shapeDecl, shapeClearDecl}
+}
+
+func tcOps() []change.Op { return []change.Op{&setOptions{Entry: kernel.Entry{Table: "qdisc"}}} }
+
+type qdiscSetArgs struct {
+	Qdisc *entryValue `arg:"self" doc:"the qdisc"`
+	_     struct{}    `arg:"*"`
+	Own   qdiscWords  `arg:"..."`
+	runtime.Irreversible
+}
+
+func (a *qdiscSetArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	found, err := tx.Machine().FindEntry(a.Qdisc.entry)
+	if err == nil && found == nil {
+		err = &kernel.Error{Op: "change qdisc", Object: a.Qdisc.String(), NS: a.Qdisc.entry.NS.String(),
+			Err: kernel.ErrGone}
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := tcKindOf(*found)
+	if k == nil {
+		return nil, errors.New("qdisc.set: nsscript has no words for it")
+	}
+	given, err := tcWords(a.Own).of(tx.View, k, qdiscKinds)
+	if err != nil {
+		return nil, errors.New("qdisc.set: " + err.Error())
+	}
+	return nil, changeTC(tx, k, *found, found.Attr(tcaOptions), given)
+}
+
+// changeTC gives an entry options: those that are given, over others.
+func changeTC(tx *runtime.Tx, k *tcKind, e kernel.Entry, over []byte, given map[string]kindAttr) error {
+	options, err := k.options(given, over)
+	if err != nil {
+		return err
+	}
+	e.Msg = kernel.AppendAttr(tcHeadOf(e), tcaOptions|unix.NLA_F_NESTED, options)
+	return tx.Apply(&setOptions{Entry: e})
+}
+
+// tcHeadOf is the beginning of an entry's message: what it is of, and its kind.
+func tcHeadOf(e kernel.Entry) []byte {
+	return kernel.AppendAttr(slices.Clone(e.Msg[:20]), 1, e.Attr(1))
+}
+
+// setOptions gives an entry of traffic control other options.
+type setOptions struct {
+	kernel.Entry
+	Old []byte `json:"old"` // its message as it was
+}
+
+var _ change.Checkable = (*setOptions)(nil)
+
+func (o *setOptions) Kind() string             { return o.Table + " set" }
+func (o *setOptions) Command() string          { return entryCommand("change", o.Entry) }
+func (o *setOptions) Touches() []kernel.Object { return entryTouches(o.Entry) }
+func (o *setOptions) Claims() []change.Claim   { return entryClaims(o.Entry) }
+
+func (o *setOptions) Valid() error {
+	before := o.Entry
+	before.Msg = o.Old
+	if tcKindOf(o.Entry) == nil {
+		return errors.New("it is of no kind that can be changed")
+	}
+	return errors.Join(o.Entry.Valid(), before.Valid())
+}
+
+func (o *setOptions) Check(m *kernel.Machine, fresh bool) error {
+	found, err := m.FindEntry(o.Entry)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return &kernel.Error{Op: "set " + o.Table, Object: o.Entry.String(), NS: o.NS.String(), Err: kernel.ErrGone}
+	}
+	if o.Old = found.Msg; fresh || tcKindOf(o.Entry).all(o.Attr(tcaOptions))["distribution"] == nil {
+		return nil
+	}
+	return found.Secrets() // which the new one takes the place of
+}
+
+func (o *setOptions) Do(m *kernel.Machine) error { return m.ChangeEntry(o.Entry, o.Msg) }
+
+func (o *setOptions) Undo(m *kernel.Machine) error {
+	found, err := m.FindEntry(o.Entry)
+	before := o.Entry
+	before.Msg = o.Old
+	switch {
+	case err != nil || found == nil || o.Old == nil || sameTC(*found, before):
+		return err
+	case !sameTC(*found, o.Entry):
+		return &kernel.Error{Op: "set " + o.Table, Object: o.Entry.String(), NS: o.NS.String(),
+			Err: kernel.ErrDiverged}
+	}
+	return m.ChangeEntry(before, before.Msg)
+}
+
+// sameTC reports whether two entries say the same. What the kernel does not show, or only about, is not compared.
+func sameTC(have, said kernel.Entry) bool {
+	k := tcKindOf(said)
+	if k == nil || tcKindOf(have) != k || string(have.Msg[8:16]) != string(said.Msg[8:16]) {
+		return false
+	}
+	now, then := k.all(have.Attr(tcaOptions)), k.all(said.Attr(tcaOptions))
+	for i := range k.words {
+		w := &k.words[i]
+		a, b := now[w.name], then[w.name]
+		if !w.unshown && ((a == nil) != (b == nil) || a != nil && a.value().String() != b.value().String()) {
+			return false
+		}
+	}
+	return true
+}
