@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,14 +61,34 @@ func (k *kernelOptions) run(ctx context.Context, args []string, scenarios []scen
 	if err := k.bring(&spec); err != nil {
 		return 0, err
 	}
-	spec.Kernel, err = vm.Find(ctx, k.kernel, k.modules, func(text string) {
-		fmt.Fprintf(stderr, "nsscript: %s\n", text)
-	})
-	if err != nil {
-		return 0, err
+	spec.Kernel, code, err = k.find(ctx, stderr, signals)
+	if err != nil || code != 0 {
+		return code, err
 	}
 	spec.Folders = append(spec.Folders, foldersOf(scenarios)...)
 	return vm.Run(ctx, spec)
+}
+
+// find finds the kernel. A signal ends that, with its exit code: nothing was begun.
+func (k *kernelOptions) find(ctx context.Context, stderr io.Writer,
+	signals <-chan os.Signal) (found vm.Kernel, code int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		found, err = vm.Find(ctx, k.kernel, k.modules, func(text string) {
+			fmt.Fprintf(stderr, "nsscript: %s\n", text)
+		})
+	}()
+	select {
+	case <-end:
+		return found, 0, err
+	case sig := <-signals:
+		cancel()
+		<-end
+		return vm.Kernel{}, 128 + int(sig.(syscall.Signal)), nil
+	}
 }
 
 // bring adds what --with names: files and folders as they are, programs by the names that they are called by.

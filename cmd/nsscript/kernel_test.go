@@ -137,7 +137,8 @@ func TestRequired(t *testing.T) {
 	}
 }
 
-// TestKernelEnds has a virtual machine end with the process that started it, by a signal as by SIGKILL.
+// TestKernelEnds has a virtual machine end with the process that started it, by a signal as by SIGKILL, and that
+// process with its machine.
 func TestKernelEnds(t *testing.T) {
 	needKernel(t)
 	file := write(t, "long.star", `
@@ -145,35 +146,101 @@ netns("n")
 print("up")
 run(host, ["sleep", "1000"])
 `)
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
-		cmd := nsscript("--kernel", "debian", file)
-		stdout, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
+	const machine = "the machine" // which is killed instead
+	for _, c := range []struct {
+		name    string
+		signal  syscall.Signal
+		booting bool
+		to      string
+		code    int
+		want    string
+	}{
+		{"booting", syscall.SIGTERM, true, "", 128 + 15, ""},
+		{"interrupted", syscall.SIGINT, false, "", 128 + 2, "nothing left behind"},
+		{"killed", syscall.SIGKILL, false, "", -1, ""},
+		{"without its machine", syscall.SIGKILL, false, machine, exitMachine, "the machine ended before its command"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := nsscript("--kernel", "debian", file)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			machines := awaitMachine(t, cmd.Process.Pid)
+			up := make([]byte, 3)
+			if c.booting {
+				up = nil
+			}
+			if _, err := stdout.Read(up); err != nil || up != nil && string(up) != "up\n" {
+				t.Fatalf("it printed %q, %v:\n%s", up, err, stderr.String())
+			}
+			to := cmd.Process.Pid
+			if c.to == machine {
+				to = machines
+			}
+			if err := syscall.Kill(to, c.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait() // the exit code tells
+			if cmd.ProcessState.ExitCode() != c.code || !strings.Contains(stderr.String(), c.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s", cmd.ProcessState.ExitCode(), c.code, c.want,
+					stderr.String())
+			}
+			awaitEnd(t, machines)
+		})
+	}
+}
+
+// TestKernelFindEnds ends a command by a signal that looks for its kernel still.
+func TestKernelFindEnds(t *testing.T) {
+	dir := t.TempDir()
+	begun := filepath.Join(dir, "begun")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apt := "#!/bin/sh\necho >" + begun + "\nexec sleep 1000\n"
+	if err := os.WriteFile(filepath.Join(dir, "apt-cache"), []byte(apt), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := nsscript("--kernel", "debian", "-c", "netns()")
+	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+dir, "PATH="+dir+":"+os.Getenv("PATH"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(begun); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the exit code tells
+	if got := cmd.ProcessState.ExitCode(); got != 128+int(syscall.SIGTERM) {
+		t.Errorf("exit code %d", got)
+	}
+}
+
+// awaitMachine is the virtual machine that a process starts.
+func awaitMachine(t *testing.T, pid int) int {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for _, child := range childrenOf(t, pid) {
+			name, err := os.ReadFile("/proc/" + child + "/comm")
+			if err != nil || !strings.HasPrefix(string(name), "qemu") {
+				continue // it looks for the kernel
+			}
+			machine, err := strconv.Atoi(child)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return machine
 		}
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		up := make([]byte, 3)
-		if _, err := stdout.Read(up); err != nil || string(up) != "up\n" {
-			t.Fatalf("it printed %q, %v:\n%s", up, err, stderr.String())
-		}
-		machines := childrenOf(t, cmd.Process.Pid)
-		if len(machines) != 1 {
-			t.Errorf("it has the children %q, want one", machines)
-		}
-		if err := cmd.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
-		if sig == syscall.SIGINT && (cmd.ProcessState.ExitCode() != 128+int(sig) ||
-			!strings.Contains(stderr.String(), "nothing left behind")) {
-			t.Errorf("%s: exit code %d:\n%s", sig, cmd.ProcessState.ExitCode(), stderr.String())
-		}
-		for _, pid := range machines {
-			awaitEnd(t, pid)
+		if time.Now().After(deadline) {
+			t.Fatal("it has started no machine")
 		}
 	}
 }
@@ -182,22 +249,22 @@ run(host, ["sleep", "1000"])
 func childrenOf(t *testing.T, pid int) []string {
 	t.Helper()
 	out, err := exec.Command("ps", "--ppid", strconv.Itoa(pid), "-o", "pid=").Output()
-	if err != nil {
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) { // which says that there is none
 		t.Fatal(err)
 	}
 	return strings.Fields(string(out))
 }
 
 // awaitEnd returns when a process has ended, whose parent is another one.
-func awaitEnd(t *testing.T, pid string) {
+func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 		if errors.Is(err, os.ErrNotExist) || strings.Contains(string(stat), ") Z ") {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("process %s goes on: %s", pid, stat)
+			t.Fatalf("process %d goes on: %s", pid, stat)
 		}
 	}
 }

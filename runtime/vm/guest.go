@@ -103,6 +103,13 @@ func work(port *os.File, out *sender) (code int, err error) {
 	if err := out.send(message{Booted: unix.ByteSliceToString(name.Release[:])}); err != nil {
 		return 0, err
 	}
+	go func() {
+		for range time.Tick(heartbeat) {
+			if out.send(message{Alive: true}) != nil {
+				return // nobody is there to hear it
+			}
+		}
+	}()
 	return command(j, port, out)
 }
 

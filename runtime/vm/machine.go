@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	goruntime "runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -34,10 +35,14 @@ const (
 	hardware = 5 * time.Second
 	// emulation is how long an emulated machine may take to boot, also on a machine that is busy.
 	emulation = 2 * time.Minute
-	// patience is how long a command may take to end after the second signal, or a machine after ctx.
+	// patience is how long a command may take to end after a signal, and a machine's process after it was killed.
 	patience = 10 * time.Second
-	memory   = 1024 // MiB, beside the initramfs
-	maxCPUs  = 4
+	// heartbeat is how often a machine says that it lives.
+	heartbeat = 5 * time.Second
+	// silence is after how many heartbeats that did not come a machine hangs: an emulated one can be slow.
+	silence = 24
+	memory  = 1024 // MiB, beside the initramfs
+	maxCPUs = 4
 )
 
 // errSilent is a machine that has not booted in its time.
@@ -62,7 +67,7 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 		"-chardev", "file,id=console,path=/proc/self/fd/4", "-serial", "chardev:console",
 		"-chardev", "stdio,id=control,signal=off", "-serial", "chardev:control"}
 	if kvm := hardwareWorks(); kvm != no {
-		m := machine{Spec: s, boots: hardware}
+		m := machine{Spec: s, boots: hardware, beats: heartbeat}
 		if kvm == yes {
 			m.boots = emulation
 		}
@@ -75,7 +80,7 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 		}
 		remember(no)
 	}
-	m := machine{Spec: s, boots: emulation}
+	m := machine{Spec: s, boots: emulation, beats: heartbeat}
 	return m.run(ctx, qemu, append(args, "-accel", "tcg,thread=multi", "-cpu", "max"), initramfs)
 }
 
@@ -83,7 +88,9 @@ func Run(ctx context.Context, s Spec) (code int, err error) {
 type machine struct {
 	Spec
 	boots   time.Duration // how long that may take
+	beats   time.Duration // how often it says that it lives
 	booted  bool
+	writing atomic.Bool // the machine may be talking, and nobody hears it
 	console tail
 }
 
@@ -91,46 +98,61 @@ type machine struct {
 func (m *machine) mute(err error) bool { return err != nil && !m.booted }
 
 func (m *machine) run(ctx context.Context, qemu string, args []string, initramfs *os.File) (code int, err error) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		return 0, err
-	}
-	defer read.Close()
-	cmd := exec.Command(qemu, args...)
-	cmd.ExtraFiles = []*os.File{initramfs, write}
-	// A session of its own: a terminal's Ctrl-C is for this process, which passes it on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	in, err1 := cmd.StdinPipe()
-	out, err2 := cmd.StdoutPipe()
+	console, toConsole, err1 := os.Pipe()
+	out, toOut, err2 := os.Pipe() // one of cmd's own would be closed with what is still in it
 	if err := errors.Join(err1, err2); err != nil {
 		return 0, err
 	}
+	defer console.Close()
+	cmd := exec.Command(qemu, args...)
+	cmd.ExtraFiles = []*os.File{initramfs, toConsole}
+	// A session of its own: a terminal's Ctrl-C is for this process, which passes it on.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = toOut, &said, time.Second
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
 	ended, err := onThread(cmd)
-	write.Close()
+	toConsole.Close()
+	toOut.Close()
 	if err != nil {
 		return 0, &Error{Op: "boot", Err: err}
 	}
 	heard := make(chan struct{})
 	go func() { // the error is the machine's end
-		_, _ = io.Copy(&m.console, read)
+		_, _ = io.Copy(&m.console, console)
 		close(heard)
 	}()
 	messages := make(chan message)
 	stop := make(chan struct{})
 	defer close(stop)
-	go receive(out, messages, stop)
+	go func() {
+		defer out.Close()
+		m.receive(out, messages, stop)
+	}()
 	code, err = m.follow(ctx, messages, newSender(in))
 	_ = cmd.Process.Kill() // it may have ended
+	select {
+	case <-ended:
+	case <-time.After(patience): // the kernel does not let go of it
+		return code, errors.Join(err, &Error{Op: "end", Err: fmt.Errorf("process %d of qemu goes on", cmd.Process.Pid)})
+	}
+	if err := console.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return 0, err
+	}
 	<-heard
-	<-ended
 	if err != nil {
 		why := cmp.Or(strings.TrimSpace(said.String()), m.console.last())
 		if why != "" {
 			err = fmt.Errorf("%w: %s", err, why)
 		}
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case m.booted:
+			err = &Error{Op: "run virtual machine", Err: err}
+		default:
 			err = &Error{Op: "boot", Err: err}
 		}
 	}
@@ -152,20 +174,32 @@ func onThread(cmd *exec.Cmd) (ended <-chan error, err error) {
 	return end, <-started
 }
 
-// receive reads messages to their end.
-func receive(r io.Reader, to chan<- message, stop <-chan struct{}) {
+// receive reads messages to their end. It writes what the command writes: a reader that does not read keeps nobody from
+// hearing the other messages, and signals.
+func (m *machine) receive(r io.Reader, to chan<- message, stop <-chan struct{}) {
 	defer close(to)
 	lines := json.NewDecoder(r)
 	for {
-		var m message
-		if lines.Decode(&m) != nil {
+		var msg message
+		if lines.Decode(&msg) != nil {
 			return // what is cut off is the machine's end, too
 		}
+		m.write(m.Stdout, msg.Stdout)
+		m.write(m.Stderr, msg.Stderr)
 		select {
-		case to <- m:
+		case to <- msg:
 		case <-stop:
 			return
 		}
+	}
+}
+
+// write writes what the command wrote. A reader that has gone away misses the rest.
+func (m *machine) write(to io.Writer, text []byte) {
+	if len(text) > 0 {
+		m.writing.Store(true)
+		_, _ = to.Write(text)
+		m.writing.Store(false)
 	}
 }
 
@@ -173,11 +207,15 @@ func receive(r io.Reader, to chan<- message, stop <-chan struct{}) {
 func (m *machine) follow(ctx context.Context, from <-chan message, to *sender) (code int, err error) {
 	boots := time.NewTimer(m.boots)
 	defer boots.Stop()
+	beats := time.NewTicker(m.beats)
+	defer beats.Stop()
+	silent := 0
 	var last <-chan time.Time // of a command that was asked to end
 	done := ctx.Done()
 	for {
 		select {
 		case msg, ok := <-from:
+			silent = 0
 			switch {
 			case !ok:
 				return 0, errors.New("the machine ended before its command")
@@ -188,24 +226,25 @@ func (m *machine) follow(ctx context.Context, from <-chan message, to *sender) (
 			case msg.Booted != "":
 				m.booted = true
 				boots.Stop()
-			case msg.Stdout != nil:
-				_, _ = m.Stdout.Write(msg.Stdout) // a reader that has gone away misses the rest
-			case msg.Stderr != nil:
-				_, _ = m.Stderr.Write(msg.Stderr)
 			}
 		case <-boots.C:
 			return 0, fmt.Errorf("%w in %s", errSilent, m.boots)
+		case <-beats.C:
+			if silent++; m.writing.Load() {
+				silent = 0
+			}
+			if m.booted && silent > silence {
+				return 0, fmt.Errorf("the machine hangs: it has said nothing for %s", silence*m.beats)
+			}
 		case sig := <-m.Signals:
 			number := sig.(syscall.Signal)
 			if !m.booted {
 				return 128 + int(number), nil // nothing was begun
 			}
-			if err := to.send(message{Signal: int(number)}); err != nil {
-				return 0, fmt.Errorf("pass %s on: %w", number, err)
-			}
 			if last == nil {
 				last = time.After(patience)
 			}
+			go func() { _ = to.send(message{Signal: int(number)}) }() // a machine that does not read it is ended
 		case <-last:
 			return 0, fmt.Errorf("its command did not end within %s of a signal, and the machine was ended", patience)
 		case <-done:

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,8 @@ func TestFollow(t *testing.T) {
 		says   []message
 		signal syscall.Signal
 		boots  time.Duration
+		beats  time.Duration
+		hangs  bool
 		code   int
 		out    string
 		err    string
@@ -32,26 +35,31 @@ func TestFollow(t *testing.T) {
 		"dies":          {says: []message{booted, {Stdout: []byte("a")}}, out: "a", err: "ended before its command"},
 		"cannot":        {says: []message{{Error: "mount /proc: EIO"}}, err: "mount /proc: EIO"},
 		"never boots":   {boots: 1, err: "has not booted in 1ns"},
+		"hangs":         {says: []message{booted}, hangs: true, beats: 1, err: "it has said nothing"},
 		"is not needed": {signal: syscall.SIGINT, code: 130},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.boots == 0 {
-				c.boots = time.Hour
+			c.boots, c.beats = cmp.Or(c.boots, time.Hour), cmp.Or(c.beats, time.Hour)
+			said, signals := new(bytes.Buffer), make(chan os.Signal, 1)
+			for _, msg := range c.says {
+				if err := newSender(said).send(msg); err != nil {
+					t.Fatal(err)
+				}
 			}
-			from, signals := make(chan message), make(chan os.Signal, 1)
-			var out bytes.Buffer
-			m := machine{Spec: Spec{Stdout: &out, Stderr: &out, Signals: signals}, boots: c.boots}
 			if c.signal != 0 {
 				signals <- c.signal
 			}
-			go func() {
-				for _, msg := range c.says {
-					from <- msg
+			var out bytes.Buffer
+			m := machine{Spec: Spec{Stdout: &out, Stderr: &out, Signals: signals}, boots: c.boots, beats: c.beats}
+			from, stop := make(chan message), make(chan struct{})
+			defer close(stop)
+			if c.says != nil {
+				var end io.Reader = strings.NewReader("")
+				if c.hangs {
+					end, _ = io.Pipe()
 				}
-				if c.says != nil {
-					close(from)
-				}
-			}()
+				go m.receive(io.MultiReader(said, end), from, stop)
+			}
 			code, err := m.follow(context.Background(), from, newSender(io.Discard))
 			if code != c.code || out.String() != c.out || (err == nil) != (c.err == "") ||
 				err != nil && !strings.Contains(err.Error(), c.err) {
@@ -61,21 +69,41 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestFollowSignal passes a signal on to the command of a machine that has booted.
+// TestUnread takes no machine for one that hangs whose output nobody reads.
+func TestUnread(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	m := machine{boots: time.Hour, beats: 1, booted: true}
+	m.writing.Store(true)
+	if _, err := m.follow(ctx, nil, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+// TestFollowSignal passes a signal on to the command of a machine that has booted, also while nobody reads what that
+// writes.
 func TestFollowSignal(t *testing.T) {
-	from, signals := make(chan message), make(chan os.Signal)
+	signals := make(chan os.Signal)
 	r, w := io.Pipe()
+	said, saying := io.Pipe()
+	unread, stdout := io.Pipe()
+	m := machine{Spec: Spec{Signals: signals, Stdout: stdout}, boots: time.Hour, beats: time.Hour}
+	from, stop := make(chan message), make(chan struct{})
+	defer close(stop)
+	go m.receive(said, from, stop)
 	go func() {
-		from <- message{Booted: "6.1"}
+		out := newSender(saying)
+		_ = out.send(message{Booted: "6.1"}) // these end with the test
+		_ = out.send(message{Stdout: []byte("a line")})
 		signals <- syscall.SIGTERM
-		var m message
-		if err := json.NewDecoder(r).Decode(&m); err != nil {
-			m.Signal = -1
+		var msg message
+		if err := json.NewDecoder(r).Decode(&msg); err != nil {
+			msg.Signal = -1
 		}
-		m.Signal += 128
-		from <- message{Exit: &m.Signal}
+		_, _ = unread.Read(make([]byte, 10))
+		msg.Signal += 128
+		_ = out.send(message{Exit: &msg.Signal})
 	}()
-	m := machine{Spec: Spec{Signals: signals}, boots: time.Hour}
 	if code, err := m.follow(context.Background(), from, newSender(w)); err != nil || code != 128+15 {
 		t.Errorf("code %d, %v", code, err)
 	}

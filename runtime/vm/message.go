@@ -9,6 +9,7 @@ import (
 // A message is a line of JSON on a machine's second serial port. One field of it is set.
 type message struct {
 	Booted string `json:"booted,omitempty"` // the kernel's release: the command is about to start
+	Alive  bool   `json:"alive,omitempty"`  // the machine runs, whatever its command does
 	Stdout []byte `json:"stdout,omitempty"`
 	Stderr []byte `json:"stderr,omitempty"`
 	Error  string `json:"error,omitempty"`  // why the command could not be started
