@@ -30,7 +30,7 @@ func (k *linkKind) exampleOn(t *testing.T, m *kernel.Machine, name, peer string)
 		}
 	}
 	lower := pre(t, m, "law1")
-	op := k.example(fresh(t, m, name).LinkRef, &lower)
+	op := k.example(fresh(t, m, name).LinkRef, &lower, pre(t, m, "law0"))
 	if k.hasMAC() {
 		op.MAC = "02:00:00:00:00:b1"
 	}

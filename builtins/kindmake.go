@@ -133,8 +133,8 @@ func (k *linkKind) took(tx *runtime.Tx, ref kernel.LinkRef, args linkMaker) erro
 
 func isGone(err error) bool { return errors.Is(err, kernel.ErrGone) }
 
-// example is a link of the kind with what must be given, standing on another one where it must.
-func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
+// example is a link of the kind with what must be given, standing on another one where it must, and on one beside that.
+func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef, beside ...kernel.LinkRef) *addLink {
 	args := reflect.New(reflect.TypeOf(k.Args).Elem()).Elem()
 	args.Set(reflect.ValueOf(k.Args).Elem())
 	for _, w := range k.words {
@@ -142,6 +142,10 @@ func (k *linkKind) example(ref kernel.LinkRef, lower *kernel.LinkRef) *addLink {
 		switch {
 		case w.lower && field.Kind() != reflect.Pointer && lower != nil:
 			field.Set(reflect.ValueOf(linkArg{*lower}))
+		case w.eg == "link":
+			for _, l := range beside {
+				field.Set(reflect.ValueOf(slaveAttr{besideAttr{masterArg{l}}}))
+			}
 		case w.eg != "":
 			var val starlark.Value = starlark.String(w.eg)
 			if n, err := strconv.Atoi(w.eg); err == nil {
@@ -174,7 +178,7 @@ func (k *linkKind) feature() *runtime.Feature {
 			}
 			// The first indexes are those of the tunnels that some modules make in each namespace.
 			lower := ref(102, "lower")
-			op := k.example(ref(101, "probe"), &lower)
+			op := k.example(ref(101, "probe"), &lower, ref(103, "end"))
 			if op.Lower != nil {
 				base := vethKind.example(lower, nil)
 				base.Peer = &kernel.LinkSpec{LinkRef: ref(103, "end")}

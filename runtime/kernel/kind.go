@@ -138,7 +138,11 @@ var kinds = []Kind{
 
 	// IFLA_NETKIT_PRIMARY says which end is the first.
 	{Name: "netkit", Made: true, Peer: 1, First: 2, Shown: []int{2}, Lower: standing{none: true}, Late: true},
-	{Name: "vxcan", Lower: standing{none: true}},
+	{Name: "vcan", Made: true, Lower: standing{none: true}},
+	{Name: "vxcan", Made: true, Peer: 1, Lower: standing{none: true}, Late: true},
+	// Neither is made again: the kernel does not show what they were set to, or the keys are not kept.
+	{Name: "batadv", Lower: standing{none: true}},
+	{Name: "macsec", Lower: standing{outlives: Moved}},
 	{Name: "netdevsim", Lower: standing{none: true}},
 	{Name: "bareudp", Lower: standing{none: true}},
 	{Name: "gtp", Lower: standing{none: true}},
