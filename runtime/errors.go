@@ -99,7 +99,11 @@ func report(b *strings.Builder, err error, sources script.Sources, outer starlar
 	if eval == nil {
 		fmt.Fprintf(b, "nsscript: %s\n", script.Printable(message(cause)))
 	} else {
-		trail(b, append(slices.Clip(outer), eval.CallStack...), message(cause), sources)
+		stack := append(slices.Clip(outer), eval.CallStack...)
+		if at := new(At); errors.As(cause, &at) {
+			stack = at.in(stack)
+		}
+		trail(b, stack, message(cause), sources)
 	}
 	hint(b, Hint(cause))
 	if p := script.AsPanic(err); p != nil {

@@ -105,6 +105,13 @@ func (tx *Tx) Apply(op change.Op) error {
 		return errors.Join(err, s.log.Failed(c.Seq))
 	}
 	s.remember(c)
+	if n, ok := op.(change.Noter); ok {
+		fields, err := n.Note(s.m)
+		if err == nil && fields != nil {
+			err = change.Blamed(s.log.Note(c.Seq, fields))
+		}
+		return err
+	}
 	return nil
 }
 
@@ -120,11 +127,8 @@ func Made[T change.Op](tx *Tx) (op T, ok bool) {
 
 // position is where in the script the innermost call stands that is the script's own.
 func (tx *Tx) position() string {
-	for i := range tx.thread.CallStackDepth() {
-		if pos := tx.thread.DebugFrame(i).Position(); pos.Line > 0 &&
-			!strings.HasPrefix(pos.Filename(), script.StdPrefix) {
-			return pos.String()
-		}
+	if pos := tx.callPosition(); pos.IsValid() {
+		return pos.String()
 	}
 	return ""
 }

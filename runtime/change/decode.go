@@ -25,7 +25,11 @@ func Read(kinds []Op, open []journal.Record) ([]Made, error) {
 			return nil, fmt.Errorf("change %d is a %q, which this nsscript does not know", r.Seq, r.Kind)
 		}
 		op := reflect.New(t).Interface().(Op)
-		if err := errors.Join(decode(r.Data, op), ValidOp(op)); err != nil {
+		err := decode(r.Data, op)
+		if err == nil && r.Note != nil {
+			err = decode(r.Note, op)
+		}
+		if err = errors.Join(err, ValidOp(op)); err != nil {
 			return nil, fmt.Errorf("change %d (%s) cannot be read: %w", r.Seq, r.Kind, err)
 		}
 		all = append(all, Made{Seq: r.Seq, Op: op, Pos: r.Pos, Lost: r.Lost})

@@ -72,6 +72,12 @@ type RestoresOthers interface {
 	UndoOthers(m *kernel.Machine) error
 }
 
+// A Noter is an op that looks once more when it was made. What it saw goes into the journal, as fields of the op's
+// record: undoing can tell by it what somebody else has changed since, and does without it when the process died then.
+type Noter interface {
+	Note(m *kernel.Machine) (fields any, err error)
+}
+
 // A Temporary op makes something that is of use only as long as something is in it; a lab is kept without it when Idle.
 type Temporary interface {
 	Idle(m *kernel.Machine) (bool, error)

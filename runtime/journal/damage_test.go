@@ -60,14 +60,14 @@ func TestFlipped(t *testing.T) {
 
 // TestHostile gives journals whose checksums are right, and nothing else.
 func TestHostile(t *testing.T) {
-	header := `{"version":6,"name":"lab","boot":"b","pid":1,"start":"2026-01-01T00:00:00Z","host_ns":1}`
+	header := `{"version":7,"name":"lab","boot":"b","pid":1,"start":"2026-01-01T00:00:00Z","host_ns":1}`
 	intent := `{"state":"intent","seq":1,"kind":"k","data":{}}`
 	for _, c := range []struct {
 		want  string
 		lines []string
 	}{
 		{"", []string{header, intent, `{"state":"failed","seq":1}`, `{"state":"kept"}`}},
-		{"version 1", []string{strings.Replace(header, `"version":6`, `"version":1`, 1)}},
+		{"version 1", []string{strings.Replace(header, `"version":7`, `"version":1`, 1)}},
 		{"version 0", []string{"null"}},
 		{"version 0", []string{"{}"}},
 		{"unknown field", []string{strings.Replace(header, "pid", "evil", 1)}},

@@ -51,6 +51,11 @@ func (l *Log) Undone(seqs ...int) error {
 	return l.end(all...)
 }
 
+// Note adds to what is written of a change, once it was made.
+func (l *Log) Note(seq int, data any) error {
+	return l.begin(intent{State: Noted, Seq: seq, Data: data})
+}
+
 // Keep decides that the run succeeded and stays.
 func (l *Log) Keep() error { return l.write(nil, Record{State: Kept}) }
 

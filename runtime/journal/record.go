@@ -13,7 +13,7 @@ import (
 )
 
 // version is the format that this package writes and the only one that it reads.
-const version = 6
+const version = 7
 
 // Bounds on what is read, since a journal is hostile input to whoever recovers it.
 const (
@@ -38,7 +38,7 @@ type State string
 
 // An intent is open until it has failed or is undone; there is no record of its having been done. Kept is the decision
 // that a run succeeded; Dropped takes that back, before a kept run is undone. Named is another name that its folder may
-// have.
+// have. Noted adds to an intent what was seen once it was made: no undoing depends on its being there.
 const (
 	Intent  State = "intent"
 	Failed  State = "failed"
@@ -46,6 +46,7 @@ const (
 	Kept    State = "kept"
 	Dropped State = "dropped"
 	Named   State = "named"
+	Noted   State = "noted"
 )
 
 // A Record is one line after the header.
@@ -57,13 +58,15 @@ type Record struct {
 	Pos   string          `json:"pos,omitempty"` // where in the script
 	// Of an intent: what its undoing would not bring back. The script said that this may be.
 	Lost []string `json:"lost,omitempty"`
+
+	Note json.RawMessage `json:"-"` // of an open intent: the data that was noted
 }
 
 // An intent is a Record whose data is not encoded yet: with the record around it, that is done in one go.
 type intent struct {
 	State State    `json:"state"`
 	Seq   int      `json:"seq"`
-	Kind  string   `json:"kind"`
+	Kind  string   `json:"kind,omitempty"`
 	Data  any      `json:"data"`
 	Pos   string   `json:"pos,omitempty"`
 	Lost  []string `json:"lost,omitempty"`
@@ -213,6 +216,10 @@ func (c *checker) next(r Record) error {
 			return fmt.Errorf("change %d is %s but was not open", r.Seq, r.State)
 		}
 		delete(c.open, r.Seq)
+	case Noted:
+		if !c.open[r.Seq] {
+			return fmt.Errorf("something is noted of change %d, which is not open", r.Seq)
+		}
 	case Kept, Dropped:
 	case Named:
 		return ValidName(r.Kind)
@@ -224,15 +231,19 @@ func (c *checker) next(r Record) error {
 
 // Open lists the intents that are neither failed nor undone, oldest first.
 func Open(records []Record) []Record {
-	closed := map[int]bool{}
+	closed, notes := map[int]bool{}, map[int]json.RawMessage{}
 	for _, r := range records {
-		if r.State == Failed || r.State == Undone {
+		switch r.State {
+		case Failed, Undone:
 			closed[r.Seq] = true
+		case Noted:
+			notes[r.Seq] = r.Data
 		}
 	}
 	var open []Record
 	for _, r := range records {
 		if r.State == Intent && !closed[r.Seq] {
+			r.Note = notes[r.Seq]
 			open = append(open, r)
 		}
 	}
