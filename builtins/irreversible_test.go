@@ -187,6 +187,7 @@ func clearHost(t *testing.T) {
 	for _, table := range []string{"policy", "state"} {
 		nstest.TryIP(t, "xfrm", table, "flush")
 	}
+	nstest.ClearNft(t)
 	links, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)

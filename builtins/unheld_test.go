@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,6 +31,15 @@ var changesOf = []struct{ name, call string }{
 	{"leave", `host.link("L").set(master = False, IRR)`},
 	{"move", `host.link("L").set(ns = netns("n1"), IRR)`},
 	{"delete", `host.link("L").delete(IRR)`},
+}
+
+// untilLinux616 is what older kernels lose: newer ones keep the chains of links that go until these are back.
+func untilLinux616(lost map[string]string) map[string]string {
+	if exec.Command("nft", "-c", "table netdev x { chain c { type filter hook ingress device none0 priority 0; }; }").
+		Run() == nil {
+		return nil
+	}
+	return lost
 }
 
 // givenToLinks are things that somebody else gave a link, and which changes of it are refused since undoing them would
@@ -62,6 +72,10 @@ var givenToLinks = []struct {
 		"u32 match u32 0xffffffff 0xffffffff action mirred egress redirect dev m0",
 		map[string]string{"move": "action mirred index 1 of link m0 in host",
 			"delete": "action mirred index 1 of link m0 in host"}},
+	{"a chain of nftables", "m0",
+		"nft 'table netdev x { chain c { type filter hook ingress device m0 priority 0; }; }'",
+		untilLinux616(map[string]string{"move": "chain c of table netdev x of link m0 in host",
+			"delete": "chain c of table netdev x of link m0 in host"})},
 	{"multicast addresses", "m0",
 		"ip maddr add 01:00:5e:00:00:77 dev m0; bridge fdb add 01:00:5e:01:02:03 dev m0 self permanent",
 		map[string]string{"move": "address 01:00:5e:00:00:77, address 01:00:5e:01:02:03 of link m0 in host",

@@ -39,6 +39,7 @@ type subject struct {
 var parts = []part{
 	{Moving | Deleting, lostTC, "tc qdisc show dev %s"},
 	{Moving | Deleting, actionsTo, "tc actions list action mirred"},
+	{Moving | Deleting, givenChains, "nft list ruleset"},
 	{Moving | Deleting, givenMACs, "bridge fdb show dev %s"},
 	{Closing | stranding, givenMode, "ip link show dev %s"},
 	{Closing | Leaving | orphaning, givenStates, "bridge -d link show"},

@@ -135,7 +135,7 @@ func dump(t testing.TB) string {
 			{"neigh", "show", "nud", "permanent"}, {"neigh", "show", "proxy"}} {
 			show(&b, ns, "ip", args...)
 		}
-		more := func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns), mptcps(&b, ns)) }
+		more := func() error { return errors.Join(wireguards(&b, ns), xfrms(&b, ns), mptcps(&b, ns), nfts(&b, ns)) }
 		if err := within(ns, more); err != nil {
 			fmt.Fprintln(&b, err) // of what is no namespace, as ip(8) says it
 		}
