@@ -223,6 +223,12 @@ var acts = map[string]func(w *madeWorld) act{
 			return &setOptions{Entry: example}
 		})
 	},
+	"nft": func(w *madeWorld) act {
+		w.parts = append(w.parts, part{"sh", "nft '" + w.pick(lawRuleset, "table ip kept", "flush ruleset") + "'"})
+		text := w.pick("flush ruleset", "table ip new { chain c { type filter hook input priority 0; }; }",
+			"add chain ip kept new", lawRules)
+		return func(e *env) change.Op { return unlacked(&changeRules{NS: e.in.Ref(), Text: text}) }
+	},
 	"cgroup add": func(w *madeWorld) act {
 		return func(e *env) change.Op {
 			path, err := e.m.FreeCgroup()

@@ -76,6 +76,15 @@ func features() []*runtime.Feature {
 				a := xfrmExample()
 				return m.AddEntry(newEntry(kernel.Entry{NS: ns}, a, a.finish))
 			})},
+		{Name: "nft", Doc: "rules of nftables, by the program nft (nft(8))", Optional: true,
+			Remedy: "apt-get install nftables, modprobe nf_tables, or a kernel with it (CONFIG_NF_TABLES_INET)",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				n, err := m.Namespace(ns)
+				if err == nil {
+					err = n.ApplyRules("table inet probe { chain c { type filter hook input priority 0; counter; }; }")
+				}
+				return err
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {

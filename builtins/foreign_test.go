@@ -71,6 +71,7 @@ var foreigners = map[string]foreigner{
 	"rule del": {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
 	"qdisc set": {"tc qdisc change dev law1 root handle 77: tbf rate 5mbit burst 10kb limit 10kb",
 		"tc qdisc show dev law1", true},
+	"nft":           {"nft add table ip theirs", "nft -s list ruleset", true},
 	"sysctl":        {"sysctl -q -w net.ipv4.ip_forward=2", "sysctl net.ipv4.ip_forward", true},
 	"pid namespace": {"true", "true", false}, // nobody else has one of its name, which this process alone knows
 	"cgroup add":    {"true", "true", false}, // nobody else makes one of its name, which is drawn by lot

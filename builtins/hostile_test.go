@@ -245,6 +245,11 @@ var hostile = []struct {
 		record{"route del", `{"ns":HOST,"msg":"AgAAAAAAAAAAAAAA","was":{"routes":["AgAAEAAAAAAAAAAA"]}}`}},
 	{"no cookie", record{"route add", `{"ns":{"cookie":0},"msg":"AgAAAAAAAAAAAAAA","verb":"add"}`}},
 
+	{"too short", record{"nft", `{"ns":HOST,"text":"","before":{"gen":1,"parts":["AgA="]}}`}},
+	{"adds nothing to a table", record{"nft",
+		`{"ns":HOST,"text":"","before":{"gen":1,"parts":["AgIAAAAIAAEAYQAAAA=="]}}`}},
+	{"no cookie", record{"nft", `{"ns":{"cookie":0},"text":"","before":{"gen":1}}`}},
+
 	{`has ".." in it`, record{"sysctl", `{"ns":HOST,"key":"net/../kernel/core_pattern","value":"","old":"x"}`}},
 	{"not below net", record{"sysctl", `{"ns":HOST,"key":"kernel.core_pattern","value":"","old":"x"}`}},
 	{`has ".." in it`,

@@ -216,6 +216,15 @@ func laws() []law {
 			old.Msg = kernel.AppendAttr(tcHeadOf(old), tcaOptions, options)
 			return &setOptions{Entry: old}
 		}},
+		{name: "nft", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &changeRules{NS: m.Host().Ref(), Text: lawRules}
+			if lacked(op) {
+				t.Skip("there is no nft here")
+			}
+			shell(t, "nft '"+lawRuleset+"'")
+			t.Cleanup(func() { nstest.ClearNft(t) })
+			return op
+		}},
 		{name: "sysctl", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
@@ -225,6 +234,26 @@ func laws() []law {
 		}},
 	})
 }
+
+// A ruleset of somebody's, and a text that changes some of it.
+const (
+	lawRuleset = `
+table ip kept { chain c { type filter hook output priority 7; counter packets 77 bytes 770; }; }
+table inet law {
+	counter named { packets 7 bytes 70; };
+	quota most { over 10 mbytes used 1 mbytes; };
+	set s { type ipv4_addr; flags interval, timeout; elements = { 10.0.0.0/8, 192.168.1.1 timeout 1h }; };
+	map m { type inet_service : verdict; elements = { 80 : accept, 443 : jump c }; };
+	chain c { counter packets 5 bytes 50 comment "kept"; limit rate 5/second accept; };
+	chain in { type filter hook input priority 0; policy accept; tcp dport vmap @m; tcp dport { 22, 23 } counter name named; };
+}`
+	lawRules = `
+flush chain inet law c
+delete element inet law s { 10.0.0.0/8 }
+add rule inet law in udp dport 53 drop
+table ip6 new { chain c { }; }
+`
+)
 
 // lawRoute is a route of the host's through a gateway.
 func lawRoute(m *kernel.Machine, dst, via string) kernel.Route {
@@ -309,16 +338,23 @@ func lacked(op change.Op) bool {
 		e = op.Entry
 	case *setEntry:
 		e = op.Entry
+	case *changeRules:
+		return lacks("nft")
 	default:
 		return false
 	}
+	return lacks(entryKinds[e.Table].Needs...)
+}
+
+// lacks reports whether the machine has not all of some features.
+func lacks(names ...string) bool {
 	m, err := kernel.Open()
 	if err != nil {
 		return false
 	}
 	defer m.Close()
 	return slices.ContainsFunc(features(), func(f *runtime.Feature) bool {
-		return slices.Contains(entryKinds[e.Table].Needs, f.Name) && f.Probe(m) != nil
+		return slices.Contains(names, f.Name) && f.Probe(m) != nil
 	})
 }
 

@@ -56,6 +56,7 @@ tb.delete()
 xfrm_policy(host, src = "10.48.0.0/16", dir = "out", tmpl = {"reqid": 7}).delete()
 sysctl(host, "net.ipv4.conf.all.forwarding", 1)
 sysctl(host, "net.ipv6.conf.y0.disable_ipv6", 1)
+nft(host, "flush chain inet law c")
 host.link("lawbr").delete()
 netns_at(name = "lawns").delete()
 host.link("law1").set(ns = netns_at(name = "decoy"))
@@ -82,9 +83,16 @@ func TestMutants(t *testing.T) {
 		"permanent").CombinedOutput(); err != nil {
 		t.Fatalf("bridge fdb add: %v: %s", err, out)
 	}
+	rules := mutated
+	if lacks("nft") {
+		rules = strings.Replace(rules, "nft(", "0 and nft(", 1)
+	} else {
+		shell(t, "nft '"+lawRuleset+"'")
+		t.Cleanup(func() { nstest.ClearNft(t) })
+	}
 	nstest.Quiet(t, "", "lawns")
 	before := nstest.Snapshot(t, "", "decoy", "lawns")
-	labs := abandon(t, mutated)
+	labs := abandon(t, rules)
 	nstest.Quiet(t, "")
 	dead := filepath.Join(journal.DefaultDir, "dead")
 	e, _, err := journal.OpenDir(journal.DefaultDir).Find("dead")

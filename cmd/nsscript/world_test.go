@@ -42,6 +42,17 @@ netns add ns11
 netns add t
 `
 
+// crashRules are somebody's ruleset.
+const crashRules = `
+table inet pre {
+	counter named { packets 7 bytes 70; }
+	set s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.168.1.1 }; }
+	chain c { type filter hook output priority 7; policy accept; ip daddr @s counter name named; }
+	chain d { counter packets 5 bytes 50 comment "kept"; tcp dport { 22, 23 } accept; }
+}
+table ip behind { chain c { counter packets 9 bytes 90; }; }
+`
+
 func settledWorld(t *testing.T) {
 	t.Helper()
 	nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "prebr", "up9", "decoy0"}, []string{"fd09::1"})
@@ -55,7 +66,13 @@ func makeWorld(t *testing.T) (before string) {
 	if out, err := batch.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	rules := exec.Command("nft", "-f", "-")
+	rules.Stdin = strings.NewReader(crashRules)
+	if out, err := rules.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	t.Cleanup(func() {
+		nstest.ClearNft(t)
 		for _, args := range [][]string{{"link", "del", "pre0"}, {"link", "del", "pre2"}, {"link", "del", "up9"},
 			{"link", "del", "prebr"}, {"netns", "del", "decoy-old"}, {"netns", "del", "ns11"}, {"netns", "del", "t"}} {
 			nstest.TryIP(t, args...)

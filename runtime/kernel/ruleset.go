@@ -218,7 +218,8 @@ func lasting(parts []Nfmsg) (all [][]byte) {
 func (r *Ruleset) Sum() string {
 	moving := map[string]bool{}
 	for _, p := range r.Parts {
-		if p.command() == unix.NFT_MSG_NEWSET && nfNumber(p.attr(setFlags))&(unix.NFT_SET_EVAL|unix.NFT_SET_TIMEOUT) != 0 {
+		if p.command() == unix.NFT_MSG_NEWSET &&
+			nfNumber(p.attr(setFlags))&(unix.NFT_SET_EVAL|unix.NFT_SET_TIMEOUT) != 0 {
 			moving[p.table()+string(p.attr(nfName))] = true
 		}
 	}

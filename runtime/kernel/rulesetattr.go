@@ -124,7 +124,9 @@ func (p Nfmsg) settled() Nfmsg {
 			}
 		case unix.NFT_MSG_NEWSETELEM:
 			if typ == setElements {
-				return edited(value, 0, func(_ int, element []byte) []byte { return settledElement(element, uncounted) })
+				return edited(value, 0, func(_ int, element []byte) []byte {
+					return settledElement(element, uncounted)
+				})
 			}
 		case unix.NFT_MSG_NEWOBJ:
 			if kind := objectKinds[nfNumber(p.attr(objType))]; typ == objData && kind != "" {

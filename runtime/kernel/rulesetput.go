@@ -40,8 +40,8 @@ func (n *Namespace) RestoreRuleset(was, now *Ruleset) error {
 	return fail(err, "restore ruleset", "", n)
 }
 
-// Restorable is the Loss of a ruleset that would not come back when some of its tables are changed. What the kernel does
-// not take back is found by asking it.
+// Restorable is the Loss of a ruleset that would not come back when some of its tables are changed. What the kernel
+// does not take back is found by asking it.
 func (n *Namespace) Restorable(r *Ruleset, changed func(table string) bool) error {
 	loss := &Loss{What: "ruleset in " + n.Name()}
 	size := 0
