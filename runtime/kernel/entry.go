@@ -255,9 +255,10 @@ func (m *Machine) CheckEntry(e Entry) error {
 	if err == nil && found != nil && !found.Learned() {
 		return hinted(fail(unix.EEXIST, "add "+t.One, e.String(), n), "%s has it already", n.Name())
 	}
-	if err == nil && t.Of != nil {
+	if err == nil && (t.Of != nil || t.Fits != nil) {
 		var l *Link
-		if l, err = n.linkByIndex(e.Link.Index); err == nil && !t.Of(l) {
+		if l, err = n.linkByIndex(e.Link.Index); err == nil &&
+			(t.Of != nil && !t.Of(l) || t.Fits != nil && !t.Fits(l, e.Msg)) {
 			err = fmt.Errorf("%w: a %s link has none", unix.EOPNOTSUPP, l.Kind)
 		}
 	}

@@ -18,7 +18,14 @@ var neighTable = &Table{Name: "neigh", One: "neighbour", Many: "neighbours",
 	On:       onLink, Goes: Closing, Link: neighLink, Key: neighKey, Plain: plainNeigh, Flags: replacing,
 	Own: true, At: 4, Mark: func(raw []byte) []byte { return AppendAttr(raw, ndaProtocol, []byte{protoForeign}) },
 	Mine:    func(_ *Link, raw []byte) bool { return raw[10]&netlink.NTF_PROXY != 0 || given(raw) },
-	Learned: func(raw []byte) bool { return neighState(raw)&learnedStates != 0 && !given(raw) }}
+	Learned: func(raw []byte) bool { return neighState(raw)&learnedStates != 0 && !given(raw) },
+	Fits:    addressed}
+
+// addressed reports whether a neighbour's link-layer address is one of the link's: the kernel cuts off what is longer.
+func addressed(l *Link, raw []byte) bool {
+	lladdr := rtnl.Attr(raw, unix.SizeofNdMsg, unix.NDA_LLADDR)
+	return lladdr == nil || len(lladdr) == len(l.MAC)
+}
 
 // learnedStates are those that a neighbour has which is asked for.
 const learnedStates = unix.NUD_INCOMPLETE | unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE |

@@ -28,6 +28,7 @@ type Table struct {
 	On   holder                         // what its entries go with
 	Goes Taking                         // what takes them away, beside the deletion of that
 	Of   func(l *Link) bool             // which links have it; nil: all of them
+	Fits func(l *Link, raw []byte) bool // whether one of those can have this one; nil: it can
 	Link func(raw []byte) int           // the index of the link, notOne for what is of several
 	Mine func(l *Link, raw []byte) bool // somebody gave it, and not the kernel by itself; nil: all of them
 	// Learned is what the kernel also has by itself, and changes and forgets: it is listed and can be deleted, no image
