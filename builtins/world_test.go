@@ -95,7 +95,8 @@ func newWorld(seed uint64) *madeWorld {
 }
 
 func (w *madeWorld) veth() {
-	w.in("link add m0 type veth peer name m1%s", w.maybe(4, " netns AWAY"))
+	elsewhere := w.maybe(4, " netns AWAY")
+	w.in("link add m0 type veth peer name m1%s", elsewhere)
 	for _, l := range []string{"m0", "m1"} {
 		w.attrs(l)
 		w.in("link set %s %s", l, w.pick("up", "up", "up", "down"))
@@ -103,7 +104,9 @@ func (w *madeWorld) veth() {
 	if w.chance(2) {
 		w.parts = append(w.parts, part{"away", "link set m1 up"})
 	}
-	w.links = append(w.links, "m1")
+	if elsewhere == "" { // ways over a link that is not there are no words to ip(8)
+		w.links = append(w.links, "m1")
+	}
 }
 
 // above makes a link that stands on another.
@@ -230,7 +233,7 @@ func (w *madeWorld) routes6(l string) {
 	}
 }
 
-// other is another link than l, where the world has one. Ways over a link that is not there are no words to ip(8).
+// other is another link than l, where the world has one.
 func (w *madeWorld) other(l string) string {
 	if slices.Contains(w.links, "s0") {
 		return "s0"
