@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -118,6 +119,9 @@ func snapshot(b *strings.Builder, ns string) error {
 				// The kernel makes them when a link goes up, and their order is that of the ways in which they were to
 				// be made.
 				local = append(local, tab.line(ns, msg))
+			case tab.name == "fdb" && shared(links, msg):
+				// The kernel has one entry for the address of several ports, behind the one that had it first.
+				lines = append(lines, tab.line(ns, slices.Concat(msg[:4], make([]byte, 4), msg[8:])))
 			default:
 				lines = append(lines, tab.line(ns, msg))
 			}
@@ -147,6 +151,18 @@ func snapshot(b *strings.Builder, ns string) error {
 		}
 	}
 	return nil
+}
+
+// shared reports whether a bridge's entry is the address of several of its ports, or of one and its own.
+func shared(links [][]byte, entry []byte) bool {
+	master, those := find(entry, 12, 9), 0
+	for _, l := range links {
+		if master != nil && bytes.Equal(find(l, 16, 1), find(entry, 12, 2)) &&
+			(bytes.Equal(find(l, 16, 10), master) || bytes.Equal(l[4:8], master)) {
+			those++
+		}
+	}
+	return those > 1
 }
 
 // line prints a message: its header, and its attributes by name where they have one. A link's settings and those of a
@@ -188,7 +204,9 @@ func (tab table) line(ns string, msg []byte) string {
 		case tab.name == "link" && a.typ == 26: // IFLA_AF_SPEC
 			settings(&more, prefix, a.value)
 		case tab.name == "link" && a.typ == 18: // IFLA_LINKINFO
-			linkInfo(&more, prefix, a.value)
+			linkInfo(&more, prefix, a.value, find(msg, tab.header, 1))
+		case tab.name == "link" && a.typ == 33 && head[8]&1 == 0:
+			// IFLA_CARRIER of a link that is down: a bridge has one until it looks for it first
 		case tab.name == "link" && a.typ == 30 && head[8]&1 == 0:
 			// IFLA_PROMISCUITY of a link that is down: what macvlans above it want is counted only while it is up
 		case tab.name == "link" && a.typ == 16 && a.value[0] == 3:
@@ -255,7 +273,9 @@ func settings(b *strings.Builder, prefix string, spec []byte) {
 }
 
 // linkInfo prints IFLA_LINKINFO without timers, counters and the numbers that ports get in the order of their joining.
-func linkInfo(b *strings.Builder, prefix string, info []byte) {
+// A bridge has its address in its ids (IFLA_BR_ROOT_ID, IFLA_BR_BRIDGE_ID) as soon as that was set once.
+func linkInfo(b *strings.Builder, prefix string, info, mac []byte) {
+	bridge := text(find(info, 0, 1)) == "bridge"
 	for _, a := range attributes(info, 0) {
 		mask := ""
 		switch a.typ {
@@ -270,6 +290,9 @@ func linkInfo(b *strings.Builder, prefix string, info []byte) {
 			continue
 		}
 		for _, d := range attributes(a.value, 0) {
+			if bridge && a.typ == 2 && (d.typ == 10 || d.typ == 11) && number(d.value[4:]) == 0 {
+				d.value = slices.Concat(d.value[:2], mac)
+			}
 			if !strings.Contains(mask, " "+strconv.Itoa(d.typ)+" ") {
 				fmt.Fprintf(b, "%s info %d %d=%s\n", prefix, a.typ, d.typ, text(d.value))
 			}
