@@ -266,12 +266,20 @@ func (m *Machine) CheckEntry(e Entry) error {
 		err = n.taken(t, e)
 	}
 	if err == nil && t.Clashes != nil {
-		var all [][]byte
-		if all, err = n.listed(t, e.Link); err == nil {
-			err = t.Clashes(all, e.Msg)
-		}
+		err = t.Clashes(n, t, e)
 	}
 	return fail(err, "add "+t.One, e.String(), n)
+}
+
+// onItsLink looks for a clash with the entries of the same link.
+func onItsLink(clashes func(have [][]byte, raw []byte) error) func(*Namespace, *Table, Entry) error {
+	return func(n *Namespace, t *Table, e Entry) error {
+		have, err := n.listed(t, e.Link)
+		if err != nil {
+			return err
+		}
+		return clashes(have, e.Msg)
+	}
 }
 
 // AddEntry adds an entry.

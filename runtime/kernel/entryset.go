@@ -40,10 +40,7 @@ func (m *Machine) CheckSet(e Entry) (was *Entry, err error) {
 		err = ErrGone
 	}
 	if err == nil && t.Clashes != nil {
-		var all [][]byte
-		if all, err = n.listed(t, e.Link); err == nil {
-			err = t.Clashes(all, e.Msg)
-		}
+		err = t.Clashes(n, t, e)
 	}
 	if err != nil {
 		return nil, fail(err, "set "+t.One, e.String(), n)

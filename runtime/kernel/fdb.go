@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -13,16 +14,45 @@ import (
 // that are the bridge itself, and those of a vxlan, which say behind which other end an address is.
 var fdbTable = fdb("fdb", onLink, func(l *Link) bool { return kindOf(l.Kind).bridges() || kindOf(l.Kind).FDB },
 	func(l *Link, raw []byte) bool {
-		master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
+		master := fdbMaster(raw)
 		return kindOf(l.Kind).bridges() && master == l.Index ||
 			kindOf(l.Kind).FDB && master == 0 && raw[10]&netlink.NTF_SELF != 0
 	})
 
 // portFDBTable holds the addresses that a bridge was given behind a port.
 var portFDBTable = fdb("port fdb", onPort, nil, func(l *Link, raw []byte) bool {
-	master := rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER)
+	master := fdbMaster(raw)
 	return master != 0 && master != l.Index
 })
+
+func fdbMaster(raw []byte) int { return rtnl.Uint32(raw, unix.SizeofNdMsg, unix.NDA_MASTER) }
+
+// behindAnother is EEXIST when a bridge was given the address behind another of its ports, or as its own: the kernel
+// would take it from there.
+func behindAnother(n *Namespace, t *Table, e Entry) error {
+	l, err := n.linkByIndex(e.Link.Index)
+	if err != nil {
+		return err
+	}
+	bridge := l.Master
+	if e.Table == "fdb" {
+		bridge = l.Index
+	}
+	all, err := n.entries(t)
+	for _, raw := range all {
+		if fdbMaster(raw) != bridge || neighLink(raw) == l.Index || fdbKey(raw) != fdbKey(e.Msg) {
+			continue
+		}
+		other, err := n.linkByIndex(neighLink(raw))
+		if err == nil && givenFDB(other, raw) {
+			err = fmt.Errorf("the bridge has it behind %s: %w", other.Name, unix.EEXIST)
+		}
+		if err != nil {
+			return unlessGone(err)
+		}
+	}
+	return err
+}
 
 // fdb is a row for the forwarding entries that are of a part of all. Those without a master and a table are a link's
 // filter.
@@ -31,7 +61,7 @@ func fdb(name string, on holder, of func(*Link) bool, part func(*Link, []byte) b
 		Get: unix.RTM_GETNEIGH, New: unix.RTM_NEWNEIGH, Del: unix.RTM_DELNEIGH, Header: unix.SizeofNdMsg,
 		Families: []byte{unix.AF_BRIDGE}, Dumps: []rtnl.Raw{ndMsg(unix.AF_BRIDGE, 0)},
 		On: on, Of: of, Link: neighLink, Key: fdbKey, Plain: plainFDB, Flags: fdbFlags,
-		Own: true, At: 4, Shown: plainFDB,
+		Own: true, At: 4, Shown: plainFDB, Clashes: behindAnother,
 		Mine: func(l *Link, raw []byte) bool { return part(l, raw) && givenFDB(l, raw) }}
 }
 

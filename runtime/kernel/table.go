@@ -58,7 +58,7 @@ type Table struct {
 	// Below is what the kernel takes away with an entry of a link, and what comes back with it; nil: nothing.
 	Below func(all tcTree, raw []byte) []TCPart
 	// Clashes is an error when an entry would take something from one that is there; nil: none does.
-	Clashes func(have [][]byte, raw []byte) error
+	Clashes func(n *Namespace, t *Table, e Entry) error
 	// Zero says what attributes are that are not there, of those that can be set one by one; nil: none can.
 	Zero map[int][]byte
 	// What is of another protocol than rtnetlink: how the entries of a link are read, and one is added or removed.

@@ -38,7 +38,7 @@ var qdiscTable = &Table{Name: "qdisc", One: "qdisc", Many: "qdiscs",
 	Header: sizeofTcMsg, Families: []byte{unix.AF_UNSPEC}, On: onLink, Goes: Moving, At: 4, Own: true, Link: tcLink,
 	Reads: readQdiscs, Flags: exclusively,
 	Key: func(raw []byte) string { return string(raw[12:16]) }, Plain: plainTC, Remove: tcHead, Moves: tcHead,
-	Below: func(all tcTree, raw []byte) []TCPart { return all.inQdisc(raw) }, Clashes: handleClash,
+	Below: func(all tcTree, raw []byte) []TCPart { return all.inQdisc(raw) }, Clashes: onItsLink(handleClash),
 	Loses: qdiscLoses, put: restoreTC}
 
 // classTable holds the classes of qdiscs that have them made, not those that a qdisc has by itself.

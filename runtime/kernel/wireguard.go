@@ -25,7 +25,7 @@ var wireguard = generic{get: unix.WG_CMD_GET_DEVICE, set: unix.WG_CMD_SET_DEVICE
 var wgPeerTable = &Table{Name: "wg_peer", One: "peer", Many: "peers", Header: wgPeerHeader,
 	Families: []byte{wireguard.set}, On: onLink, Own: true, At: 4, Link: linkOfPeer,
 	Of:    func(l *Link) bool { return kindOf(l.Kind).Generic == &wireguard },
-	Reads: readPeers, Send: sendPeer, Clashes: peersClash,
+	Reads: readPeers, Send: sendPeer, Clashes: onItsLink(peersClash),
 	Zero: map[int][]byte{unix.WGPEER_A_PRESHARED_KEY: make([]byte, 32), unix.WGPEER_A_ALLOWEDIPS: {},
 		unix.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL: make([]byte, 2)},
 	Key: func(raw []byte) string { return string(peerAttr(raw, unix.WGPEER_A_PUBLIC_KEY)) },
