@@ -68,6 +68,16 @@ var acts = map[string]func(w *madeWorld) act{
 			return ops[pick%len(ops)]
 		})
 	},
+	"link set offloads": func(w *madeWorld) act {
+		word, on := w.pick("tso", "gso", "gro", "tx", "sg"), w.chance(2)
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			op, err := offloadsArg{{word, on}}.set(e.m, l)
+			if err != nil {
+				return nil
+			}
+			return op
+		})
+	},
 	"link del": func(w *madeWorld) act {
 		name := w.pick(w.links...)
 		return onLink(name, func(e *env, l kernel.LinkRef) change.Op { return &delLink{Link: l} })

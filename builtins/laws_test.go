@@ -98,6 +98,9 @@ func laws() []law {
 			}
 			return &moveLink{From: pre(t, m, "law0"), To: kernel.LinkRef{NS: n.Ref(), Name: "renamed"}}
 		}},
+		{name: "link set offloads", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return offloadsOf(t, m, pre(t, m, "law0"))
+		}, shows: "ethtool -k law0"},
 		{name: "addr add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addAddr{Addr: kernel.Addr{Link: pre(t, m, "law0"), Prefix: netip.MustParsePrefix("10.8.0.1/24")}}
 		}},
@@ -254,6 +257,16 @@ add rule inet law in udp dport 53 drop
 table ip6 new { chain c { }; }
 `
 )
+
+// offloadsOf switches off a link's segmentation of TCP.
+func offloadsOf(t *testing.T, m *kernel.Machine, l kernel.LinkRef) change.Op {
+	t.Helper()
+	op, err := offloadsArg{{"tso", false}, {"gro", true}}.set(m, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op
+}
 
 // lawRoute is a route of the host's through a gateway.
 func lawRoute(m *kernel.Machine, dst, via string) kernel.Route {

@@ -129,6 +129,7 @@ var linkType = &runtime.Type{Name: "link", Doc: "A network link (ip-link(8)). Ev
 				}
 				return &linkValue{v, ref}, nil
 			}),
+		offloadsAttr,
 		linkAttr("altnames", "list of string", "its other names (ip-link(8)'s property)",
 			func(v *runtime.View, l *kernel.Link) (starlark.Value, error) { return stringList(l.Altnames), nil }),
 		linkAttr("alias", "string", "its alias", func(_ *runtime.View, l *kernel.Link) (starlark.Value, error) {

@@ -17,22 +17,23 @@ import (
 var setDecl = sync.OnceValue(func() *runtime.Decl {
 	return runtime.Change("link.set", "link",
 		"Changes the link, in the words of `ip link set`, in this order: ns and name, down, mac, mtu, txqlen, alias, "+
-			"group, what its kind alone has, master, up, what it is as a port.", &setArgs{})
+			"group, offloads, what its kind alone has, master, up, what it is as a port.", &setArgs{})
 })
 
 type setArgs struct {
-	Link   linkArg      `arg:"link" doc:"the link"`
-	_      struct{}     `arg:"*"`
-	Name   *linkNameArg `arg:"name?" doc:"new name"`
-	MTU    *mtuArg      `arg:"mtu?" doc:"MTU in bytes"`
-	MAC    *macArg      `arg:"mac?" doc:"link-layer address"`
-	NS     *nsArg       `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
-	Up     *bool        `arg:"up?" doc:"whether it is up"`
-	Alias  *string      `arg:"alias?" doc:"a text for people, up to 255 bytes"`
-	TxQLen *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
-	Group  *int         `arg:"group?" doc:"number of the group it belongs to"`
-	Master *masterArg   `arg:"master?" doc:"bridge or bond to make it a port of; False takes it out"`
-	Own    kindWords    `arg:"..."`
+	Link     linkArg      `arg:"link" doc:"the link"`
+	_        struct{}     `arg:"*"`
+	Name     *linkNameArg `arg:"name?" doc:"new name"`
+	MTU      *mtuArg      `arg:"mtu?" doc:"MTU in bytes"`
+	MAC      *macArg      `arg:"mac?" doc:"link-layer address"`
+	NS       *nsArg       `arg:"ns?" doc:"namespace to move it to; the kernel drops its addresses and state on the way"`
+	Up       *bool        `arg:"up?" doc:"whether it is up"`
+	Alias    *string      `arg:"alias?" doc:"a text for people, up to 255 bytes"`
+	TxQLen   *int         `arg:"txqlen?" doc:"length of the transmit queue in packets"`
+	Group    *int         `arg:"group?" doc:"number of the group it belongs to"`
+	Offloads offloadsArg  `arg:"offloads?" doc:"what it leaves to its device or not, in ethtool(8)'s words or the kernel's names: {\"tso\": False, \"rx-gro\": True}"`
+	Master   *masterArg   `arg:"master?" doc:"bridge or bond to make it a port of; False takes it out"`
+	Own      kindWords    `arg:"..."`
 	runtime.Irreversible
 }
 
@@ -75,6 +76,12 @@ func (a *setArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	set(a.TxQLen != nil, "txqlen", func() string { return itoa(*a.TxQLen) })
 	set(a.Alias != nil, "alias", func() string { return *a.Alias })
 	set(a.Group != nil, "group", func() string { return itoa(*a.Group) })
+	if a.Offloads != nil && err == nil {
+		var op *setOffloads
+		if op, err = a.Offloads.set(tx.Machine(), link.current()); err == nil {
+			err = tx.Apply(op)
+		}
+	}
 	words := func(ops []*setWord) {
 		for _, op := range ops {
 			if op.Link = link.current(); err == nil {

@@ -39,15 +39,7 @@ func (n *Namespace) ethtool(name string) (map[string][]byte, error) {
 		if q.command == unix.ETHTOOL_GFEATURES {
 			binary.NativeEndian.PutUint32(data[4:], featureBlocks)
 		}
-		var req struct { // struct ifreq
-			name [unix.IFNAMSIZ]byte
-			data unsafe.Pointer
-			_    [16]byte
-		}
-		copy(req.name[:], name)
-		req.data = unsafe.Pointer(&data[0])
-		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.FD()), unix.SIOCETHTOOL,
-			uintptr(unsafe.Pointer(&req)))
+		errno := n.toolCall(name, data)
 		switch {
 		case errno == unix.EOPNOTSUPP:
 		case errno != 0:
@@ -60,6 +52,20 @@ func (n *Namespace) ethtool(name string) (map[string][]byte, error) {
 		answers["features"] = requested(f)
 	}
 	return answers, nil
+}
+
+// toolCall makes one request of ethtool(8)'s interface about a link: data has the command and is where the answer is.
+func (n *Namespace) toolCall(name string, data []byte) unix.Errno {
+	var req struct { // struct ifreq
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(req.name[:], name)
+	req.data = unsafe.Pointer(&data[0])
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(n.conn.FD()), unix.SIOCETHTOOL,
+		uintptr(unsafe.Pointer(&req)))
+	return errno
 }
 
 // requested keeps of a struct ethtool_get_features_block (available, requested, active, never_changed) what the link
