@@ -221,6 +221,18 @@ var acts = map[string]func(w *madeWorld) act{
 	"xfrm_state del": func(w *madeWorld) act {
 		return func(e *env) change.Op { return unlacked(&delEntry{Entry: xfrmStateOf(e.in.Ref(), 256)}) }
 	},
+	"tc_class set": func(w *madeWorld) act {
+		name := w.pick(w.links...)
+		w.parts = append(w.parts, part{"sh", "tc qdisc add dev " + name + " root handle 77: htb; " +
+			"tc class add dev " + name + " parent 77: classid 77:10 htb rate 1mbit"})
+		return onLink(name, func(e *env, l kernel.LinkRef) change.Op {
+			op := classOf(l)
+			if found, err := e.m.FindEntry(op.Entry); err != nil || found == nil {
+				return nil
+			}
+			return op
+		})
+	},
 	"qdisc set": func(w *madeWorld) act {
 		name := w.pick(w.links...)
 		w.parts = append(w.parts, part{"sh", "tc qdisc add dev " + name +

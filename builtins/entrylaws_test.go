@@ -65,6 +65,24 @@ var entryCases = []entryCase{
 		map[int][]byte{1: []byte("tbf\x00"), 2: tcOptionsOf("tbf")},
 		"tc qdisc replace dev law1 root handle 9: pfifo", "tc qdisc show dev law1 | sed s/refcnt.[0-9]*//",
 		"", "tc qdisc replace dev LINK root handle 77: tbf rate 1mbit burst 10kb limit 10kb"},
+	{"tc_class", "law1", "tc qdisc add dev law1 root handle 77: htb",
+		map[int]byte{8: 0x10, 10: 0x77, 14: 0x77},
+		map[int][]byte{1: []byte("htb\x00"), 2: htbExample()},
+		"tc qdisc del dev law1 root; tc qdisc add dev law1 root handle 77: htb; " +
+			"tc class add dev law1 parent 77: classid 77:1 htb rate 9mbit; " +
+			"tc class add dev law1 parent 77:1 classid 77:10 htb rate 7mbit",
+		"tc class show dev law1",
+		"tc qdisc replace dev LINK root handle 77: htb",
+		"tc class replace dev LINK parent 77: classid 77:10 htb rate 1mbit"},
+}
+
+func htbExample() []byte {
+	rate := rateIn[width64](125000)
+	options, err := htbClass.options(map[string]kindAttr{"rate": &rate}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return options
 }
 
 // tcOptionsOf are the options of an example of a kind of qdisc.

@@ -69,7 +69,8 @@ var foreigners = map[string]foreigner{
 	"xfrm_state add":  {"ip xfrm state flush", "ip xfrm state", false},
 	"xfrm_state del": {"ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 257 mode tunnel enc " +
 		"'ecb(cipher_null)' '' auth digest_null ''", "ip xfrm state", true},
-	"rule del": {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
+	"rule del":     {"ip rule add from 10.97.0.0/16 table 77 priority 500 protocol 9", "ip rule show", true},
+	"tc_class set": {"tc class change dev law1 classid 77:10 htb rate 5mbit", "tc class show dev law1", true},
 	"qdisc set": {"tc qdisc change dev law1 root handle 77: tbf rate 5mbit burst 10kb limit 10kb",
 		"tc qdisc show dev law1", true},
 	"nft":           {"nft add table ip theirs", "nft -s list ruleset", true},

@@ -204,6 +204,13 @@ func laws() []law {
 			t.Cleanup(func() { nstest.TryIP(t, "xfrm", "state", "flush") })
 			return op
 		}},
+		{name: "tc_class set", shows: "tc class show dev law1", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			l := pre(t, m, "law1")
+			shell(t, "tc qdisc add dev law1 root handle 77: htb; tc class add dev law1 parent 77: classid 77:10 htb "+
+				"rate 1mbit")
+			t.Cleanup(func() { shell(t, "tc qdisc del dev law1 root") })
+			return classOf(l)
+		}},
 		{name: "qdisc set", shows: "tc qdisc show dev law1", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			l := pre(t, m, "law1")
 			old := tbfQdisc.example(l)
@@ -212,7 +219,7 @@ func laws() []law {
 			}
 			t.Cleanup(func() { _ = m.DelEntry(old) }) // may have been replaced
 			rate := rateIn[width64](250000)
-			options, err := tbfQdisc.options(map[string]kindAttr{"rate": &rate}, old.Attr(tcaOptions))
+			options, err := tbfQdisc.options(map[string]kindAttr{"rate": &rate}, old.Options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -369,6 +376,21 @@ func lacks(names ...string) bool {
 	return slices.ContainsFunc(features(), func(f *runtime.Feature) bool {
 		return slices.Contains(names, f.Name) && f.Probe(m) != nil
 	})
+}
+
+// classOf sets a class to another rate.
+func classOf(l kernel.LinkRef) *setOptions {
+	e := kernel.Entry{NS: l.NS, Table: "tc_class", Link: &l}
+	msg := kernel.Blank(e)
+	msg[8], msg[10], msg[14] = 0x10, 0x77, 0x77
+	e.Msg = kernel.AppendAttr(kernel.AppendAttr(msg, 1, []byte("htb\x00")), tcaOptions, htbExample())
+	rate := rateIn[width64](250000)
+	options, err := htbClass.options(map[string]kindAttr{"rate": &rate, "ceil": &rate}, nil)
+	if err != nil {
+		panic(err)
+	}
+	e.Msg = kernel.AppendAttr(tcHeadOf(e), tcaOptions, options)
+	return &setOptions{Entry: e}
 }
 
 // world makes what the ops work on, and takes it away again.

@@ -14,7 +14,16 @@ import (
 )
 
 // qdiscKinds are the kinds of qdiscs.
-var qdiscKinds = []*tcKind{netemQdisc, tbfQdisc}
+var qdiscKinds = []*tcKind{netemQdisc, tbfQdisc, htbQdisc, hfscQdisc, drrQdisc, qfqQdisc, pfifoQdisc, bfifoQdisc,
+	prioQdisc, fqCodelQdisc, codelQdisc, fqQdisc, sfqQdisc, cakeQdisc, pieQdisc, fqPieQdisc, ingressQdisc, clsactQdisc}
+
+// Where packets come in, before all else (tc(8)): places for filters, and no queues.
+var (
+	ingressQdisc = declareTC(tcKind{Name: "ingress", Args: &struct{}{}, Bare: true, Ingress: true,
+		Doc: "has filters look at what comes in"})
+	clsactQdisc = declareTC(tcKind{Name: "clsact", Args: &struct{}{}, Bare: true, Ingress: true, Module: "sch_ingress",
+		Config: "NET_SCH_INGRESS", Doc: "has filters look at what comes in, and at what leaves"})
+)
 
 var qdiscEntry = declareEntry(qdiscDeclared(qdiscKinds))
 
@@ -242,7 +251,7 @@ func tcAttrs() []runtime.Attr {
 		if k == nil {
 			return newStruct("options", starlark.StringDict{}), nil
 		}
-		return k.value(e.Attr(tcaOptions)), nil
+		return k.value(e.Options()), nil
 	})}
 }
 
@@ -250,8 +259,11 @@ func tcAttrs() []runtime.Attr {
 func tcKindOf(e kernel.Entry) *tcKind {
 	var kind qdiscKind
 	kind.decode(e.Attr(1))
-	return tcNamed(qdiscKinds, string(kind))
+	return tcNamed(kindsOf[e.Table], string(kind))
 }
+
+// kindsOf are the kinds of what is in a table.
+var kindsOf = map[string][]*tcKind{"qdisc": qdiscKinds, "tc_class": classKinds}
 
 // tcStats are the counters of a qdisc or class, struct gnet_stats_basic and struct gnet_stats_queue.
 func tcStats(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
@@ -279,11 +291,14 @@ func qdiscText(e kernel.Entry) []string {
 	var handle tcMajor
 	parent.decode(e.Msg[12:16])
 	handle.decode(e.Msg[8:12])
+	if parent == tcIngress {
+		return []string{"dev", e.Link.Name, unix.ByteSliceToString(e.Attr(1))}
+	}
 	words := strings.Fields("dev " + e.Link.Name + " " + parent.ip("parent") + " " + handle.ip("handle"))
 	var kind qdiscKind
 	kind.decode(e.Attr(1))
 	if words = append(words, string(kind)); tcKindOf(e) != nil {
-		words = append(words, tcKindOf(e).text(e.Attr(tcaOptions))...)
+		words = append(words, tcKindOf(e).text(e.Options())...)
 	}
 	return words
 }
@@ -291,8 +306,10 @@ func qdiscText(e kernel.Entry) []string {
 // tcShell is the command line that changes one. Which one is deleted is told without its options.
 func tcShell(verb string, e kernel.Entry) string {
 	words := strings.Fields(e.Words())
-	if at := slices.Index(words, "handle"); verb == "del" && at >= 0 {
-		words = words[:at+2]
+	for _, last := range []string{"handle", "classid"} {
+		if at := slices.Index(words, last); verb == "del" && at >= 0 {
+			words = words[:at+2]
+		}
 	}
 	object := map[string]string{"tc_class": "class", "tc_filter": "filter"}[e.Table]
 	if object == "" {

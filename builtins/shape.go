@@ -246,7 +246,7 @@ func shapeAttr(name, typ, doc string) runtime.Attr {
 			if err != nil || root == nil {
 				return starlark.None, err
 			}
-			if a := tcKindOf(*root).all(root.Attr(tcaOptions))[name]; a != nil {
+			if a := tcKindOf(*root).all(root.Options())[name]; a != nil {
 				return a.value(), nil
 			}
 			return starlark.None, nil

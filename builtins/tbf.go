@@ -54,6 +54,13 @@ func (r tcRate) read(o *tcOptions) int {
 	return o.number(tcPlace{r.at.nest, r.at.number, r.at.offset + 8})
 }
 
+func (r tcRate) set(o *tcOptions, rate int) {
+	o.setNumber(tcPlace{r.at.nest, r.at.number, r.at.offset + 8}, min(rate, 1<<32-1))
+	if rate >= 1<<32-1 {
+		o.attrs[attrPlace(r.wide)] = encodeNumber[width64](rate)
+	}
+}
+
 // layered sets the link layer where none is: without one the kernel guesses.
 func (r tcRate) layered(o *tcOptions) {
 	if s := o.struct_(r.at); len(s) > r.at.offset+1 && s[r.at.offset+1] == 0 {

@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -87,7 +88,7 @@ func (k *tcKind) major() tcMajor {
 func (k *tcKind) qdisc(e kernel.Entry, a *qdiscArgs, given map[string]kindAttr) (kernel.Entry, error) {
 	options, err := k.options(given, nil)
 	return newEntry(e, a, func(msg []byte) []byte {
-		if k.Bare {
+		if options == nil {
 			return msg
 		}
 		return kernel.AppendAttr(msg, tcaOptions|unix.NLA_F_NESTED, options)
@@ -105,12 +106,16 @@ func (k *tcKind) lacking(err error) error {
 
 func tcDecls() []*runtime.Decl {
 	return []*runtime.Decl{
+		runtime.Change("tc_class.set", "None", "Sets it otherwise. What is left out stays as it is.", &classSetArgs{}),
 		runtime.Change("qdisc.set", "None", "Sets it otherwise, while packets wait in it. What is left out stays as "+
 			"it is.", &qdiscSetArgs{}),
 		shapeDecl, shapeClearDecl}
 }
 
-func tcOps() []change.Op { return []change.Op{&setOptions{Entry: kernel.Entry{Table: "qdisc"}}} }
+func tcOps() []change.Op {
+	return []change.Op{&setOptions{Entry: kernel.Entry{Table: "qdisc"}},
+		&setOptions{Entry: kernel.Entry{Table: "tc_class"}}}
+}
 
 type qdiscSetArgs struct {
 	Qdisc *entryValue `arg:"self" doc:"the qdisc"`
@@ -120,23 +125,27 @@ type qdiscSetArgs struct {
 }
 
 func (a *qdiscSetArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	found, err := tx.Machine().FindEntry(a.Qdisc.entry)
+	return nil, setTC(tx, a.Qdisc, tcWords(a.Own))
+}
+
+// setTC sets some words of what is there, over those that it has.
+func setTC(tx *runtime.Tx, e *entryValue, words tcWords) error {
+	found, err := tx.Machine().FindEntry(e.entry)
 	if err == nil && found == nil {
-		err = &kernel.Error{Op: "change qdisc", Object: a.Qdisc.String(), NS: a.Qdisc.entry.NS.String(),
-			Err: kernel.ErrGone}
+		err = &kernel.Error{Op: "set " + e.Type(), Object: e.String(), NS: e.entry.NS.String(), Err: kernel.ErrGone}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	k := tcKindOf(*found)
 	if k == nil {
-		return nil, errors.New("qdisc.set: nsscript has no words for it")
+		return fmt.Errorf("%s.set: nsscript has no words for it", e.Type())
 	}
-	given, err := tcWords(a.Own).of(tx.View, k, qdiscKinds)
+	given, err := words.of(tx.View, k, kindsOf[e.entry.Table])
 	if err != nil {
-		return nil, errors.New("qdisc.set: " + err.Error())
+		return fmt.Errorf("%s.set: %w", e.Type(), err)
 	}
-	return nil, changeTC(tx, k, *found, found.Attr(tcaOptions), given)
+	return changeTC(tx, k, *found, found.Options(), given)
 }
 
 // changeTC gives an entry options: those that are given, over others.
@@ -184,7 +193,7 @@ func (o *setOptions) Check(m *kernel.Machine, fresh bool) error {
 	if found == nil {
 		return &kernel.Error{Op: "set " + o.Table, Object: o.Entry.String(), NS: o.NS.String(), Err: kernel.ErrGone}
 	}
-	if o.Old = found.Msg; fresh || tcKindOf(o.Entry).all(o.Attr(tcaOptions))["distribution"] == nil {
+	if o.Old = found.Msg; fresh || tcKindOf(o.Entry).all(o.Options())["distribution"] == nil {
 		return nil
 	}
 	return found.Secrets() // which the new one takes the place of
@@ -209,10 +218,10 @@ func (o *setOptions) Undo(m *kernel.Machine) error {
 // sameTC reports whether two entries say the same. What the kernel does not show, or only about, is not compared.
 func sameTC(have, said kernel.Entry) bool {
 	k := tcKindOf(said)
-	if k == nil || tcKindOf(have) != k || string(have.Msg[8:16]) != string(said.Msg[8:16]) {
+	if k == nil || tcKindOf(have) != k || string(have.Msg[8:12]) != string(said.Msg[8:12]) {
 		return false
 	}
-	now, then := k.all(have.Attr(tcaOptions)), k.all(said.Attr(tcaOptions))
+	now, then := k.all(have.Options()), k.all(said.Options())
 	for i := range k.words {
 		w := &k.words[i]
 		a, b := now[w.name], then[w.name]

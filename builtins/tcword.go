@@ -36,6 +36,7 @@ type tcKind struct {
 	Module    string      // sch_ and Name when left out
 	Config    string      // NET_SCH_ and Name when left out
 	Bare      bool        // it has no options
+	Lazy      bool        // it is told nothing when no word is given
 	Ingress   bool        // it has a place and a number of its own
 	Eg        string      // what it must be given, as a script would
 	// Fill makes the kernel's options of the words, Shown gives the words what the kernel's options have.
@@ -105,7 +106,7 @@ func (k *tcKind) word(name string) *tcWord {
 
 // options are those of the words that were given, over those that there are.
 func (k *tcKind) options(given map[string]kindAttr, over []byte) ([]byte, error) {
-	if k.Bare {
+	if k.Bare || k.Lazy && len(given) == 0 && over == nil {
 		return nil, nil
 	}
 	o := k.parse(over)

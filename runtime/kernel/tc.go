@@ -46,7 +46,7 @@ var classTable = &Table{Name: "tc_class", One: "class", Many: "classes",
 	Get: unix.RTM_GETTCLASS, New: unix.RTM_NEWTCLASS, Del: unix.RTM_DELTCLASS,
 	Header: sizeofTcMsg, Families: []byte{unix.AF_UNSPEC}, On: onLink, Goes: Moving, At: 4, Own: true, Link: tcLink,
 	Reads: readClasses, Flags: exclusively,
-	Key: func(raw []byte) string { return string(raw[8:12]) }, Plain: plainTC, Remove: tcHead, Moves: tcHead,
+	Key: func(raw []byte) string { return string(raw[8:12]) }, Plain: plainTC, Remove: tcHead, Moves: classHead,
 	Below: func(all tcTree, raw []byte) []TCPart { return all.inClass(raw) }, put: withQdiscs}
 
 // exclusively are the flags of a request that adds something which is not there.
@@ -100,17 +100,23 @@ func tcHead(raw []byte) []byte {
 	return head
 }
 
+// classHead is that of a class. One in no other class has the qdisc for parent, or none.
+func classHead(raw []byte) []byte {
+	head := tcHead(raw)
+	if tcParent(raw)&^tcMajorMask == 0 {
+		binary.NativeEndian.PutUint32(head[12:], tcRoot)
+	}
+	return head
+}
+
 // tcaChain is TCA_CHAIN (linux/rtnetlink.h).
 const tcaChain = 11
 
-// plainTC is the message that adds what a message of a dump tells of.
+// plainTC is the message that adds what a message of a dump tells of, or which is sent as it is.
 func plainTC(raw []byte) []byte {
 	msg := tcHead(raw)
 	binary.NativeEndian.PutUint32(msg[16:], 0)
-	if options := tcOptions(raw); options != nil {
-		if repair := tcRepairs[tcKind(raw)]; repair != nil {
-			options = repair(slices.Clone(options))
-		}
+	if options := repaired(raw); options != nil {
 		msg = AppendAttr(msg, nl.TCA_OPTIONS|unix.NLA_F_NESTED, options)
 	}
 	if stab := rtnl.Attr(raw, sizeofTcMsg, nl.TCA_STAB); stab != nil && !tableOfSizes(raw) {

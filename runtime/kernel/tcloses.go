@@ -79,13 +79,57 @@ var tcRepairs = map[string]func(options []byte) []byte{
 	"red":   stabIn(2),
 	"choke": stabIn(2),
 	"ets":   repairETS,
+	"sfq":   repairSFQ,
+
+	"codel":    micros(1024, 1, 3, 5), // the kernel counts in units of CODEL_SHIFT and of PSCHED_SHIFT
+	"fq_codel": micros(1024, 1, 3, 7),
+	"pie":      micros(TickNs, 1),
+	"fq_pie":   micros(TickNs, 3),
 }
+
+// micros make times, in microseconds, those that they were given as: the kernel counts in units of its own, and rounds
+// down when it is told one and when it shows one.
+func micros(unit uint64, attrs ...int) func([]byte) []byte {
+	return func(options []byte) []byte {
+		for at, typ := range rtnl.Attrs(options, 0) {
+			if !slices.Contains(attrs, typ) || at+8 > len(options) {
+				continue
+			}
+			shown := uint64(binary.NativeEndian.Uint32(options[at+4:]))
+			if given := shown + 1; shown*1000/unit*unit/1000 != shown && given*1000/unit*unit/1000 == shown {
+				binary.NativeEndian.PutUint32(options[at+4:], uint32(given))
+			}
+		}
+		return options
+	}
+}
+
+// repaired are the options of a message as they would be given. One that the kernel has sent has counters.
+func repaired(raw []byte) []byte {
+	options, repair := tcOptions(raw), tcRepairs[tcKind(raw)]
+	if repair == nil || options == nil || rtnl.Attr(raw, sizeofTcMsg, nl.TCA_STATS2) == nil {
+		return options
+	}
+	return repair(slices.Clone(options))
+}
+
+// Options are those of an entry of traffic control, as they would be given.
+func (e Entry) Options() []byte { return repaired(e.Msg) }
 
 // repairHTB makes the version the one that is taken, and leaves out a count of packets.
 func repairHTB(options []byte) []byte {
 	if init := rtnl.Attr(options, 0, 2); len(init) >= 20 { // struct tc_htb_glob in TCA_HTB_INIT
 		binary.NativeEndian.PutUint32(init, 3)
 		clear(init[16:20])
+	}
+	return options
+}
+
+// repairSFQ leaves out what one has that was told nothing: more flows than packets, which it cannot be told.
+func repairSFQ(options []byte) []byte {
+	if len(options) >= 20 && binary.NativeEndian.Uint32(options[16:]) > binary.NativeEndian.Uint32(options[8:]) {
+		clear(options[8:12]) // struct tc_sfq_qopt: quantum, perturbation, limit, divisor, flows
+		clear(options[16:20])
 	}
 	return options
 }
