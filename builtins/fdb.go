@@ -77,10 +77,27 @@ func (a *fdbArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		a.State = &state
 	}
 	a.leaveOut(l)
-	return addNew(tx, e, a, func(msg []byte) []byte {
+	val, err := addNew(tx, e, a, func(msg []byte) []byte {
 		msg[0] = unix.AF_BRIDGE
 		return msg
 	})
+	return val, a.why(l, err)
+}
+
+// why says what the kernel's EINVAL is about, which it does not.
+func (a *fdbArgs) why(l *kernel.Link, err error) error {
+	k := new(kernel.Error)
+	if !errors.Is(err, unix.EINVAL) || !errors.As(err, &k) || k.Hint != "" {
+		return err
+	}
+	switch {
+	case l.Kind == "vxlan" && a.Dst == nil && a.NHID == nil:
+		k.Hint = "an entry of a vxlan says behind which other end the address is: want dst= or nhid="
+	case a.VLAN != nil:
+		k.Hint = fmt.Sprintf("link %s takes no part in vlan %d, or its bridge does not filter: see vlan_filtering= "+
+			"and bridge_vlan()", l.Name, *a.VLAN)
+	}
+	return err
 }
 
 // leaveOut drops what says the same as the vxlan itself does: the kernel does not keep it.

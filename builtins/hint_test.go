@@ -9,6 +9,10 @@ import (
 
 // TestRunHints has scripts fail by what means something else in Python, and looks for what to write instead.
 func TestRunHints(t *testing.T) {
+	const (
+		noEnd  = `fdb(vxlan(host, id = 7), "02:00:00:00:00:01")`
+		noVLAN = "a, _ = veth(host, master = (bridge(host), None))\nfdb(a, '02:00:00:00:00:01', vlan = 7)"
+	)
 	for src, want := range map[string]string{
 		`"a" + 1`:                                 `"%s%s" % (a, b)`,
 		`host.name + "a"`:                         "",
@@ -34,7 +38,8 @@ func TestRunHints(t *testing.T) {
 		`json.dumps(1)`:                           "json.encode",
 		`json.loads("1")`:                         "json.decode",
 		`1 // 0`:                                  "",
-		`fail("no")`:                              "",
+		noEnd:                                     "want dst= or nhid=", noVLAN: "no part in vlan 7",
+		`fail("no")`: "",
 	} {
 		_, err := runScript(t, "x.star", src)
 		if err == nil {

@@ -121,6 +121,9 @@ func setMaster(tx *runtime.Tx, link, master kernel.LinkRef) error {
 		if err != nil {
 			return err
 		}
+		if err := ethernet(l, to); err != nil {
+			return err
+		}
 		opens = opens || kernel.Opens(to.Kind)
 	}
 	if opens && l.Up && l.Master != master.Index {
@@ -129,6 +132,22 @@ func setMaster(tx *runtime.Tx, link, master kernel.LinkRef) error {
 		}
 	}
 	return tx.Apply(&setLink{Link: link, Attr: "master", Value: itoa(master.Index), Master: master.Name})
+}
+
+// ethernet is an error when a bridge is to have a port that carries no Ethernet frames.
+func ethernet(port, master *kernel.Link) error {
+	k := linkKinds[port.Kind]
+	if master.Kind != "bridge" || k == nil || k.Name == "veth" || k.hasMAC() {
+		return nil
+	}
+	e := &kernel.Error{Op: "set master of link", Object: port.Name, NS: port.NS.String(), Err: fmt.Errorf(
+		"%w: a %s link carries packets without Ethernet, and a bridge takes frames", unix.EINVAL, port.Kind)}
+	for _, other := range []string{port.Kind + "tap", "tap"} {
+		if linkKinds[other] != nil && (other != "tap" || port.Kind == "tun") {
+			e.Hint = "a " + other + " link carries frames"
+		}
+	}
+	return e
 }
 
 // releasePorts takes the ports of a bond out of it that is to be deleted, the last one first: undoing that sets them up

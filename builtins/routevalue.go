@@ -1,7 +1,6 @@
 package builtins
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
-	"github.com/nsscript/nsscript/runtime/script"
 )
 
 // routeValue is a route in a script.
@@ -192,57 +190,6 @@ func (a *routeDeleteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	return nil, tx.Apply(&delRoute{routeChange{Route: a.Route.route}})
 }
 
-// routeList is the routes of a namespace. It is a list, but for what a text is among them: that was a list of texts.
-type routeList struct{ *starlark.List }
-
-var (
-	_ starlark.Container  = routeList{}
-	_ starlark.HasBinary  = routeList{}
-	_ starlark.Comparable = routeList{}
-	_ starlark.Sliceable  = routeList{}
-	_ script.Wrapped      = routeList{}
-)
-
-func (routeList) Type() string { return "list of route" }
-
-// Unwrapped is the list itself.
-func (l routeList) Unwrapped() *starlark.List { return l.List }
-
-// Has refuses a text, which no route is equal to: the answer would be no, whatever the routes are.
-func (l routeList) Has(y starlark.Value) (bool, error) {
-	if s, is := y.(starlark.String); is {
-		return false, &runtime.UsageError{Err: fmt.Errorf("%s in a list of routes: a text is no route", s),
-			Hint: `any([r.dst == "10.0.0.0/8" for r in ns.routes]) looks for one; ` +
-				`str(r) is a route as ip-route(8) writes it`}
-	}
-	return l.List.Has(y)
-}
-
-// Binary puts two lists together.
-func (l routeList) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
-	other, ok := y.(starlark.Sequence)
-	if op != syntax.PLUS || !ok {
-		return nil, nil
-	}
-	all := starlark.NewList(nil)
-	parts := []starlark.Sequence{l, other}
-	if side == starlark.Right {
-		parts[0], parts[1] = other, l
-	}
-	for _, p := range parts {
-		for e := range starlark.Elements(p) {
-			if err := all.Append(e); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return all, nil
-}
-
-func (l routeList) CompareSameType(op syntax.Token, y starlark.Value, depth int) (bool, error) {
-	return l.List.CompareSameType(op, y.(routeList).List, depth)
-}
-
 // routes lists the routes of a namespace.
 func routes(v *runtime.View, n *kernel.Namespace) (starlark.Value, error) {
 	if err := v.Machine().SettleLinks(); err != nil {
@@ -253,5 +200,5 @@ func routes(v *runtime.View, n *kernel.Namespace) (starlark.Value, error) {
 	for _, r := range all {
 		values = append(values, &routeValue{v, r, true})
 	}
-	return routeList{starlark.NewList(values)}, err
+	return starlark.NewList(values), err
 }

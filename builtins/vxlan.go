@@ -20,7 +20,7 @@ type vxlanArgs struct {
 	External   *toggle                        `arg:"external?" nla:"25" doc:"whether routes, filters and vlans say the ends and the identifier of each frame, instead of id= and remote="`
 	Dev        *linkArg                       `arg:"dev?" nla:"lower" doc:"link that its packets leave by; it must be given for a multicast group"`
 	Local      *addrAttr                      `arg:"local?" nla:"4|17" doc:"address that its packets are sent from"`
-	Remote     *addrAttr                      `arg:"remote?" nla:"2|16" set:"yes" doc:"address of the other end, or a multicast group: where frames go whose end is not known"`
+	Remote     *addrAttr                      `arg:"remote?" also:"group" nla:"2|16" set:"yes" doc:"address of the other end, or a multicast group: where frames go whose end is not known"`
 	DstPort    whole[widthPort]               `arg:"dstport?" nla:"15" doc:"UDP port of the other ends, and of this one"`
 	TTL        *whole[width8]                 `arg:"ttl?" nla:"5" set:"yes" doc:"time to live of its packets; 0 is the system's"`
 	TOS        *whole[width8]                 `arg:"tos?" nla:"6" set:"yes" doc:"type of service of its packets; 1 is that of what they carry"`

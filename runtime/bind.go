@@ -114,14 +114,22 @@ func (d *Decl) param(name string, method bool) *Param {
 }
 
 func (d *Decl) unknown(name string, method bool) error {
-	var names []string
-	for _, p := range d.named(method) {
-		names = append(names, p.Name)
-	}
-	if near := script.Nearest(name, names); near != "" {
+	if near := Nearest(name, d.named(method)); near != "" {
 		return d.usage("unexpected keyword argument %q, did you mean %s=?", name, near)
 	}
 	return d.usage("unexpected keyword argument %q", name)
+}
+
+// Nearest is the parameter that a name which is none of theirs may stand for, "" when there is none.
+func Nearest(name string, params []*Param) string {
+	var names []string
+	for _, p := range params {
+		if p.Also == name {
+			return p.Name
+		}
+		names = append(names, p.Name)
+	}
+	return script.Nearest(name, names)
 }
 
 // unpack puts a parameter's value into its field, or into one of the same type.

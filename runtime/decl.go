@@ -42,6 +42,7 @@ type Param struct {
 	Rest     string // "*" or "**" when it takes all that is left over
 	// Values lists what it can be, when that is one of a few strings; nil otherwise.
 	Values func(*Vocabulary) []string
+	Also   string // what other programs call it, for who calls it so
 	field  []int
 	more   bool // the field is a More
 }
@@ -109,7 +110,7 @@ func Params(name string, args any) (all []Param) {
 			}
 			continue
 		}
-		p := Param{Doc: f.Tag.Get("doc"), Keyword: keyword, field: f.Index}
+		p := Param{Doc: f.Tag.Get("doc"), Also: f.Tag.Get("also"), Keyword: keyword, field: f.Index}
 		p.Name, p.Rest = strings.TrimLeft(tag, "*"), tag[:len(tag)-len(strings.TrimLeft(tag, "*"))]
 		if recv, _, dotted := strings.Cut(name, "."); dotted && p.Name == "self" {
 			p.Name = recv // of arguments that methods of several types share

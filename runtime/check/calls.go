@@ -172,13 +172,13 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 	if !ok {
 		return
 	}
-	var names []string
+	var others []*runtime.Param
 	for _, p := range params {
 		if p.Rest != "" {
 			continue
 		}
 		if p.Name != id.Name {
-			names = append(names, p.Name)
+			others = append(others, &p)
 			continue
 		}
 		if given[p.Name] {
@@ -194,7 +194,7 @@ func (a *analysis) keyword(d *runtime.Decl, params []runtime.Param, takesAny boo
 		return
 	}
 	hint := d.Usage()
-	if near := script.Nearest(id.Name, names); near != "" {
+	if near := runtime.Nearest(id.Name, others); near != "" {
 		hint = "did you mean " + near + "=?"
 	}
 	a.u.report(id.NamePos, "call", fmt.Sprintf("%s has no parameter %s", d.Name, id.Name), hint)

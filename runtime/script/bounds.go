@@ -103,14 +103,8 @@ func Join(sep string, vals []starlark.Value) (string, error) {
 	return b.String(), nil
 }
 
-// A Wrapped is a list that answers some questions otherwise than Starlark's.
-type Wrapped interface{ Unwrapped() *starlark.List }
-
 // Elements are the values in a list or a tuple, nil for others.
 func Elements(v starlark.Value) (all []starlark.Value) {
-	if w, ok := v.(Wrapped); ok {
-		v = w.Unwrapped()
-	}
 	switch v.(type) {
 	case *starlark.List, starlark.Tuple:
 		for e := range starlark.Elements(v.(starlark.Iterable)) {
