@@ -38,7 +38,7 @@ var qdiscTable = &Table{Name: "qdisc", One: "qdisc", Many: "qdiscs",
 	Header: sizeofTcMsg, Families: []byte{unix.AF_UNSPEC}, On: onLink, Goes: Moving, At: 4, Own: true, Link: tcLink,
 	Reads: readQdiscs, Flags: exclusively,
 	Key: func(raw []byte) string { return string(raw[12:16]) }, Plain: plainTC, Remove: tcHead, Moves: tcHead,
-	Below: func(all tcTree, raw []byte) []TCPart { return all.inQdisc(raw) }, Clashes: onItsLink(handleClash),
+	Below: func(all tcTree, raw []byte) []TCPart { return all.inQdisc(raw) }, Clashes: qdiscClash,
 	Loses: qdiscLoses, put: restoreTC}
 
 // classTable holds the classes of qdiscs that have them made, not those that a qdisc has by itself.
@@ -123,6 +123,19 @@ func plainTC(raw []byte) []byte {
 		msg = AppendAttr(msg, nl.TCA_STAB|unix.NLA_F_NESTED, stab)
 	}
 	return msg
+}
+
+// qdiscClash is a Loss, too, where the kernel gives the link a length of its queue that it had not: it takes 0 for a
+// mistake.
+func qdiscClash(n *Namespace, t *Table, e Entry) error {
+	l, err := n.linkByIndex(e.Link.Index)
+	if err == nil {
+		err = onItsLink(handleClash)(n, t, e)
+	}
+	if err == nil && l.TxQLen == 0 {
+		err = &Loss{What: "txqlen 0 of link " + l.Name + " in " + n.Name(), Why: "a qdisc makes it 1000"}
+	}
+	return err
 }
 
 // handleClash refuses a qdisc whose handle another one of the link has.
