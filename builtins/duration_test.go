@@ -77,7 +77,10 @@ func TestZeroDurations(t *testing.T) {
 // zeroAttrs are the parameters that are an attribute of the kernel's and a time: a zero of it is sent as a zero, or
 // refused before.
 func zeroAttrs(t *testing.T) map[string]bool {
-	args := []any{&routeArgs{}, &addrArgs{}}
+	args := []any{&routeArgs{}, &addrArgs{}, &shapeArgs{}}
+	for _, k := range qdiscKinds {
+		args = append(args, k.Args)
+	}
 	for _, k := range allKinds() {
 		args = append(args, k.Args)
 	}

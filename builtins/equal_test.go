@@ -39,6 +39,9 @@ var twins = map[string]struct{ same, others []string }{
 	"mptcp_endpoint": {[]string{`point`, `n.mptcp_endpoints[0]`},
 		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"mptcp_limits": {[]string{`mptcp_limits(n)`, `mptcp_limits(n, subflows = 7)`}, []string{`mptcp_limits(m)`}},
+	"qdisc":        {[]string{`tb`, `a.qdiscs[0]`}, []string{`qdisc(b, "tbf", rate = "1mbit")`}},
+	"shape":        {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
+	"ruleset":      {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
 	"pool":         {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":         {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":       {[]string{`done`}, []string{`run(n, ["true"])`}},
@@ -90,6 +93,9 @@ def rerouted():
 same = []
 others = []
 `
+		if typ.Name == "qdisc" {
+			src += "tb = qdisc(a, \"tbf\", rate = \"1mbit\")\n"
+		}
 		if typ.Name == "xfrm_policy" {
 			src += "shield = xfrm_policy(n, dir = \"out\", src = \"10.8.0.0/16\")\n"
 		}

@@ -22,7 +22,7 @@ func (c *conn) family(name string) (int, error) {
 	return int(binary.NativeEndian.Uint16(find(all[0], 4, 1))), nil // CTRL_ATTR_FAMILY_ID
 }
 
-// mptcps prints the endpoints of MPTCP of the thread's namespace.
+// mptcps prints the endpoints of MPTCP of the thread's namespace, and its limits.
 func mptcps(b io.Writer, ns string) error {
 	c, err := dial(syscall.NETLINK_GENERIC)
 	if err != nil {
@@ -42,6 +42,13 @@ func mptcps(b io.Writer, ns string) error {
 	var lines []string
 	for _, msg := range all {
 		lines = append(lines, fmt.Sprintf("%s mptcp %x\n", ns, msg[4:]))
+	}
+	limits, err := c.ask(id, 0, []byte{6, 1, 0, 0}) // MPTCP_PM_CMD_GET_LIMITS
+	if err != nil {
+		return fmt.Errorf("read limits of mptcp: %w", err)
+	}
+	for _, msg := range limits {
+		lines = append(lines, fmt.Sprintf("%s mptcp limits %x\n", ns, msg[4:]))
 	}
 	sort.Strings(lines)
 	for _, l := range lines {
