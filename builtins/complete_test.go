@@ -106,7 +106,8 @@ func TestComplete(t *testing.T) {
 		{"ping(a, '1.2.3.4', count=1, co", "ping(a, '1.2.3.4', count=1, counters"},
 		{"ping(a, '1.2.3.4', count=", "ping(a, '1.2.3.4', count=a|ping(a, '1.2.3.4', count=nodes"},
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
-		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, down|ping(a, dummy"},
+		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, dnat|" +
+			"ping(a, down|ping(a, drop|ping(a, dummy"},
 		{"a.set(mt", "a.set(mtu="},
 		{"veth(a, netns('x', l",
 			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list"},
@@ -116,7 +117,8 @@ func TestComplete(t *testing.T) {
 		{`netns_at(name = "r`, `netns_at(name = "right`},
 		{`require("ipv`, `require("ipv6|require("ipvlan|require("ipvtap`},
 		{`route(a, "x", type = "bl`, `route(a, "x", type = "blackhole`},
-		{`load("`, `load("@std//addrs.star|load("@std//routes.star|load("@std//topo.star|load("sub/|load("top.star`},
+		{`load("`, `load("@std//addrs.star|load("@std//firewall.star|` +
+			`load("@std//routes.star|load("@std//topo.star|load("sub/|load("top.star`},
 		{`load("sub/t`, `load("sub/two.star`},
 		{`load("top.star", "x`, ""},
 		{`["le`, `["left|["left0`},
@@ -126,7 +128,7 @@ func TestComplete(t *testing.T) {
 		{"# pin", ""},
 		{"x = 1 # pin", ""},
 		{"# x\npin", "# x\nping"},
-		{"if a: re", "if a: repr|if a: require|if a: return|if a: reversed"},
+		{"if a: re", "if a: redirect|if a: reject|if a: repr|if a: require|if a: return|if a: reversed"},
 		{"de", "def"},
 		{")]}.x", ""},
 		{"f(", "f(a|f(nodes"},

@@ -85,6 +85,16 @@ func features() []*runtime.Feature {
 				}
 				return err
 			})},
+		{Name: "nftables", Doc: "NAT and filters (nf_tables)", Optional: true, Remedy: kernel.NoRules,
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				n, err := m.Namespace(ns)
+				if err != nil {
+					return err
+				}
+				_, msgs := kernel.OwnRules([]kernel.OwnRule{{Chain: "srcnat", Name: "probe",
+					Terms: []kernel.Term{kernel.MatchState([]string{"new"}), kernel.Count(), kernel.Masquerade()}}})
+				return n.ChangeRules(msgs, true)
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {

@@ -117,7 +117,9 @@ type changeRules struct {
 	Text   string          `json:"text"`
 	Before *kernel.Ruleset `json:"before,omitempty"` // nil in a namespace that is undone with it
 	Loss   *kernel.Loss    `json:"loss,omitempty"`   // what of that the kernel would not take back
-	After  string          `json:"after,omitempty"`  // the sum of what it came to, noted when it was made
+	// What makes the change without nft(8), when the text only says it; it is not needed to undo it.
+	Msgs  []kernel.Nfmsg `json:"-"`
+	After string         `json:"after,omitempty"` // the sum of what it came to, noted when it was made
 }
 
 var (
@@ -164,7 +166,12 @@ func (o *changeRules) Check(m *kernel.Machine, fresh bool) error {
 			o.Before = &kernel.Ruleset{Gen: o.Before.Gen}
 		}
 	}
-	if err := n.CheckRules(o.Text); err != nil {
+	if o.Msgs != nil {
+		err = n.ChangeRules(o.Msgs, false)
+	} else {
+		err = n.CheckRules(o.Text)
+	}
+	if err != nil {
 		return err
 	}
 	if o.Loss != nil {
@@ -184,6 +191,9 @@ func (o *changeRules) Do(m *kernel.Machine) error {
 	n, err := m.Namespace(o.NS)
 	if err != nil {
 		return err
+	}
+	if o.Msgs != nil {
+		return n.ChangeRules(o.Msgs, true)
 	}
 	return n.ApplyRules(o.Text)
 }

@@ -162,3 +162,11 @@ func nfNumber(value []byte) uint32 {
 	}
 	return binary.BigEndian.Uint32(value)
 }
+
+// nfLong is a number of 64 bits.
+func nfLong(value []byte) uint64 {
+	if len(value) < 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(value)
+}
