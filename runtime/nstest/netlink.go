@@ -120,14 +120,15 @@ func (c *conn) ask(kind, flags int, body []byte) (bodies [][]byte, err error) {
 	}
 }
 
-// read reads a small file with as few system calls as it takes: there are hundreds of them.
+// read reads a small file with as few system calls as it takes: there are hundreds of them. Of a sysctl the kernel
+// clears as many bytes as are asked for.
 func (c *conn) read(path string) (string, error) {
 	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return "", err
 	}
 	defer syscall.Close(fd)
-	n, err := syscall.Read(fd, c.buf)
+	n, err := syscall.Read(fd, c.buf[:4096])
 	return strings.TrimSpace(string(c.buf[:max(n, 0)])), err
 }
 

@@ -1,13 +1,60 @@
 package nstest
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// actsLater is more than the time that a kernel before Linux 6.8 takes to act on a carrier: newer ones do so when they
+// are asked for the link.
+const actsLater = 1500 * time.Millisecond
+
+var old = sync.OnceValue(func() bool {
+	var name syscall.Utsname
+	var major, minor int
+	if err := syscall.Uname(&name); err != nil {
+		return true
+	}
+	var release strings.Builder
+	for _, c := range name.Release {
+		release.WriteByte(byte(c))
+	}
+	_, err := fmt.Sscanf(release.String(), "%d.%d", &major, &minor)
+	return err != nil || major < 6 || major == 6 && minor < 8
+})
+
+// unknowing are the kinds of links whose state stays unknown though they have a carrier.
+var unknowing sync.Map
+
+// lags names a link that an old kernel has to act on still, and its kind where that is not known to need nothing.
+func lags(links [][]byte) (name, kind string) {
+	for _, l := range links {
+		state, carrier := find(l, 16, 16), find(l, 16, 33) // IFLA_OPERSTATE, IFLA_CARRIER
+		if number(l[8:])&syscall.IFF_UP == 0 || len(state) != 1 || len(carrier) != 1 {
+			continue
+		}
+		up, unknown, has := state[0] == 6, state[0] == 0, carrier[0] == 1
+		if up && has || !up && !unknown && !has {
+			continue
+		}
+		name = strings.TrimRight(string(find(l, 16, syscall.IFLA_IFNAME)), "\x00")
+		if !unknown || !has {
+			return name, ""
+		}
+		// IFLA_LINKINFO, IFLA_INFO_KIND; lo has none.
+		kind = cmp.Or(strings.TrimRight(string(find(find(l, 16, 18), 0, 1)), "\x00"), name)
+		if _, stays := unknowing.Load(kind); !stays {
+			return name, kind
+		}
+	}
+	return "", ""
+}
 
 // Quiet waits until the kernel has done what it does later: turned carriers into states, and made IPv6 addresses
 // usable.
@@ -27,6 +74,7 @@ func quiet(t testing.TB, patience time.Duration, namespaces []string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for _, ns := range namespaces {
+		lagging(t, ns)
 		for start := time.Now(); ; {
 			waiting, idle, tentative := "", false, false
 			err := within(ns, func() (err error) {
@@ -45,6 +93,37 @@ func quiet(t testing.TB, patience time.Duration, namespaces []string) {
 				t.Fatalf("namespace %q: still waiting for %s", ns, waiting)
 			}
 			time.Sleep(200 * time.Microsecond)
+		}
+	}
+}
+
+// lagging waits until an old kernel has acted on carriers. What it says nothing of in that time it never will.
+func lagging(t testing.TB, ns string) {
+	t.Helper()
+	for start := time.Now(); old(); time.Sleep(time.Millisecond) {
+		name, kind := "", ""
+		err := within(ns, func() error {
+			c, err := dial(syscall.NETLINK_ROUTE)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			links, err := c.dump(syscall.RTM_GETLINK, make([]byte, 16))
+			name, kind = lags(links)
+			return err
+		})
+		if err != nil {
+			t.Fatalf("wait for namespace %q: %v", ns, err)
+		}
+		if name == "" {
+			return
+		}
+		if time.Since(start) > actsLater {
+			if kind == "" {
+				return
+			}
+			unknowing.Store(kind, true)
+			start = time.Now()
 		}
 	}
 }

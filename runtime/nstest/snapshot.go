@@ -272,17 +272,25 @@ func settings(b *strings.Builder, prefix string, spec []byte) {
 	}
 }
 
-// linkInfo prints IFLA_LINKINFO without timers, counters and the numbers that ports get in the order of their joining.
+// masked are, by kinds, the timers, the counters and the numbers that ports get in the order of their joining.
+var masked = map[string]string{
+	"bridge":         " 16 17 18 19 47 48 ",
+	"port of bridge": " 13 14 15 16 17 18 19 21 22 23 24 37 38 41 ",
+	"bond":           " 23 ",
+	"port of bond":   " 1 2 3 6 7 8 ",
+}
+
+// linkInfo prints IFLA_LINKINFO without what changes by itself.
 // A bridge has its address in its ids (IFLA_BR_ROOT_ID, IFLA_BR_BRIDGE_ID) as soon as that was set once.
 func linkInfo(b *strings.Builder, prefix string, info, mac []byte) {
 	bridge := text(find(info, 0, 1)) == "bridge"
 	for _, a := range attributes(info, 0) {
 		mask := ""
 		switch a.typ {
-		case 2: // IFLA_INFO_DATA, of a bridge
-			mask = " 16 17 18 19 47 48 "
-		case 5: // IFLA_INFO_SLAVE_DATA, of a port
-			mask = " 13 14 15 16 17 18 19 21 22 23 24 37 38 41 "
+		case 2: // IFLA_INFO_DATA
+			mask = masked[text(find(info, 0, 1))]
+		case 5: // IFLA_INFO_SLAVE_DATA
+			mask = masked["port of "+text(find(info, 0, 4))]
 		case 3: // IFLA_INFO_XSTATS
 			continue
 		default:
