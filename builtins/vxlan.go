@@ -26,7 +26,7 @@ type vxlanArgs struct {
 	TOS        *whole[width8]                 `arg:"tos?" nla:"6" set:"yes" doc:"type of service of its packets; 1 is that of what they carry"`
 	Learning   *toggle                        `arg:"learning?" nla:"7" set:"yes" doc:"whether it learns which address is behind which end; link.set takes it while it is no port of a bridge, which has one of its own"`
 	Ageing     *lasting[inSeconds, widthSome] `arg:"ageing?" nla:"8" set:"yes" doc:"how long what it learned is kept, in whole seconds; \"5m\" when left out"`
-	MaxAddress *whole[width32]                `arg:"maxaddress?" nla:"9" set:"yes" doc:"how many addresses it can know; 0 is any number"`
+	MaxAddress *whole[width32]                `arg:"maxaddress?" nla:"9" doc:"how many addresses it can know; 0 is any number"`
 	Proxy      *toggle                        `arg:"proxy?" nla:"11" doc:"whether it answers ARP and neighbour solicitation for those that it knows"`
 	L2Miss     *toggle                        `arg:"l2miss?" nla:"13" doc:"whether the kernel tells of addresses that it does not know the end of"`
 	L3Miss     *toggle                        `arg:"l3miss?" nla:"14" doc:"whether the kernel tells of neighbours that it does not know"`
