@@ -9,6 +9,9 @@ import (
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
 
+// newWords are laws whose words iproute2 has since 6.2, and what shows whether it does.
+var newWords = map[string]string{"link set type bridge_slave mab": "ip link help bridge_slave 2>&1 || true"}
+
 // TestCommandsOfLaws has iproute2 do what each law of a kind or table does, by the command that --trace prints: the
 // machine is the same, and what was made is read back as it was given.
 func TestCommandsOfLaws(t *testing.T) {
@@ -37,6 +40,9 @@ func TestCommandsOfLaws(t *testing.T) {
 			nstest.Quiet(t, "")
 			want := rough(nstest.Dump(t))
 			step(op.Undo(m))
+			if words := newWords[l.name]; words != "" && !strings.Contains(shell(t, words), " mab ") {
+				t.Skip("ip(8) is older than the word")
+			}
 			shell(t, op.Command())
 			nstest.Quiet(t, "")
 			got := rough(nstest.Dump(t))

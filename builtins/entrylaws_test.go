@@ -112,9 +112,7 @@ func (c entryCase) entry(l kernel.LinkRef) kernel.Entry {
 // there is an entry of the world, once what it needs is made.
 func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 	t.Helper()
-	if lacked(&addEntry{kernel.Entry{Table: c.table}}) {
-		t.Skip("this kernel does not have the table")
-	}
+	needs(t, &addEntry{kernel.Entry{Table: c.table}})
 	shell(t, c.setup)
 	if c.link == "lawvx" {
 		t.Cleanup(func() { nstest.IP(t, "link", "del", "lawvx") })

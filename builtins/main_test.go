@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) > 3 && os.Args[1] == dying {
+		fmt.Fprintln(os.Stderr, dieAfter(os.Args[2], os.Args[3]))
+		os.Exit(1)
+	}
 	flag.Parse()
 	if testing.Short() {
 		*rounds, *stories, *every = *rounds/10, *stories/10, *every*10

@@ -3,6 +3,8 @@ package builtins
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -14,29 +16,35 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// supportPage says of each kind of link and of each table what its laws have shown.
+// supportPage says of each kind of link and of each table what its laws have shown, on whichever kernel.
 const supportPage = "../docs/support.md"
 
 const supportHead = `# What is tried of each kind
 
-Each cell is a test that has passed on the kernel that the row names. The state of the whole sandbox before and after is
-the same, as the kernel itself dumps it. A kind without a row is not in the kernel that wrote the page. ` + "`go test ./builtins -run TestOpLaws -update`" + `
-writes the rows of what this machine's kernel has, and keeps the others.
+Each cell is a test that has passed on the kernel that it names. The state of the whole sandbox before and after is
+the same, as the kernel itself dumps it. 6.1-cloud and 6.12-cloud are Debian's kernels, in a virtual machine.
 
 - **made**: and undone, once and again;
 - **read back**: with all values that it was given;
-- **changed**: each of the words that link.set takes, but those that this kernel does not let change; and undone. An
-  entry of a table is deleted and added instead, and what links are as ports, as ` + "`bridge_slave`" + `, is changed alone.
-  What is always there, as ` + "`mptcp_limits`" + `, is changed alone, too;
+- **changed**: each of the words that link.set takes; and undone. An entry of a table that nothing sets is deleted and
+  added instead. What links are as ports, as ` + "`bridge_slave`" + `, and what is always there, as
+  ` + "`mptcp_limits`" + `, is changed alone;
 - **deleted**: and made again, as it was, when that is undone;
-- **SIGKILL**: all of this by a process that dies then, and undone by who finds its journal.
+- **SIGKILL**: all of this by a process that is killed then, and undone by who finds its journal.
 
-| | Linux | made | read back | changed | deleted | made again | undone | SIGKILL |
-|---|---|---|---|---|---|---|---|---|
+` + "`go test ./builtins -run TestOpLaws -update`" + ` writes what this machine's kernel shows, and
+` + "`.ci/support`" + ` what Debian's does of the rest.
+
+| | made | read back | changed | deleted | made again | undone | SIGKILL |
+|---|---|---|---|---|---|---|---|
 `
 
-// passed is what came of laws: "yes", or "" where this kernel has nothing of the kind. A law that failed is not in it.
-type passed map[string]string
+const holesHead = `
+## What is missing, and why
+
+| | Linux | |
+|---|---|---|
+`
 
 // of is the kind or table that a law is about; "" for other laws.
 func of(law string) string {
@@ -79,96 +87,131 @@ func readBack(m *kernel.Machine, op change.Op) error {
 	return nil
 }
 
-// rows are those of the kinds and tables all of whose laws were tried and that this kernel has.
-func (p passed) rows(release string) map[string]string {
-	all, about := map[string]string{}, map[string][]string{}
-	for _, l := range laws() {
-		if of(l.name) != "" {
-			about[of(l.name)] = append(about[of(l.name)], l.name)
+// writePages writes what is made of the outcomes, where that is at hand.
+func (o outcomes) writePages(t *testing.T) {
+	t.Helper()
+	for name, text := range map[string]string{supportPage: o.page(), everyKind: o.everyKind()} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
 		}
 	}
-	for name, names := range about {
-		changed, whole := "", true
-		var not []string
-		for _, l := range names {
-			came, tried := p[l]
-			word, sets := strings.CutPrefix(l, "link set type "+name+" ")
-			switch {
-			case !sets:
-				whole = whole && came == "yes"
-			case came == "yes":
-				changed = "yes"
-			default:
-				whole, not = whole && tried, append(not, "`"+word+"`")
-			}
-		}
-		switch {
-		case kindNamed(name) == nil:
-			changed = "yes"
-		case changed == "":
-			changed = "nothing can be"
-		case not != nil:
-			changed = "but " + strings.Join(not, ", ")
-		}
-		switch {
-		case !whole:
-		case entryKinds[name] != nil && entryKinds[name].Fixed:
-			all[name] = fmt.Sprintf("| `%s` | %s | | yes | yes | | | yes | yes |", name, release)
-		case kindNamed(name) != nil && kindNamed(name).master != "":
-			if changed != "nothing can be" { // else this kernel has none
-				all[name] = fmt.Sprintf("| `%s` | %s | | | %s | | | yes | yes |", name, release, changed)
-			}
-		default:
-			all[name] = fmt.Sprintf("| `%s` | %s | yes | yes | %s | yes | yes | yes | yes |", name, release, changed)
+}
+
+// about are the laws of each kind and table.
+func about() map[string][]string {
+	all := map[string][]string{}
+	for _, l := range laws() {
+		if of(l.name) != "" {
+			all[of(l.name)] = append(all[of(l.name)], l.name)
 		}
 	}
 	return all
 }
 
-// hold holds the page against what has passed.
-func (p passed) hold(t *testing.T) {
-	t.Helper()
-	text, err := os.ReadFile(supportPage)
-	if errors.Is(err, os.ErrNotExist) && !*update {
-		t.Skip("the page is elsewhere")
+// page is the whole text.
+func (o outcomes) page() string {
+	rows, holes := supportHead, holesHead
+	laws := about()
+	for _, name := range slices.Sorted(maps.Keys(laws)) {
+		row, missing := o.row(name, laws[name])
+		rows, holes = rows+row, holes+missing
 	}
-	was := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if name, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "`"); ok && strings.HasPrefix(line, "| `") {
-			was[name] = strings.TrimSuffix(line, "\n")
+	return rows + holes
+}
+
+// row is what has held of a kind or table, and what has not.
+func (o outcomes) row(name string, laws []string) (row, holes string) {
+	on := func(part func(law string) bool) string {
+		var all []string
+		for _, l := range laws {
+			if part(l) && !slices.Contains(all, o.on(l)) {
+				all = append(all, o.on(l))
+			}
 		}
+		if slices.Contains(all, "") {
+			return ""
+		}
+		return strings.Join(newestFirst(slices.Values(all)), ", ")
 	}
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	release := strings.Split(unix.ByteSliceToString(name.Release[:]), ".")
-	here := release[0] + "." + release[1]
-	for name, row := range p.rows(here) {
-		// What a kernel lets change differs, and a row is of one kernel.
-		if old, there := was[name]; there && !strings.Contains(old, "` | "+here+" | ") || old == row {
+	words := map[string][]string{}
+	for _, l := range laws {
+		word, sets := strings.CutPrefix(l, "link set type "+name+" ")
+		if sets {
+			words[o.on(l)] = append(words[o.on(l)], "`"+word+"`")
+		}
+		if o.on(l) != "" {
 			continue
 		}
-		if was[name] = row; !*update {
-			t.Errorf("%s does not say %s: go test ./builtins -run TestOpLaws -update", supportPage, row)
+		what := "`" + name + "`"
+		if sets {
+			what += " `" + word + "`"
+		} else if !strings.HasPrefix(l, "link ") {
+			what = "`" + l + "`"
+		}
+		for _, release := range newestFirst(maps.Keys(o[l])) {
+			if sets && o[l][release] == o["link add "+name][release] {
+				continue // there is nothing that could have it
+			}
+			hole := fmt.Sprintf("| %s | %s | %s |\n", what, release, o[l][release])
+			if !strings.Contains(holes, hole) { // its deletion lacks what its making does
+				holes += hole
+			}
 		}
 	}
-	for name := range was {
-		if !slices.ContainsFunc(laws(), func(l law) bool { return of(l.name) == name }) {
-			delete(was, name)
-			if !*update {
-				t.Errorf("%s has a row of %s, of which there are no laws", supportPage, name)
+	delete(words, "")
+	sets := func(law string) bool { return strings.HasPrefix(law, "link set type ") }
+	entrySets := func(law string) bool { return law == name+" set" }
+	adds := on(func(law string) bool { return !sets(law) && !entrySets(law) && !strings.Contains(law, " del") })
+	dels := on(func(law string) bool { return !sets(law) && strings.Contains(law, " del") })
+	var changed []string
+	for _, release := range newestFirst(maps.Keys(words)) {
+		part := release
+		if len(changed) > 0 {
+			part += ": " + strings.Join(words[release], ", ")
+		}
+		changed = append(changed, part)
+	}
+	k := kindNamed(name)
+	all := on(func(law string) bool { return !sets(law) })
+	switch {
+	case k == nil && slices.ContainsFunc(laws, entrySets):
+		changed = []string{on(entrySets)}
+	case k == nil:
+		changed = []string{all}
+	case k.master != "":
+		adds, dels, all = "", "", strings.Join(newestFirst(maps.Keys(words)), ", ")
+	case !kernel.Remade(name):
+		const why = "one that was there before is not made again: its deletion is refused as a loss"
+		holes += fmt.Sprintf("| `%s` | | %s |\n", name, why)
+		fallthrough
+	default:
+		if !slices.ContainsFunc(laws, sets) {
+			changed = []string{"nothing can be"}
+		}
+	}
+	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", name, adds, adds, strings.Join(changed, "; "),
+		dels, dels, all, all), holes
+}
+
+// TestSupport holds the page against what is written down of laws.
+func TestSupport(t *testing.T) {
+	o := readOutcomes(t)
+	laws := about()
+	for law := range o {
+		if !slices.Contains(laws[of(law)], law) {
+			if delete(o, law); !*update {
+				t.Errorf("%s has %s, which is no law", outcomeFile, law)
 			}
 		}
 	}
 	if *update {
-		rows := make([]string, 0, len(was))
-		for _, row := range was {
-			rows = append(rows, row)
-		}
-		slices.Sort(rows)
-		if err := os.WriteFile(supportPage, []byte(supportHead+strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
+		o.write(t)
+		o.writePages(t)
+	}
+	for name, want := range map[string]string{supportPage: o.page(), everyKind: o.everyKind()} {
+		if got, err := os.ReadFile(name); err != nil || string(got) != want {
+			t.Errorf("%s is not what %s says (%v): go test ./builtins -run Support -update", name, outcomeFile,
+				err)
 		}
 	}
 }
