@@ -26,7 +26,7 @@ func All() *runtime.Vocabulary {
 			nsFlushDecl, linkFlushDecl,
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			nftDecl, rulesDecl, masqueradeDecl, snatDecl, dnatDecl, redirectDecl, acceptDecl, dropDecl, rejectDecl,
-			markDecl, ownRuleDeleteDecl, pingDecl, runDecl, countersDecl, socketsDecl,
+			markDecl, ownRuleDeleteDecl, conntrackDecl, pingDecl, runDecl, countersDecl, socketsDecl,
 			attemptDecl, unwrapDecl, eventuallyDecl, sleepDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear,
 			assertLt, assertLe, assertGt, assertGe, assertFails, skipDecl, requireDecl,

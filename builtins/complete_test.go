@@ -102,8 +102,9 @@ func TestComplete(t *testing.T) {
 		{"a.name.upp", "a.name.upper"},
 		{"unknown.x", ""},
 		{"a().x", ""},
-		{"ping(a, '1.2.3.4', co", "ping(a, '1.2.3.4', count=|ping(a, '1.2.3.4', counters"},
-		{"ping(a, '1.2.3.4', count=1, co", "ping(a, '1.2.3.4', count=1, counters"},
+		{"ping(a, '1.2.3.4', co", "ping(a, '1.2.3.4', count=|ping(a, '1.2.3.4', conntrack|ping(a, '1.2.3.4', counters"},
+		{"ping(a, '1.2.3.4', count=1, co",
+			"ping(a, '1.2.3.4', count=1, conntrack|ping(a, '1.2.3.4', count=1, counters"},
 		{"ping(a, '1.2.3.4', count=", "ping(a, '1.2.3.4', count=a|ping(a, '1.2.3.4', count=nodes"},
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
 		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, dnat|" +

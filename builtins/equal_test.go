@@ -42,6 +42,7 @@ var twins = map[string]struct{ same, others []string }{
 	"qdisc":        {[]string{`tb`, `a.qdiscs[0]`}, []string{`qdisc(b, "tbf", rate = "1mbit")`}},
 	"shape":        {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
 	"ruleset":      {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
+	"nft_rule":     {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
 	"pool":         {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"ping":         {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":       {[]string{`done`}, []string{`run(n, ["true"])`}},
@@ -95,6 +96,9 @@ others = []
 `
 		if typ.Name == "qdisc" {
 			src += "tb = qdisc(a, \"tbf\", rate = \"1mbit\")\n"
+		}
+		if typ.Name == "nft_rule" {
+			src += "wall = drop(n, sport = 1)\n"
 		}
 		if typ.Name == "xfrm_policy" {
 			src += "shield = xfrm_policy(n, dir = \"out\", src = \"10.8.0.0/16\")\n"

@@ -95,6 +95,15 @@ func features() []*runtime.Feature {
 					Terms: []kernel.Term{kernel.MatchState([]string{"new"}), kernel.Count(), kernel.Masquerade()}}})
 				return n.ChangeRules(msgs, true)
 			})},
+		{Name: "conntrack", Doc: "tracking of connections (conntrack(8))", Optional: true,
+			Remedy: "modprobe nf_conntrack_netlink, a kernel with it (CONFIG_NF_CT_NETLINK), or --kernel debian",
+			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
+				n, err := m.Namespace(ns)
+				if err == nil {
+					_, err = n.Connections()
+				}
+				return err
+			})},
 		{Name: "run", Doc: "commands in namespaces, which all end with the run",
 			Remedy: "mount cgroup2 writable, or allow PID namespaces (CONFIG_PID_NS)",
 			Probe: func(m *kernel.Machine) error {
