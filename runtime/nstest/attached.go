@@ -111,6 +111,9 @@ func tcLine(ns, what string, m []byte) string {
 		case strings.Contains(tcShown, " "+strconv.Itoa(a.typ)+" "):
 		case what == "filter" && a.typ == 2: // TCA_OPTIONS
 			line += " options" + filterOptions(a.value)
+		case what == "qdisc" && a.typ == 2 && text(find(m, tcHeader, 1)) == "htb" && len(a.value) >= 24:
+			// Its struct tc_htb_glob ends with a count of packets.
+			line += fmt.Sprintf(" options=%x", slices.Concat(a.value[:20], a.value[24:]))
 		default:
 			line += fmt.Sprintf(" %d=%s", a.typ, text(a.value))
 		}
