@@ -140,10 +140,7 @@ func (e *entryValue) AttrNames() []string                      { return e.v.Attr
 
 // Hash is the same for two values of one entry: what says more of it than which one it is can change.
 func (e *entryValue) Hash() (uint32, error) {
-	if entryKinds[e.entry.Table].Fixed {
-		return starlark.String(e.Type()).Hash()
-	}
-	return starlark.String(e.String()).Hash()
+	return starlark.String(e.Type() + e.entry.Key()).Hash()
 }
 
 // CompareSameType makes two values of one entry equal.

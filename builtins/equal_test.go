@@ -40,6 +40,7 @@ var twins = map[string]struct{ same, others []string }{
 		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"mptcp_limits": {[]string{`mptcp_limits(n)`, `mptcp_limits(n, subflows = 7)`}, []string{`mptcp_limits(m)`}},
 	"qdisc":        {[]string{`tb`, `a.qdiscs[0]`}, []string{`qdisc(b, "tbf", rate = "1mbit")`}},
+	"tc_class":     {[]string{`cl`, `a.tc_classes[0]`}, []string{`tc_class(b, "7:1", rate = "1mbit")`}},
 	"shape":        {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
 	"ruleset":      {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
 	"nft_rule":     {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
@@ -99,6 +100,10 @@ others = []
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"
+		}
+		if typ.Name == "tc_class" {
+			src += "for l in [a, b]:\n    qdisc(l, \"htb\", handle = \"7:\")\n" +
+				"cl = tc_class(a, \"7:1\", rate = \"1mbit\")\n"
 		}
 		if typ.Name == "xfrm_policy" {
 			src += "shield = xfrm_policy(n, dir = \"out\", src = \"10.8.0.0/16\")\n"

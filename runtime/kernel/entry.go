@@ -94,11 +94,13 @@ func (e Entry) Family() int {
 	return 4
 }
 
+// Key tells an entry from the others of its link, or of its namespace.
+func (e Entry) Key() string { return tableNamed(e.Table).Key(e.Msg) }
+
 // Same reports whether two entries stand for one and the same.
 func (e Entry) Same(other Entry) bool {
-	t := tableNamed(e.Table)
 	return e.Table == other.Table && e.NS.Cookie == other.NS.Cookie && (e.Link == nil) == (other.Link == nil) &&
-		(e.Link == nil || e.Link.Object() == other.Link.Object()) && t.Key(e.Msg) == t.Key(other.Msg)
+		(e.Link == nil || e.Link.Object() == other.Link.Object()) && e.Key() == other.Key()
 }
 
 // Number is a 32-bit attribute of the entry's message, 0 when it has none; Attr is any.
