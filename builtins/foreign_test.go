@@ -58,10 +58,11 @@ var foreigners = map[string]foreigner{
 		"ip -6 neigh show proxy", true},
 	"neigh del": {"ip neigh add 10.9.0.77 lladdr 02:00:00:00:00:66 dev law0 nud permanent",
 		"ip neigh show dev law0", true},
-	"wg_peer add":       {"ip link del kind0", "ip link show", false}, // wg(8) need not be here
-	"wg_peer del":       {"ip link del kind0", "ip link show", false},
+	// wg(8) need not be here.
+	"wg_peer add":       {"ip link del kind0; ip link add kind0 type ifb", "ip link show kind0", false},
+	"wg_peer del":       {"ip link del kind0; ip link add kind0 type ifb", "ip link show kind0", false},
 	"link set offloads": {"ethtool -K law0 sg off", "ethtool -k law0 | grep scatter", false},
-	"wg_peer set":       {"ip link del kind0", "ip link show", false},
+	"wg_peer set":       {"ip link del kind0; ip link add kind0 type ifb", "ip link show kind0", false},
 	"mptcp_limits set":  {"ip mptcp limits set subflow 7", "ip mptcp limits", true},
 	"xfrm_policy add": {"ip xfrm policy del src 10.88.0.0/16 dir out; ip xfrm policy add src 10.88.0.0/16 dir out " +
 		"priority 7", "ip xfrm policy", true},

@@ -97,7 +97,9 @@ func (m *Machine) RestoreEntry(e Entry, behind [][]byte, below []TCPart) error {
 	case found != nil && !bytes.Equal(t.sum(found.Msg), t.sum(e.Msg)):
 		return fail(ErrDiverged, "restore "+t.One, e.String(), n)
 	case found == nil:
-		if err := n.addEntry(t, e.Msg); err != nil {
+		if err := n.addEntry(t, e.Msg); errors.Is(err, ErrGone) {
+			return nil // with its link
+		} else if err != nil {
 			return fail(err, "restore "+t.One, e.String(), n)
 		}
 		if err := e.Secrets(); err != nil {
