@@ -111,10 +111,10 @@ func (k *kernelOptions) bring(spec *vm.Spec) error {
 func foldersOf(scenarios []scenario) (all []string) {
 	for _, s := range scenarios {
 		if s.name != "" && s.name[0] != '<' {
-			all = append(all, filepath.Dir(s.name))
+			all = append(all, absolute(filepath.Dir(s.name)))
 		}
 		if s.root != "" {
-			all = append(all, s.root)
+			all = append(all, absolute(s.root))
 		}
 	}
 	slices.Sort(all)

@@ -268,3 +268,14 @@ func awaitEnd(t *testing.T, pid int) {
 		}
 	}
 }
+
+// TestFolders brings a folder once that is named in two ways.
+func TestFolders(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := foldersOf([]scenario{{name: "lab.star", root: dir}}); !slices.Equal(got, []string{dir}) {
+		t.Errorf("it brings %q", got)
+	}
+}
