@@ -189,6 +189,15 @@ func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []change
 			f.commands = append(f.commands, op.Command()+"   # failed: "+err.Error())
 			continue
 		}
+		if n, ok := op.(change.Noter); ok {
+			fields, err := n.Note(m)
+			if err == nil && fields != nil {
+				record, err = noted(record, fields)
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+		}
 		if err := change.ValidOp(op); err != nil {
 			return nil, nil, fmt.Errorf("%s: its record would be refused: %w", op.Command(), err)
 		}
@@ -196,6 +205,16 @@ func (tr *trial) do(f *finding, spaces []string) (records [][]byte, ops []change
 		records, ops = append(records, record), append(ops, op)
 	}
 	return records, ops, nil
+}
+
+// noted is a record with the fields that an op saw when it was made, as a journal has it.
+func noted(record []byte, fields any) ([]byte, error) {
+	all := map[string]json.RawMessage{}
+	more, err := json.Marshal(fields)
+	if err = errors.Join(err, json.Unmarshal(record, &all), json.Unmarshal(more, &all)); err != nil {
+		return nil, err
+	}
+	return json.Marshal(all)
 }
 
 // undoAll undoes records newest first on a machine that knows nothing but them, as package runtime does.
