@@ -74,6 +74,20 @@ var entryCases = []entryCase{
 		"tc class show dev law1",
 		"tc qdisc replace dev LINK root handle 77: htb",
 		"tc class replace dev LINK parent 77: classid 77:10 htb rate 1mbit"},
+	{"tc_filter", "law1", "tc qdisc add dev law1 clsact",
+		map[int]byte{9: 8, 12: 0xf2, 13: 0xff, 14: 0xff, 15: 0xff, 17: 3, 18: 5},
+		map[int][]byte{1: []byte("u32\x00"), 2: u32Example()}, "", "tc filter show dev law1 ingress",
+		"tc qdisc replace dev LINK clsact",
+		"tc filter add dev LINK ingress protocol all pref 5 u32 match u32 0 0 flowid 1:1"},
+}
+
+func u32Example() []byte {
+	flow := tcHandle(0x10001)
+	options, err := u32Filter.options(map[string]kindAttr{"match": &u32Match{{}}, "flowid": &flow}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return options
 }
 
 func htbExample() []byte {
@@ -119,7 +133,7 @@ func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 	}
 	t.Cleanup(func() {
 		shell(t, "ip link set law1 nomaster; ip link set lawbr type bridge vlan_filtering 0 2>/dev/null || true; "+
-			"tc qdisc del dev law1 root 2>/dev/null || true; "+
+			"tc qdisc del dev law1 root 2>/dev/null || true; tc qdisc del dev law1 clsact 2>/dev/null || true; "+
 			"ip nexthop flush; ip mptcp endpoint flush; for l in 77 78; do "+
 			"ip -6 addrlabel del prefix fd77::/64 label $l 2>/dev/null || true; done")
 	})

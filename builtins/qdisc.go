@@ -263,7 +263,8 @@ func tcKindOf(e kernel.Entry) *tcKind {
 }
 
 // kindsOf are the kinds of what is in a table.
-var kindsOf = map[string][]*tcKind{"qdisc": qdiscKinds, "tc_class": classKinds}
+var kindsOf = map[string][]*tcKind{"qdisc": qdiscKinds, "tc_class": classKinds,
+	"tc_filter": filterKinds}
 
 // tcStats are the counters of a qdisc or class, struct gnet_stats_basic and struct gnet_stats_queue.
 func tcStats(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {

@@ -17,14 +17,26 @@ var filterTable = &Table{Name: "tc_filter", One: "filter", Many: "filters",
 	Header: sizeofTcMsg, Families: []byte{unix.AF_UNSPEC}, On: onLink, Goes: Moving, At: 4, Own: true, Link: tcLink,
 	Reads: readFilters, Flags: exclusively,
 	Key: filterKey, Plain: plainFilter, Moves: func(raw []byte) []byte { return tcHead(unrooted(raw)) },
-	Remove: tcHead, Loses: filterLoses, put: withQdiscs}
+	Send: sendFilter, Loses: filterLoses, put: withQdiscs}
+
+// sendFilter makes the request that adds a filter, or takes it away. The latter names its hash table.
+func sendFilter(n *Namespace, raw []byte, remove bool) error {
+	if remove {
+		return n.do(unix.RTM_DELTFILTER, 0, rtnl.Raw(tcHead(raw)))
+	}
+	return n.do(unix.RTM_NEWTFILTER, exclusively(nil), rtnl.Raw(raw))
+}
 
 // u32Root is the first number of a hash table that the kernel chooses: the greatest 12 bits of a handle.
 const u32Root = 0x80000000
 
-// unrooted is a message without the number of the hash table that the kernel chose.
+// unrooted is a message without the number of the hash table that the kernel chose, and without that of the first
+// chain, which requests leave out.
 func unrooted(raw []byte) []byte {
 	raw = slices.Clone(raw)
+	if chain := rtnl.Attr(raw, sizeofTcMsg, tcaChain); len(chain) == 4 && binary.NativeEndian.Uint32(chain) == 0 {
+		raw = rtnl.Without(raw, sizeofTcMsg, tcaChain)
+	}
 	if h := tcHandle(raw); tcKind(raw) == "u32" && h >= u32Root {
 		binary.NativeEndian.PutUint32(raw[8:], h&0xfffff)
 	}
@@ -34,11 +46,7 @@ func unrooted(raw []byte) []byte {
 // filterKey is where a filter is: parent, priority and protocol, chain, handle.
 func filterKey(raw []byte) string {
 	raw = unrooted(raw)
-	chain := rtnl.Attr(raw, sizeofTcMsg, tcaChain)
-	if len(chain) == 4 && binary.NativeEndian.Uint32(chain) == 0 {
-		chain = nil // as of a kernel that has none, and as of a request
-	}
-	return string(raw[8:sizeofTcMsg]) + string(chain)
+	return string(raw[8:sizeofTcMsg]) + string(rtnl.Attr(raw, sizeofTcMsg, tcaChain))
 }
 
 // readFilters asks for those of each qdisc and class that can have some.
