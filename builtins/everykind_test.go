@@ -12,6 +12,11 @@ const everyKind = "../cmd/nsscript/testdata/crash/21_each_kind.star"
 
 const everyHead = `# One of each kind of link: made, changed where it can be, and deleted. A line ends with the kind that it needs of the
 # kernel. ` + "`go test ./builtins -run Support -update`" + ` writes it.
+def once(link, **words):
+    if words:
+        link.set(**words)
+    link.delete()
+
 n, lower, other = netns("n"), host.link("pre1"), host.link("pre3")
 `
 
@@ -41,20 +46,19 @@ func (k *linkKind) line(o outcomes) string {
 			args = append(args, where)
 		}
 	}
-	x := "x"
+	line := fmt.Sprintf("once(%s(%s)", k.Name, strings.Join(args, ", "))
 	if strings.HasPrefix(k.Result, "(") {
-		x = "x, _"
+		line += "[0]"
 	}
-	line := fmt.Sprintf("%s = %s(%s)", x, k.Name, strings.Join(args, ", "))
 	for _, w := range k.words {
 		if w.set && o.on("link set type "+k.Name+" "+w.name) != "" {
 			if all := w.others(nil); len(all) > 0 {
-				line += fmt.Sprintf("; x.set(%s = %s)", w.name, all[0].value())
+				line += fmt.Sprintf(", %s = %s", w.name, all[0].value())
 				break
 			}
 		}
 	}
-	return line + "; x.delete()  # " + k.Name + "\n"
+	return line + ")  # " + k.Name + "\n"
 }
 
 // everyKind is the whole script.
