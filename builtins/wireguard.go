@@ -6,11 +6,13 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 var wireguardKind = declareKind(linkKind{Name: "wireguard", Prefix: "wg", Args: &wireguardArgs{}, Tool: "wg",
 	Doc: "Makes a WireGuard link: an encrypted tunnel for IP packets over UDP (wg(8)). " +
-		"Its socket stays in socket= wherever the link is moved. " +
+		"Its socket stays in socket= wherever the link is moved. The kernel sends no ICMP redirects from a namespace " +
+		"that has one, until that is undone. " +
 		"One that this run has not made is not made again when its deletion is undone."})
 
 type wireguardArgs struct {
@@ -33,6 +35,11 @@ func (a *wireguardArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		a.PrivateKey = &wgKeyArg{key}
 	}
 	l := &newLinkArgs{macLessArgs: a.macLessArgs}
+	if a.Up {
+		if err := noRedirects(tx, a.NS.NSRef); err != nil {
+			return nil, err
+		}
+	}
 	ref, err := addOfKind(tx, a.NS.NSRef, a, l)
 	if err != nil {
 		return nil, err
@@ -43,4 +50,18 @@ func (a *wireguardArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 	}
 	return l.finish(tx, ref)
+}
+
+// noRedirects sets what the kernel sets for all links of a namespace as soon as a WireGuard link is up (wg_open in
+// drivers/net/wireguard/device.c), so that it is undone with the link.
+func noRedirects(tx *runtime.Tx, ns kernel.NSRef) error {
+	const key = "net.ipv4.conf.all.send_redirects"
+	n, err := tx.Machine().Namespace(ns)
+	if err != nil {
+		return err
+	}
+	if now, err := n.Sysctl(key); err != nil || now == "0" {
+		return err
+	}
+	return tx.Apply(&setSysctl{NS: ns, Key: key, Value: "0"})
 }
