@@ -25,7 +25,7 @@ var (
 		Config: "NET_SCH_INGRESS", Doc: "has filters look at what comes in, and at what leaves"})
 )
 
-var qdiscEntry = declareEntry(qdiscDeclared(qdiscKinds))
+var _ = declareEntry(qdiscDeclared(qdiscKinds))
 
 // qdiscDeclared is the entry, once its kinds are there.
 func qdiscDeclared([]*tcKind) entryKind {
