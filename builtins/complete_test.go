@@ -118,7 +118,7 @@ func TestComplete(t *testing.T) {
 		{`netns_at(name = "r`, `netns_at(name = "right`},
 		{`require("ipv`, `require("ipv6|require("ipvlan|require("ipvtap`},
 		{`route(a, "x", type = "bl`, `route(a, "x", type = "blackhole`},
-		{`load("`, `load("@std//addrs.star|load("@std//firewall.star|` +
+		{`load("`, `load("@std//addrs.star|load("@std//faults.star|load("@std//firewall.star|` +
 			`load("@std//routes.star|load("@std//topo.star|load("sub/|load("top.star`},
 		{`load("sub/t`, `load("sub/two.star`},
 		{`load("top.star", "x`, ""},
