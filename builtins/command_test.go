@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,6 +57,38 @@ netns("gone").delete()
 // rough leaves out of a dump what is chosen at random, and what the commands do not do: turn off the detection of
 // duplicate addresses in a namespace of the lab's.
 func rough(dump string) string {
+	for _, r := range roughly() {
+		dump = r.what.ReplaceAllString(dump, r.by)
+	}
+	lines := strings.Split(dump, "\n")
+	slices.Sort(lines) // links are listed by their indexes, which nsscript chooses
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// alike reports whether two dumps differ in nothing but that. What they share is not looked at.
+func alike(a, b string) bool {
+	less := func(a, b string) string {
+		count := map[string]int{}
+		for line := range strings.Lines(b) {
+			count[line]++
+		}
+		var left strings.Builder
+		for line := range strings.Lines(a) {
+			if count[line]--; count[line] < 0 {
+				left.WriteString(line)
+			}
+		}
+		return left.String()
+	}
+	return rough(less(a, b)) == rough(less(b, a))
+}
+
+type replacement struct {
+	what *regexp.Regexp
+	by   string
+}
+
+var roughly = sync.OnceValue(func() (all []replacement) {
 	for _, r := range [][2]string{
 		{`(?m)^\d+: `, "N: "}, {`valid_lft .*`, ""}, {`@if\d+`, "@ifN"}, {`accept_dad \d`, "accept_dad -"},
 		{`fe80::[0-9a-f:]+`, "LL"}, {`02:[0-9a-f:]{14}\b|\b([0-9a-f]{2}:){5}[0-9a-f]{2}`, "MAC"},
@@ -68,12 +101,10 @@ func rough(dump string) string {
 		{`(?m)^.*\b(LL|fe80::/64|ff00::/8)\b.*\n`, ""}, {`(?m)^.*/run/nsscript.*\n|^\S+ /run/netns/.*\n`, ""},
 		{`(?m)[ \t]+$`, ""},
 	} {
-		dump = regexp.MustCompile(r[0]).ReplaceAllString(dump, r[1])
+		all = append(all, replacement{regexp.MustCompile(r[0]), r[1]})
 	}
-	lines := strings.Split(dump, "\n")
-	slices.Sort(lines) // links are listed by their indexes, which nsscript chooses
-	return strings.TrimSpace(strings.Join(lines, "\n"))
-}
+	return all
+})
 
 // TestCommands runs scripts, and then the commands that they were said to be, in a shell: the machine is the same.
 func TestCommands(t *testing.T) {
