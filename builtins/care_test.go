@@ -72,6 +72,8 @@ var cares = []struct {
 		deletion("m0"), unsaid},
 	{"link above in another namespace, mtu", pair + "link add v0 link m0 netns AWAY type macvlan" + upAway,
 		settingOf("m0", "mtu", "1000"), alone},
+	{"carrier of a bridge without ports", pair + "link add b0 type bridge; link set b0 addrgenmode none up",
+		deletion("b0"), unsaid},
 	{"altnames", pair + "sh: ip link property add dev m0 altname another", deletion("m0"), func(op change.Op) {
 		held(op, func(img *kernel.Image) { img.Altnames = nil })
 	}},

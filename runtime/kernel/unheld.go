@@ -49,6 +49,7 @@ var parts = []part{
 	{Leaving | Deleting | orphaning, givenGroups, "bridge mdb show"},
 	{Leaving | Deleting | orphaning, givenVLANs, "bridge vlan show dev %s"},
 	{Deleting, opened, "ip -d link show dev %s"},
+	{Deleting, earlyCarrier, "ip link show dev %s"},
 	{Deleting, givenAttrs, "ip -d link show dev %s"},
 	{Deleting, givenPrograms, "bpftool net show dev %s"},
 	{Deleting, givenOffloads, "ethtool -k %s"},
@@ -118,6 +119,19 @@ func (m *Machine) lastPort(l *Link) bool {
 	return err != nil || !slices.ContainsFunc(links, func(o *Link) bool {
 		return o.Master == l.Master && o.Index != l.Index && o.Up
 	})
+}
+
+// earlyCarrier is the one that a bridge has which no port was ever added to, and whose address nobody has set: one that
+// is made again with its address has none before it has a port.
+func earlyCarrier(at *subject) ([]string, error) {
+	if !kindOf(at.l.Kind).bridges() || !at.l.Carrier {
+		return nil, nil
+	}
+	links, err := at.n.Links()
+	if err != nil || slices.ContainsFunc(links, func(l *Link) bool { return l.Master == at.l.Index && l.Up }) {
+		return nil, err
+	}
+	return []string{"carrier without a port"}, nil
 }
 
 // maxNamed bounds how many things of a kind a Loss names.
