@@ -58,7 +58,7 @@ func TestShared(t *testing.T) {
 	}
 	settled()
 	before := nstest.Dump(t)
-	const processes, patience = 16, 10 * time.Second
+	const processes, patience = 16, time.Minute
 	var succeeded, refused atomic.Int64
 	var wg sync.WaitGroup
 	for me := range processes {
