@@ -120,11 +120,14 @@ type changeRules struct {
 	// What makes the change without nft(8), when the text only says it; it is not needed to undo it.
 	Msgs  []kernel.Nfmsg `json:"-"`
 	After string         `json:"after,omitempty"` // the sum of what it came to, noted when it was made
+
+	under []*kernel.Ruleset // what older changes of the run found
 }
 
 var (
-	_ change.Checkable = (*changeRules)(nil)
-	_ change.Noter     = (*changeRules)(nil)
+	_ change.Checkable  = (*changeRules)(nil)
+	_ change.Noter      = (*changeRules)(nil)
+	_ change.Supersedes = (*changeRules)(nil)
 )
 
 func (o *changeRules) Kind() string             { return "nft" }
@@ -211,6 +214,13 @@ func (o *changeRules) Note(m *kernel.Machine) (any, error) {
 	return map[string]string{"after": o.After}, err
 }
 
+// Over has seen what an older change of the run found: undoing all of them once more finds it again.
+func (o *changeRules) Over(older change.Op) {
+	if c, ok := older.(*changeRules); ok && c.Before != nil && c.NS.Cookie == o.NS.Cookie {
+		o.under = append(o.under, c.Before)
+	}
+}
+
 // Undo knows the ruleset for the run's own by what it says, or by its generation: that is the next one after which the
 // change found.
 func (o *changeRules) Undo(m *kernel.Machine) error {
@@ -225,7 +235,7 @@ func (o *changeRules) Undo(m *kernel.Machine) error {
 	switch {
 	case o.Loss != nil && now.Gen != o.Before.Gen:
 		return o.Loss
-	case o.Loss != nil || now.Same(o.Before):
+	case o.Loss != nil || now.Same(o.Before) || slices.ContainsFunc(o.under, now.Same):
 		return nil
 	case now.Gen != o.Before.Gen+1 && now.Sum() != o.After:
 		return &kernel.Error{Op: "restore ruleset", NS: n.Name(), Err: kernel.ErrDiverged}
