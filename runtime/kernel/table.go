@@ -184,21 +184,18 @@ func (n *Namespace) parts(l *Link, on holder, img *Image) error {
 }
 
 // restoreParts adds the entries that are missing of what went with a link, or with it as a port. One may need
-// another that comes later, as a nexthop object the route to its gateway: what fails is tried once more.
+// another that comes later, as a nexthop object the route to its gateway, or go with one that is put in its place, as
+// neighbours with a link's last address: when something fails, all are tried once more.
 func (n *Namespace) restoreParts(l *Link, on holder, img *Image) error {
-	todo := tables
 	for last := false; ; last = true {
 		var errs []error
-		var failed []*Table
-		for _, t := range todo {
+		for _, t := range tables {
 			if t.On == on {
-				if err := n.restorePart(t, l, img); err != nil {
-					failed, errs = append(failed, t), append(errs, err)
-				}
+				errs = append(errs, n.restorePart(t, l, img))
 			}
 		}
-		if todo = failed; last || failed == nil {
-			return errors.Join(errs...)
+		if err := errors.Join(errs...); last || err == nil {
+			return err
 		}
 	}
 }
