@@ -154,7 +154,7 @@ var acts = map[string]func(w *madeWorld) act{
 		src, table, priority := w.pick("10.80.0.0/16", "10.81.0.0/16", "10.80.1.0/24", "fd80::/64"),
 			w.pick("7", "8", "1000"), w.pick("500", "500", "501")
 		return func(e *env) change.Op {
-			return &addEntry{ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
+			return &addEntry{Entry: ruleOf(e.in.Ref(), src, uint32(atoi(table)), uint32(atoi(priority)))}
 		}
 	},
 	"rule del": func(w *madeWorld) act {
@@ -170,7 +170,9 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"neigh add": func(w *madeWorld) act {
 		ip := w.pick("10.1.0.200", "10.1.0.202", "fd01::200", "fd01::202")
-		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op { return &addEntry{neighOf(l, ip)} })
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			return &addEntry{Entry: neighOf(l, ip)}
+		})
 	},
 	"neigh del": func(w *madeWorld) act {
 		link, ip := w.pick(w.links...), w.pick("10.1.0.200", "10.1.0.201", "fd01::200")
@@ -182,7 +184,7 @@ var acts = map[string]func(w *madeWorld) act{
 			if at, err := e.m.Read(l); err != nil || at.Kind != wireguardKind.Name {
 				return nil
 			}
-			return &addEntry{wgPeerOf(l)}
+			return &addEntry{Entry: wgPeerOf(l)}
 		})
 	},
 	"wg_peer del": func(w *madeWorld) act {
@@ -207,7 +209,7 @@ var acts = map[string]func(w *madeWorld) act{
 	},
 	"xfrm_policy add": func(w *madeWorld) act {
 		src := w.pick("10.80.0.0/16", "10.81.0.0/16", "fd80::/64")
-		return func(e *env) change.Op { return &addEntry{xfrmPolicyOf(e.in.Ref(), src)} }
+		return func(e *env) change.Op { return &addEntry{Entry: xfrmPolicyOf(e.in.Ref(), src)} }
 	},
 	"xfrm_policy del": func(w *madeWorld) act {
 		src := w.pick("10.80.0.0/16", "fd80::/64")
@@ -216,7 +218,7 @@ var acts = map[string]func(w *madeWorld) act{
 		return func(e *env) change.Op { return &delEntry{Entry: xfrmPolicyOf(e.in.Ref(), src)} }
 	},
 	"xfrm_state add": func(w *madeWorld) act {
-		return func(e *env) change.Op { return unlacked(&addEntry{xfrmStateOf(e.in.Ref(), 256)}) }
+		return func(e *env) change.Op { return unlacked(&addEntry{Entry: xfrmStateOf(e.in.Ref(), 256)}) }
 	},
 	"xfrm_state del": func(w *madeWorld) act {
 		return func(e *env) change.Op { return unlacked(&delEntry{Entry: xfrmStateOf(e.in.Ref(), 256)}) }
@@ -284,7 +286,7 @@ func init() {
 		}
 		acts[c.table+" add"] = func(w *madeWorld) act {
 			return onLink(world(w, w.maybe(2, c.needs)), func(e *env, l kernel.LinkRef) change.Op {
-				return &addEntry{c.mastered(e, c.entry(l))}
+				return &addEntry{Entry: c.mastered(e, c.entry(l))}
 			})
 		}
 		acts[c.table+" del"] = func(w *madeWorld) act {

@@ -97,7 +97,7 @@ func (a *bridgeVLANArgs) takePVID(tx *runtime.Tx, l *kernel.Link) error {
 		without := e
 		without.Msg = append([]byte(nil), e.Msg...)
 		without.Msg[24] &^= 2 // BRIDGE_VLAN_INFO_PVID
-		return errors.Join(tx.Apply(&delEntry{Entry: e}), tx.Apply(&addEntry{without}))
+		return errors.Join(tx.Apply(&delEntry{Entry: e}), tx.Apply(&addEntry{Entry: without}))
 	}
 	return err
 }

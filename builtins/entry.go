@@ -55,7 +55,12 @@ func entryTouches(e kernel.Entry) []kernel.Object {
 }
 
 // addEntry adds an entry to one of the kernel's tables.
-type addEntry struct{ kernel.Entry }
+type addEntry struct {
+	kernel.Entry
+	under bool // older changes of the run took one from its place
+}
+
+var _ change.Supersedes = (*addEntry)(nil)
 
 func (o *addEntry) Kind() string             { return o.Table + " add" }
 func (o *addEntry) Command() string          { return entryCommand("add", o.Entry) }
@@ -70,7 +75,11 @@ func (o *addEntry) Do(m *kernel.Machine) error {
 	o.Whole = nil
 	return m.AddEntry(e)
 }
-func (o *addEntry) Undo(m *kernel.Machine) error { return m.TakeEntryBack(o.Entry) }
+func (o *addEntry) Undo(m *kernel.Machine) error { return m.TakeEntryBack(o.Entry, o.under) }
+func (o *addEntry) Over(older change.Op) {
+	d, ok := older.(*delEntry)
+	o.under = o.under || ok && d.Same(o.Entry)
+}
 
 // delEntry deletes an entry, whoever added it.
 type delEntry struct {

@@ -150,7 +150,7 @@ func entryOps() (all []change.Op) {
 	for _, table := range slices.Sorted(maps.Keys(entryKinds)) {
 		e, k := kernel.Entry{Table: table}, entryKinds[table]
 		if !k.Fixed {
-			all = append(all, &addEntry{e}, &delEntry{Entry: e})
+			all = append(all, &addEntry{Entry: e}, &delEntry{Entry: e})
 		}
 		if k.Set != nil {
 			all = append(all, &setEntry{Entry: e})
@@ -216,7 +216,7 @@ func (k *entryKind) text(e kernel.Entry) (words []string) {
 func addNew(
 	tx *runtime.Tx, e kernel.Entry, args runtime.Changer, finish func(msg []byte) []byte,
 ) (starlark.Value, error) {
-	op := &addEntry{newEntry(e, args, finish)}
+	op := &addEntry{Entry: newEntry(e, args, finish)}
 	e = op.Entry
 	e.Whole = nil
 	return &entryValue{tx.View, e}, tx.Apply(op)

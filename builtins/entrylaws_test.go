@@ -126,7 +126,7 @@ func (c entryCase) entry(l kernel.LinkRef) kernel.Entry {
 // there is an entry of the world, once what it needs is made.
 func (c entryCase) there(t *testing.T, m *kernel.Machine) kernel.Entry {
 	t.Helper()
-	needs(t, &addEntry{kernel.Entry{Table: c.table}})
+	needs(t, &addEntry{Entry: kernel.Entry{Table: c.table}})
 	shell(t, c.setup)
 	if c.link == "lawvx" {
 		t.Cleanup(func() { nstest.IP(t, "link", "del", "lawvx") })
@@ -156,7 +156,7 @@ func entryLaws() (all []law) {
 	for _, c := range entryCases {
 		all = append(all,
 			law{c.table + " add", func(t *testing.T, m *kernel.Machine) change.Op {
-				return &addEntry{c.there(t, m)}
+				return &addEntry{Entry: c.there(t, m)}
 			}, c.shows},
 			law{c.table + " del", func(t *testing.T, m *kernel.Machine) change.Op {
 				e := c.there(t, m)

@@ -64,7 +64,7 @@ var twins = map[string]struct{ same, others []string }{
 func TestEqual(t *testing.T) {
 	before := nstest.Dump(t)
 	for _, typ := range All().Types {
-		if k := entryNamed(typ.Name); k != nil && lacked(&addEntry{kernel.Entry{Table: k.Tables[0]}}) {
+		if k := entryNamed(typ.Name); k != nil && lacked(&addEntry{Entry: kernel.Entry{Table: k.Tables[0]}}) {
 			continue
 		}
 		c, ok := twins[typ.Name]

@@ -137,28 +137,28 @@ func laws() []law {
 			return &delRoute{routeChange{Route: r}}
 		}},
 		{name: "rule add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addEntry{ruleOf(m.Host().Ref(), "10.98.0.0/16", 78, 500)}
+			return &addEntry{Entry: ruleOf(m.Host().Ref(), "10.98.0.0/16", 78, 500)}
 		}},
 		{name: "rule add v6", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addEntry{ruleOf(m.Host().Ref(), "fd98::/64", 78, 500)}
+			return &addEntry{Entry: ruleOf(m.Host().Ref(), "fd98::/64", 78, 500)}
 		}},
 		{name: "rule del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: ruleOf(m.Host().Ref(), "10.97.0.0/16", 77, 500)}
 		}},
 		{name: "neigh add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addEntry{neighOf(pre(t, m, "law0"), "10.9.0.88")}
+			return &addEntry{Entry: neighOf(pre(t, m, "law0"), "10.9.0.88")}
 		}},
 		{name: "neigh add proxy", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			e := neighOf(pre(t, m, "law0"), "fd09::88")
 			e.Msg = e.Msg[:unix.SizeofNdMsg+20] // without lladdr
 			e.Msg[8], e.Msg[10] = 0, netlink.NTF_PROXY
-			return &addEntry{e}
+			return &addEntry{Entry: e}
 		}},
 		{name: "neigh del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &delEntry{Entry: neighOf(pre(t, m, "law0"), "10.9.0.77")}
 		}},
 		{name: "wg_peer add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addEntry{wgPeerOf(wireguardKind.made(t, m).LinkRef)}
+			return &addEntry{Entry: wgPeerOf(wireguardKind.made(t, m).LinkRef)}
 		}},
 		{name: "wg_peer del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			e := wgPeerOf(wireguardKind.made(t, m).LinkRef)
@@ -180,7 +180,7 @@ func laws() []law {
 			return op
 		}, shows: "ip mptcp limits"},
 		{name: "xfrm_policy add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			return &addEntry{xfrmPolicyOf(m.Host().Ref(), "10.88.0.0/16")}
+			return &addEntry{Entry: xfrmPolicyOf(m.Host().Ref(), "10.88.0.0/16")}
 		}},
 		{name: "xfrm_policy del", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			nstest.IP(t, "xfrm", "policy", "add", "src", "10.87.0.0/16", "dir", "out")
@@ -188,7 +188,7 @@ func laws() []law {
 			return &delEntry{Entry: xfrmPolicyOf(m.Host().Ref(), "10.87.0.0/16")}
 		}},
 		{name: "xfrm_state add", op: func(t *testing.T, m *kernel.Machine) change.Op {
-			op := &addEntry{xfrmStateOf(m.Host().Ref(), 256)}
+			op := &addEntry{Entry: xfrmStateOf(m.Host().Ref(), 256)}
 			needs(t, op)
 			return op
 		}},

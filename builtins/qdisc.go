@@ -88,7 +88,7 @@ func (a *qdiscArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 			}
 		}
 	}
-	err = k.lacking(tx.Apply(&addEntry{e}))
+	err = k.lacking(tx.Apply(&addEntry{Entry: e}))
 	if refused := new(kernel.Error); errors.Is(err, unix.EEXIST) && errors.As(err, &refused) {
 		refused.Hint = "a qdisc stands there or has the number: with replace = True it goes, and all that stands in it"
 	}

@@ -143,7 +143,7 @@ func (a *shapeArgs) apply(tx *runtime.Tx, link kernel.LinkRef, major tcMajor, gi
 	if err != nil {
 		return err
 	}
-	return k.lacking(tx.Apply(&addEntry{e}))
+	return k.lacking(tx.Apply(&addEntry{Entry: e}))
 }
 
 // sizeofEthernet is the length of Ethernet's header, which counts where bytes are counted.

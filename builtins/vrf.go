@@ -29,7 +29,7 @@ func (a *vrfArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	for _, family := range lacking {
-		if err := tx.Apply(&addEntry{vrfRule(a.NS.NSRef, family)}); err != nil {
+		if err := tx.Apply(&addEntry{Entry: vrfRule(a.NS.NSRef, family)}); err != nil {
 			return nil, err
 		}
 	}

@@ -62,7 +62,7 @@ func TestPeerUnwritten(t *testing.T) {
 		Keepalive: &keepalive, Endpoint: &wgEndpointArg{AddrPort: netip.MustParseAddrPort("[fd02::2]:7000")},
 		Allowed: &wgAllowedArg{netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.0/8")}}}
 	l := kernel.LinkRef{NS: kernel.NSRef{Cookie: 1}, Index: 2, Name: "wg0"}
-	op := &addEntry{newEntry(kernel.Entry{NS: l.NS, Link: &l}, a, func(msg []byte) []byte { return msg })}
+	op := &addEntry{Entry: newEntry(kernel.Entry{NS: l.NS, Link: &l}, a, func(msg []byte) []byte { return msg })}
 	if err := op.Valid(); err != nil {
 		t.Error(err)
 	}
