@@ -19,12 +19,26 @@ var filterTable = &Table{Name: "tc_filter", One: "filter", Many: "filters",
 	Key: filterKey, Plain: plainFilter, Moves: func(raw []byte) []byte { return tcHead(unrooted(raw)) },
 	Send: sendFilter, Loses: filterLoses, put: withQdiscs}
 
-// sendFilter makes the request that adds a filter, or takes it away. The latter names its hash table.
+// sendFilter makes the request that adds a filter, or takes it away. The latter names its hash table, or none when
+// nothing else is in its priority: while other priorities have some of u32, the kernel would keep an empty table.
 func sendFilter(n *Namespace, raw []byte, remove bool) error {
-	if remove {
-		return n.do(unix.RTM_DELTFILTER, 0, rtnl.Raw(tcHead(raw)))
+	if !remove {
+		return n.do(unix.RTM_NEWTFILTER, exclusively(nil), rtnl.Raw(raw))
 	}
-	return n.do(unix.RTM_NEWTFILTER, exclusively(nil), rtnl.Raw(raw))
+	msg := tcHead(raw)
+	if tcKind(raw) == "u32" {
+		all, err := n.dump(unix.RTM_GETTFILTER, tcAsk(tcLink(raw), tcParent(raw)))
+		if err != nil {
+			return err
+		}
+		priority := func(raw []byte) string { return filterKey(raw)[4:] } // without the handle
+		if !slices.ContainsFunc(all, func(o []byte) bool {
+			return isFilter(o) && priority(o) == priority(raw) && filterKey(o) != filterKey(raw)
+		}) {
+			clear(msg[8:12])
+		}
+	}
+	return n.do(unix.RTM_DELTFILTER, 0, rtnl.Raw(msg))
 }
 
 // u32Root is the first number of a hash table that the kernel chooses: the greatest 12 bits of a handle.
@@ -74,12 +88,17 @@ func readFilters(n *Namespace, l *Link) (all [][]byte, err error) {
 			some, err = n.dumpTC(unix.RTM_GETTFILTER, l, parent)
 		}
 		for _, raw := range some {
-			if tcOptions(raw) != nil && tcHandle(raw) != 0 && !u32RootTable(raw) {
+			if isFilter(raw) {
 				all = append(all, raw)
 			}
 		}
 	}
 	return all, err
+}
+
+// isFilter reports whether a message is not only about a priority, or what the kernel makes with one.
+func isFilter(raw []byte) bool {
+	return len(raw) >= sizeofTcMsg && tcOptions(raw) != nil && tcHandle(raw) != 0 && !u32RootTable(raw)
 }
 
 // u32RootTable reports whether a message is about a hash table that the kernel makes by itself.
