@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -369,9 +370,15 @@ const vocabularyOfIP = " ip link add del set type veth peer name netns bridge ad
 	"brd + fdb mdb nexthop id addrlabel prefix label mptcp endpoint subflow self permanent static port grp " +
 	"bridge_slave on type mpath "
 
+// inTC is what names a qdisc, class or filter: its namespace, its link, and its number or priority.
+var inTC = regexp.MustCompile(`^tc (?:-n (\S+) )?.*dev (\S+) .*?(?:(?:classid|handle) (\S+)|(pref \d+))`)
+
 // words are those of a command that name something, in the way that the dump names it. A gateway is another's.
 func words(command string) (names []string) {
 	command = regexp.MustCompile(` via \S+`).ReplaceAllString(command, "")
+	if tc := inTC.FindStringSubmatch(command); tc != nil {
+		return slices.DeleteFunc([]string{tc[1], tc[2], cmp.Or(tc[3], tc[4])}, func(w string) bool { return w == "" })
+	}
 	if id := regexp.MustCompile(` id \d+`).FindString(command); id != "" && !strings.Contains(command, " link ") {
 		return []string{id[1:]}
 	}

@@ -53,6 +53,14 @@ table inet pre {
 table ip behind { chain c { counter packets 9 bytes 90; }; }
 `
 
+// crashTraffic is what pre0 has of traffic control.
+const crashTraffic = `
+qdisc add dev pre0 root handle 5: htb default 10
+class add dev pre0 parent 5: classid 5:10 htb rate 1gbit
+qdisc add dev pre0 parent 5:10 handle 51: tbf rate 900mbit burst 1mb latency 50ms
+filter add dev pre0 parent 5: protocol ip pref 7 u32 match ip dst 10.9.0.99/32 flowid 5:10
+`
+
 func settledWorld(t *testing.T) {
 	t.Helper()
 	nstest.Settled(t, []string{"pre0", "pre1", "pre2", "pre3", "prebr", "up9", "decoy0"}, []string{"fd09::1"})
@@ -69,6 +77,11 @@ func makeWorld(t *testing.T) (before string) {
 	rules := exec.Command("nft", "-f", "-")
 	rules.Stdin = strings.NewReader(crashRules)
 	if out, err := rules.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	traffic := exec.Command("tc", "-batch", "-")
+	traffic.Stdin = strings.NewReader(crashTraffic)
+	if out, err := traffic.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {

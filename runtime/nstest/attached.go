@@ -102,8 +102,11 @@ func (c *conn) classesAndFilters(ns string, index uint32, handles []uint32) (lin
 // tcLine prints a qdisc, class or filter without counters. The last part of a qdisc's header counts who uses it.
 func tcLine(ns, what string, m []byte) string {
 	head := slices.Clone(m[:tcHeader])
-	if what == "qdisc" {
+	switch {
+	case what == "qdisc":
 		clear(head[16:])
+	case what == "filter" && text(find(m, tcHeader, 1)) == "u32":
+		unnumbered(head[8:])
 	}
 	line := fmt.Sprintf("%s %s %d %x", ns, what, number(m[4:]), head)
 	for _, a := range attributes(m, tcHeader) {
@@ -119,6 +122,14 @@ func tcLine(ns, what string, m []byte) string {
 		}
 	}
 	return line + "\n"
+}
+
+// unnumbered takes the number out of a handle that the kernel gave the hash table which a priority of u32 begins with:
+// the next one that is free.
+func unnumbered(handle []byte) {
+	if h := number(handle); h >= 0x80000000 {
+		binary.NativeEndian.PutUint32(handle, h&0x800fffff)
+	}
 }
 
 // filterOptions prints a u32 filter's options without counters (TCA_U32_PCNT), and its actions without theirs and
@@ -141,7 +152,11 @@ func filterOptions(options []byte) (line string) {
 				}
 			}
 		default:
-			line += fmt.Sprintf(" %d=%x", o.typ, o.value)
+			value := slices.Clone(o.value)
+			if o.typ == 2 && len(value) == 4 { // TCA_U32_HASH, and of other kinds what is no such number
+				unnumbered(value)
+			}
+			line += fmt.Sprintf(" %d=%x", o.typ, value)
 		}
 	}
 	return line

@@ -156,8 +156,30 @@ func DumpTables(t testing.TB) string {
 		show(&b, ns, "ip", "mptcp", "endpoint")
 		show(&b, ns, "bridge", "fdb")
 		show(&b, ns, "bridge", "mdb")
+		show(&b, ns, "tc", "-d", "qdisc")
+		for _, l := range linkNames(ns) {
+			show(&b, ns, "tc", "-d", "class", "show", "dev", l)
+			show(&b, ns, "tc", "-d", "filter", "show", "dev", l)
+		}
 	}
 	return b.String()
+}
+
+// linkNames are those of a namespace's links; none where a name leads to no namespace.
+func linkNames(ns string) (all []string) {
+	args := []string{"-br", "link"}
+	if ns != "" {
+		args = append([]string{"-n", ns}, args...)
+	}
+	out, err := exec.Command("ip", args...).Output()
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(out)) {
+		name, _, _ := strings.Cut(strings.Fields(line)[0], "@")
+		all = append(all, name)
+	}
+	return all
 }
 
 // State is what Dump shows and more, in milliseconds, as the kernel itself says it.
