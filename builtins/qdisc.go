@@ -39,19 +39,19 @@ func qdiscDeclared([]*tcKind) entryKind {
 }
 
 type qdiscArgs struct {
-	Link    linkArg    `arg:"link" dev:"0" doc:"the link"`
-	Kind    qdiscKind  `arg:"kind" nla:"1" doc:"what it is"`
-	_       struct{}   `arg:"*"`
-	Handle  *tcMajor   `arg:"handle?" nla:"@8" doc:"its number, \"1:\" to \"fffe:\", hexadecimal; a free one from \"8001:\" on when left out"`
-	Parent  *tcParent  `arg:"parent?" nla:"@12" doc:"where it stands: \"root\" (when left out), a class, or the number of one such as \"1:10\""`
-	Replace bool       `arg:"replace?" doc:"whether to replace the one that is there, with all that stands in it"`
-	Own     qdiscWords `arg:"..."`
+	Link    linkArg           `arg:"link" dev:"0" doc:"the link"`
+	Kind    tcName[ofQdiscs]  `arg:"kind" nla:"1" doc:"what it is"`
+	_       struct{}          `arg:"*"`
+	Handle  *tcMajor          `arg:"handle?" nla:"@8" doc:"its number, \"1:\" to \"fffe:\", hexadecimal; a free one from \"8001:\" on when left out"`
+	Parent  *tcParent         `arg:"parent?" nla:"@12" doc:"where it stands: \"root\" (when left out), a class, or the number of one such as \"1:10\""`
+	Replace bool              `arg:"replace?" doc:"whether to replace the one that is there, with all that stands in it"`
+	Own     tcWords[ofQdiscs] `arg:"..."`
 	runtime.Irreversible
 }
 
 func (a *qdiscArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	k := tcNamed(qdiscKinds, string(a.Kind))
-	given, err := tcWords(a.Own).whole(tx.View, k, qdiscKinds)
+	given, err := a.Own.whole(tx.View, k)
 	if err != nil {
 		return nil, fmt.Errorf("qdisc: %w", err)
 	}
@@ -106,46 +106,6 @@ func freeMajor(have []kernel.Entry) *tcMajor {
 			return &major
 		}
 	}
-}
-
-// tcNamed is the kind of a name, nil when there is none.
-func tcNamed(kinds []*tcKind, name string) *tcKind {
-	if i := slices.IndexFunc(kinds, func(k *tcKind) bool { return k.Name == name }); i >= 0 {
-		return kinds[i]
-	}
-	return nil
-}
-
-// qdiscKind is one of qdiscKinds, or in what is read any.
-type qdiscKind string
-
-func (qdiscKind) ArgType() string         { return "string" }
-func (a qdiscKind) String() string        { return string(a) }
-func (a qdiscKind) encode() []byte        { return append([]byte(a), 0) }
-func (a *qdiscKind) decode(data []byte)   { *a = qdiscKind(strings.TrimRight(string(data), "\x00")) }
-func (a qdiscKind) ip(string) string      { return string(a) }
-func (a qdiscKind) value() starlark.Value { return starlark.String(a) }
-func (qdiscKind) Choices(*runtime.Vocabulary) (all []string) {
-	for _, k := range qdiscKinds {
-		all = append(all, k.Name)
-	}
-	slices.Sort(all)
-	return all
-}
-func (a *qdiscKind) Unpack(val starlark.Value) error {
-	s, err := choice(val, a.Choices(nil))
-	*a = qdiscKind(s)
-	return err
-}
-
-// qdiscWords are the words of all kinds.
-type qdiscWords tcWords
-
-var _ runtime.More = (*qdiscWords)(nil)
-
-func (*qdiscWords) Params() []runtime.Param { return paramsOf(qdiscKinds) }
-func (a *qdiscWords) Give(v *runtime.View, name string, val starlark.Value) error {
-	return (*tcWords)(a).give(qdiscKinds, v, name, val)
 }
 
 // tcHandle is the number of a class, or of a qdisc with 0 behind the colon.
@@ -255,17 +215,6 @@ func tcAttrs() []runtime.Attr {
 	})}
 }
 
-// tcKindOf is the kind of an entry, nil when it is one that nsscript has no words for.
-func tcKindOf(e kernel.Entry) *tcKind {
-	var kind qdiscKind
-	kind.decode(e.Attr(1))
-	return tcNamed(kindsOf[e.Table], string(kind))
-}
-
-// kindsOf are the kinds of what is in a table.
-var kindsOf = map[string][]*tcKind{"qdisc": qdiscKinds, "tc_class": classKinds,
-	"tc_filter": filterKinds}
-
 // tcStats are the counters of a qdisc or class, struct gnet_stats_basic and struct gnet_stats_queue.
 func tcStats(_ *runtime.View, e kernel.Entry) (starlark.Value, error) {
 	stats := map[int][]byte{}
@@ -293,12 +242,10 @@ func qdiscText(e kernel.Entry) []string {
 	parent.decode(e.Msg[12:16])
 	handle.decode(e.Msg[8:12])
 	if parent == tcIngress {
-		return []string{"dev", e.Link.Name, unix.ByteSliceToString(e.Attr(1))}
+		return []string{"dev", e.Link.Name, tcNameOf(e)}
 	}
 	words := strings.Fields("dev " + e.Link.Name + " " + parent.ip("parent") + " " + handle.ip("handle"))
-	var kind qdiscKind
-	kind.decode(e.Attr(1))
-	if words = append(words, string(kind)); tcKindOf(e) != nil {
+	if words = append(words, tcNameOf(e)); tcKindOf(e) != nil {
 		words = append(words, tcKindOf(e).text(e.Options())...)
 	}
 	return words

@@ -137,7 +137,7 @@ func (a *shapeArgs) apply(tx *runtime.Tx, link kernel.LinkRef, major tcMajor, gi
 			return err
 		}
 	}
-	args := &qdiscArgs{Kind: qdiscKind(k.Name), Parent: new(tcParent), Handle: &major}
+	args := &qdiscArgs{Kind: tcName[ofQdiscs](k.Name), Parent: new(tcParent), Handle: &major}
 	*args.Parent = tcRoot
 	e, err := k.qdisc(kernel.Entry{NS: link.NS, Link: &link}, args, words)
 	if err != nil {

@@ -27,12 +27,12 @@ func classDeclared([]*tcKind) entryKind {
 }
 
 type classArgs struct {
-	Link    linkArg    `arg:"link" dev:"0" doc:"the link"`
-	ClassID tcHandle   `arg:"classid" nla:"@8" doc:"its number, \"1:10\" (hexadecimal): that of its qdisc, and its own"`
-	_       struct{}   `arg:"*"`
-	Parent  *tcParent  `arg:"parent?" nla:"@12" doc:"the class that it is in, or its number; none when left out"`
-	Kind    qdiscKind  `info:"kind" nla:"1" doc:"the kind of its qdisc"`
-	Own     classWords `arg:"..."`
+	Link    linkArg            `arg:"link" dev:"0" doc:"the link"`
+	ClassID tcHandle           `arg:"classid" nla:"@8" doc:"its number, \"1:10\" (hexadecimal): that of its qdisc, and its own"`
+	_       struct{}           `arg:"*"`
+	Parent  *tcParent          `arg:"parent?" nla:"@12" doc:"the class that it is in, or its number; none when left out"`
+	Kind    tcName[ofClasses]  `info:"kind" nla:"1" doc:"the kind of its qdisc"`
+	Own     tcWords[ofClasses] `arg:"..."`
 	runtime.Irreversible
 }
 
@@ -76,7 +76,7 @@ func (a *classArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		a.Parent = new(tcParent)
 		*a.Parent = tcParent(major)
 	}
-	given, err := tcWords(a.Own).whole(tx.View, k, classKinds)
+	given, err := a.Own.whole(tx.View, k)
 	if err != nil {
 		return nil, fmt.Errorf("tc_class: %w", err)
 	}
@@ -89,16 +89,6 @@ func (a *classArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	})
 }
 
-// classWords are the words of all kinds.
-type classWords tcWords
-
-var _ runtime.More = (*classWords)(nil)
-
-func (*classWords) Params() []runtime.Param { return paramsOf(classKinds) }
-func (a *classWords) Give(v *runtime.View, name string, val starlark.Value) error {
-	return (*tcWords)(a).give(classKinds, v, name, val)
-}
-
 // classText is a class as tc(8) is told of it.
 func classText(e kernel.Entry) []string {
 	var id, parent tcHandle
@@ -107,23 +97,10 @@ func classText(e kernel.Entry) []string {
 	if parent == tcRoot {
 		parent = id >> 16 << 16
 	}
-	var kind qdiscKind
-	kind.decode(e.Attr(1))
 	words := strings.Fields("dev " + e.Link.Name + " parent " + parent.String() + " classid " + id.String() + " " +
-		string(kind))
+		tcNameOf(e))
 	if k := tcKindOf(e); k != nil {
 		words = append(words, k.text(e.Options())...)
 	}
 	return words
-}
-
-type classSetArgs struct {
-	Class *entryValue `arg:"self" doc:"the class"`
-	_     struct{}    `arg:"*"`
-	Own   classWords  `arg:"..."`
-	runtime.Irreversible
-}
-
-func (a *classSetArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return nil, setTC(tx, a.Class, tcWords(a.Own))
 }

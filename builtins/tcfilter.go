@@ -26,20 +26,20 @@ func filterDeclared([]*tcKind) entryKind {
 }
 
 type filterArgs struct {
-	Link     linkArg         `arg:"link" dev:"0" doc:"the link"`
-	Kind     filterKind      `arg:"kind" nla:"1" doc:"what it is"`
-	_        struct{}        `arg:"*"`
-	Parent   *filterParent   `arg:"parent?" nla:"@12" doc:"the qdisc or class that asks it, or its number; \"ingress\" or \"egress\" of a clsact; the qdisc at the root, or else the one where packets come in, when left out"`
-	Protocol *etherType      `arg:"protocol?" nla:"@16" doc:"packets that it looks at: all (when left out), ip, ipv6, arp, 802.1q, 802.1ad, or a number"`
-	Pref     *whole[width16] `arg:"pref?" nla:"@18" doc:"lower is asked first, 1 to 65535; before those that there are when left out"`
-	Chain    *whole[width32] `arg:"chain?" nla:"11" doc:"number of the chain that it is in; 0 when left out"`
-	Own      filterWords     `arg:"..."`
+	Link     linkArg            `arg:"link" dev:"0" doc:"the link"`
+	Kind     tcName[ofFilters]  `arg:"kind" nla:"1" doc:"what it is"`
+	_        struct{}           `arg:"*"`
+	Parent   *filterParent      `arg:"parent?" nla:"@12" doc:"the qdisc or class that asks it, or its number; \"ingress\" or \"egress\" of a clsact; the qdisc at the root, or else the one where packets come in, when left out"`
+	Protocol *etherType         `arg:"protocol?" nla:"@16" doc:"packets that it looks at: all (when left out), ip, ipv6, arp, 802.1q, 802.1ad, or a number"`
+	Pref     *whole[width16]    `arg:"pref?" nla:"@18" doc:"lower is asked first, 1 to 65535; before those that there are when left out"`
+	Chain    *whole[width32]    `arg:"chain?" nla:"11" doc:"number of the chain that it is in; 0 when left out"`
+	Own      tcWords[ofFilters] `arg:"..."`
 	runtime.Irreversible
 }
 
 func (a *filterArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	k := tcNamed(filterKinds, a.Kind.String())
-	given, err := tcWords(a.Own).whole(tx.View, k, filterKinds)
+	given, err := a.Own.whole(tx.View, k)
 	if err != nil {
 		return nil, fmt.Errorf("tc_filter: %w", err)
 	}
@@ -126,23 +126,6 @@ func (a *filterArgs) handle(k *tcKind, given map[string]kindAttr, have []kernel.
 	return number
 }
 
-type filterKind struct{ qdiscKind }
-
-func (filterKind) Choices(*runtime.Vocabulary) (all []string) {
-	for _, k := range filterKinds {
-		all = append(all, k.Name)
-	}
-	return all
-}
-
-func (a *filterKind) Unpack(val starlark.Value) error {
-	s, err := choice(val, a.Choices(nil))
-	a.qdiscKind = qdiscKind(s)
-	return err
-}
-
-func (a filterKind) String() string { return string(a.qdiscKind) }
-
 // filterParent is what asks a filter.
 type filterParent tcHandle
 
@@ -178,32 +161,21 @@ func (a *filterParent) Unpack(val starlark.Value) error {
 	return (*tcHandle)(a).Unpack(val)
 }
 
-// filterWords are the words of all kinds.
-type filterWords tcWords
-
-var _ runtime.More = (*filterWords)(nil)
-
-func (*filterWords) Params() []runtime.Param { return paramsOf(filterKinds) }
-func (a *filterWords) Give(v *runtime.View, name string, val starlark.Value) error {
-	return (*tcWords)(a).give(filterKinds, v, name, val)
-}
-
 // filterText is a filter as tc(8) is told of it.
 func filterText(e kernel.Entry) []string {
 	var parent filterParent
 	var protocol etherType
 	parent.decode(e.Msg[12:16])
 	protocol.decode(e.Msg[16:18])
-	kind := unix.ByteSliceToString(e.Attr(1))
 	words := strings.Fields(fmt.Sprintf("dev %s %s protocol %s pref %d", e.Link.Name, parent.ip("parent"), protocol,
 		decodeNumber[width16](e.Msg[18:20])))
 	if chain := e.Number(11); chain != 0 {
 		words = append(words, "chain", itoa(chain))
 	}
-	if kind == "fw" {
+	if tcKindOf(e) == fwFilter {
 		words = append(words, "handle", itoa(decodeNumber[width32](e.Msg[8:12])))
 	}
-	if words = append(words, kind); tcKindOf(e) != nil {
+	if words = append(words, tcNameOf(e)); tcKindOf(e) != nil {
 		words = append(words, tcKindOf(e).text(e.Options())...)
 	}
 	return words
@@ -213,7 +185,7 @@ func filterText(e kernel.Entry) []string {
 func filterShell(verb string, e kernel.Entry) string {
 	line := tcShell(verb, e)
 	words := strings.Fields(line)
-	if at := slices.Index(words, unix.ByteSliceToString(e.Attr(1))); verb == "del" && at > 0 {
+	if at := slices.Index(words, tcNameOf(e)); verb == "del" && at > 0 {
 		return strings.Join(words[:at+1], " ")
 	}
 	return line

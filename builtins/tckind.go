@@ -2,7 +2,6 @@ package builtins
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -43,7 +42,7 @@ func tcFeatures() (all []*runtime.Feature) {
 				if f.action != nil {
 					given["action"] = f.action
 				}
-				a := &filterArgs{Kind: filterKind{qdiscKind(f.kind.Name)}, Parent: new(filterParent),
+				a := &filterArgs{Kind: tcName[ofFilters](f.kind.Name), Parent: new(filterParent),
 					Protocol: new(etherType), Pref: new(whole[width16])}
 				*a.Parent, *a.Protocol, *a.Pref = tcInBlock, 3, 1
 				options, err := f.kind.options(given, nil)
@@ -105,7 +104,7 @@ func (k *tcKind) example(link kernel.LinkRef) kernel.Entry {
 		}
 		given[name] = a
 	}
-	a := &qdiscArgs{Kind: qdiscKind(k.Name), Parent: new(tcParent), Handle: new(tcMajor)}
+	a := &qdiscArgs{Kind: tcName[ofQdiscs](k.Name), Parent: new(tcParent), Handle: new(tcMajor)}
 	*a.Parent, *a.Handle = k.place(), k.major()
 	e, err := k.qdisc(kernel.Entry{NS: link.NS, Link: &link}, a, given)
 	if err != nil {
@@ -156,46 +155,16 @@ func (k *tcKind) lacking(err error) error {
 
 func tcDecls() []*runtime.Decl {
 	return append(actionDecls, []*runtime.Decl{
-		runtime.Change("tc_class.set", "None", "Sets it otherwise. What is left out stays as it is.", &classSetArgs{}),
+		runtime.Change("tc_class.set", "None", "Sets it otherwise. What is left out stays as it is.",
+			&tcSetArgs[ofClasses]{}),
 		runtime.Change("qdisc.set", "None", "Sets it otherwise, while packets wait in it. What is left out stays as "+
-			"it is.", &qdiscSetArgs{}),
+			"it is.", &tcSetArgs[ofQdiscs]{}),
 		shapeDecl, shapeClearDecl}...)
 }
 
 func tcOps() []change.Op {
 	return []change.Op{&setOptions{Entry: kernel.Entry{Table: "qdisc"}},
 		&setOptions{Entry: kernel.Entry{Table: "tc_class"}}}
-}
-
-type qdiscSetArgs struct {
-	Qdisc *entryValue `arg:"self" doc:"the qdisc"`
-	_     struct{}    `arg:"*"`
-	Own   qdiscWords  `arg:"..."`
-	runtime.Irreversible
-}
-
-func (a *qdiscSetArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	return nil, setTC(tx, a.Qdisc, tcWords(a.Own))
-}
-
-// setTC sets some words of what is there, over those that it has.
-func setTC(tx *runtime.Tx, e *entryValue, words tcWords) error {
-	found, err := tx.Machine().FindEntry(e.entry)
-	if err == nil && found == nil {
-		err = &kernel.Error{Op: "set " + e.Type(), Object: e.String(), NS: e.entry.NS.String(), Err: kernel.ErrGone}
-	}
-	if err != nil {
-		return err
-	}
-	k := tcKindOf(*found)
-	if k == nil {
-		return fmt.Errorf("%s.set: nsscript has no words for it", e.Type())
-	}
-	given, err := words.of(tx.View, k, kindsOf[e.entry.Table])
-	if err != nil {
-		return fmt.Errorf("%s.set: %w", e.Type(), err)
-	}
-	return changeTC(tx, k, *found, found.Options(), given)
 }
 
 // changeTC gives an entry options: those that are given, over others.

@@ -1,14 +1,10 @@
 package builtins
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
-	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
 
-	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
@@ -99,74 +95,4 @@ func (o *tcOptions) message() []byte {
 		msg = kernel.AppendAttr(msg, at.nest|unix.NLA_F_NESTED, nest)
 	}
 	return msg
-}
-
-// tcWords are the parameters of a builtin that are words of one kind or another.
-type tcWords []givenWord
-
-// paramsOf are the words of some kinds, each once.
-func paramsOf(kinds []*tcKind) (all []runtime.Param) {
-	for _, k := range kinds {
-		for _, p := range k.params {
-			at := slices.IndexFunc(all, func(o runtime.Param) bool { return o.Name == p.Name })
-			if at < 0 {
-				at = len(all)
-				all = append(all, p)
-				all[at].Doc = ""
-			}
-			all[at].Doc = ofKind(all[at].Doc, k.Name, p.Doc)
-		}
-	}
-	return all
-}
-
-// give takes what one of the kinds would take.
-func (a *tcWords) give(kinds []*tcKind, v *runtime.View, name string, val starlark.Value) (err error) {
-	for _, k := range kinds {
-		if w := k.word(name); w != nil {
-			_, e := w.given(v, val)
-			if e == nil {
-				*a = append(*a, givenWord{name, val})
-				return nil
-			}
-			if err == nil {
-				err = e
-			}
-		}
-	}
-	return err
-}
-
-// whole are the words as those of a new one of a kind.
-func (a tcWords) whole(v *runtime.View, k *tcKind, kinds []*tcKind) (map[string]kindAttr, error) {
-	given, err := a.of(v, k, kinds)
-	for _, p := range k.params {
-		if err == nil && p.Required && given[p.Name] == nil {
-			err = fmt.Errorf("%s needs %s=: %s", k.Name, p.Name, p.Doc)
-		}
-	}
-	return given, err
-}
-
-// of are the words as those of one kind.
-func (a tcWords) of(v *runtime.View, k *tcKind, kinds []*tcKind) (map[string]kindAttr, error) {
-	given := map[string]kindAttr{}
-	for _, g := range a {
-		w := k.word(g.name)
-		if w == nil {
-			var have []string
-			for _, o := range kinds {
-				if o.word(g.name) != nil {
-					have = append(have, o.Name)
-				}
-			}
-			return nil, fmt.Errorf("%s has no %s=, which is of %s", k.Name, g.name, strings.Join(have, ", "))
-		}
-		attr, err := w.given(v, g.val)
-		if err != nil {
-			return nil, fmt.Errorf("parameter %q: %w", g.name, err)
-		}
-		given[g.name] = attr
-	}
-	return given, nil
 }
