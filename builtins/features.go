@@ -122,6 +122,9 @@ func features() []*runtime.Feature {
 				return err
 			}},
 	}
+	all = append(all, &runtime.Feature{Name: "run-vrf", Optional: true, Remedy: bindingRemedy,
+		Doc:   "commands whose sockets are bound to a link (vrf= of run)",
+		Probe: func(m *kernel.Machine) error { return m.BindsSockets() }})
 	for _, f := range []struct{ name, doc, module, config, ip string }{
 		{"bridge_vlan", "vlans of bridges (bridge-vlan(8))", "", "BRIDGE_VLAN_FILTERING", "vlan_filtering"},
 		{"bridge_netfilter", "packets of bridges in the rules of IP", "br_netfilter", "BRIDGE_NETFILTER",

@@ -93,10 +93,10 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
 		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF}
 	if a.VRF != nil {
-		if p.Dev = a.VRF.Name; a.VRF.NS.Cookie != a.NS.ns.Cookie {
-			return nil, &kernel.Error{Op: "ping", Object: dst.String(), NS: n.Name(),
-				Err: fmt.Errorf("%s is in another namespace, %s", a.VRF.Name, a.VRF.NS)}
+		if err := a.VRF.within(n, "ping", dst.String()); err != nil {
+			return nil, err
 		}
+		p.Dev = a.VRF.Name
 	}
 	object := dst.String()
 	if a.Dst.several() {

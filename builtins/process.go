@@ -42,6 +42,7 @@ type runArgs struct {
 	Stdin   string         `arg:"stdin?" doc:"what it reads"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in"`
+	VRF     *linkArg       `arg:"vrf?" doc:"vrf, or another link of the namespace, that its sockets are bound to, as ip-vrf(8) does; what the rules of the namespace say when left out"`
 	Check   bool           `arg:"check?" doc:"fail when the exit code is not 0 or a signal ended it; False returns the result instead"`
 }
 
@@ -88,6 +89,12 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.VRF != nil {
+		if err := a.VRF.within(n, "run", a.Argv[0]); err != nil {
+			return nil, err
+		}
+		in.Link = a.VRF.Index
+	}
 	status, err := n.Run(ctx, cmd, in)
 	res := &runValue{tx.View, a.Argv, stdout.kept.String(), stderr.kept.String(), proc.ExitCode(status)}
 	if err == nil && (res.code == 0 || !a.Check) {
@@ -101,6 +108,8 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	if k := new(kernel.Error); errors.As(err, &k) {
 		e.Machine, e.Hint = k.Machine, k.Hint
+	} else if errors.Is(err, proc.ErrNoBinding) {
+		e.Machine, e.Hint = true, bindingRemedy
 	}
 	if text := strings.TrimSpace(res.stderr); text != "" {
 		lines := strings.Split(text, "\n")
@@ -108,6 +117,10 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	return nil, e
 }
+
+// bindingRemedy says how to get what vrf= needs.
+const bindingRemedy = "as root and outside of a sandbox, with cgroup2 mounted writable and a kernel with it " +
+	"(CONFIG_CGROUP_BPF); or --kernel debian"
 
 // output keeps what a command prints. The rest of too much is dropped, and said once.
 type output struct {

@@ -3,6 +3,7 @@ package builtins
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
+	"github.com/nsscript/nsscript/runtime/kernel/proc"
 	"github.com/nsscript/nsscript/runtime/lab"
 	"github.com/nsscript/nsscript/runtime/nstest"
 )
@@ -291,5 +293,16 @@ func TestHostileCgroup(t *testing.T) {
 	}
 	if err := (&addCgroup{Path: "/sys/fs/cgroup/nsscript-not-there"}).Undo(m); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRunVRFWithout wants the error that says what is missing where no sockets of commands can be bound to a link.
+func TestRunVRFWithout(t *testing.T) {
+	nstest.NoCgroups(t)
+	_, _, err := session(t, `a, b = veth(netns("n"), netns("m"))
+run(a.ns, ["true"], vrf = a)`)
+	var k *kernel.Error
+	if !errors.As(err, &k) || !k.Machine || !errors.Is(err, proc.ErrNoBinding) || k.Hint != bindingRemedy {
+		t.Errorf("%v", err)
 	}
 }

@@ -72,6 +72,15 @@ func (a *linkArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	return v.Reachable(a.NS)
 }
 
+// within is an error unless the link is in the namespace.
+func (a *linkArg) within(n *kernel.Namespace, op, object string) error {
+	if a.NS.Cookie == n.Ref().Cookie {
+		return nil
+	}
+	return &kernel.Error{Op: op, Object: object, NS: n.Name(),
+		Err: fmt.Errorf("%s is in another namespace, %s", a.Name, a.NS)}
+}
+
 // prefixArg is an address with its prefix length.
 type prefixArg struct{ netip.Prefix }
 

@@ -21,6 +21,9 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix
 	n.alone, n.m.ran = false, true
 	n.m.renew() // it may change anything
 	c, err := n.m.Prepare(cmd, in)
+	if errors.Is(err, proc.ErrNoBinding) {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fail(err, "add cgroup", "in "+in.Cgroup, nil)
 	}

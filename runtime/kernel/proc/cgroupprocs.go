@@ -21,15 +21,15 @@ type cgroupProcs struct {
 }
 
 // newCgroupProcs makes a cgroup inside a lab's.
-func newCgroupProcs(lab string) (procs, error) {
-	if lab == "" {
+func newCgroupProcs(in Procs) (procs, error) {
+	if in.Cgroup == "" {
 		return &cgroupProcs{}, nil
 	}
-	fd, err := openOurs(lab)
+	fd, err := openOurs(in.Cgroup)
 	if err != nil {
 		return nil, err
 	}
-	p := &cgroupProcs{path: filepath.Join(lab, "run-"+randomName()), lab: fd}
+	p := &cgroupProcs{path: filepath.Join(in.Cgroup, "run-"+randomName()), lab: fd}
 	if err = failpoint.Call(func() error { return unix.Mkdirat(fd, filepath.Base(p.path), 0o755) }); err == nil {
 		p.fd, err = unix.Openat(fd, filepath.Base(p.path),
 			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -37,6 +37,11 @@ func newCgroupProcs(lab string) (procs, error) {
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
+	}
+	if in.Link != 0 {
+		if err := bindSockets(p.fd, in.Link); err != nil {
+			return nil, errors.Join(err, p.leave(false))
+		}
 	}
 	return p, nil
 }

@@ -18,6 +18,8 @@ import (
 type Procs struct {
 	Cgroup string
 	PIDs   string
+	// Link is the index of the link that their sockets are bound to, 0 for none. That takes a cgroup.
+	Link int
 }
 
 // outputPatience is how long the output of a command is waited for that has ended itself, while what it left running

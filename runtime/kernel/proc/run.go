@@ -73,12 +73,15 @@ type Command struct {
 // Prepare makes a place for a command's processes. Run and Close must follow.
 func (r *Runner) Prepare(cmd *exec.Cmd, in Procs) (*Command, error) {
 	c := &Command{r: r, cmd: cmd, in: in}
+	if in.Link != 0 && in.Cgroup == "" {
+		return nil, fmt.Errorf("%w: %w", ErrNoBinding, ErrNoCgroups)
+	}
 	if in.PIDs != "" {
 		c.procs = &initProcs{helper: r.Helper}
 		return c, nil
 	}
 	var err error
-	c.procs, err = newCgroupProcs(in.Cgroup)
+	c.procs, err = newCgroupProcs(in)
 	return c, err
 }
 
