@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -30,7 +31,7 @@ type finding struct {
 }
 
 func doctorCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, verbose bool
 	cmd := &cobra.Command{Use: "doctor",
 		Short: "Say what this machine can do, by doing it, and how to get what it lacks", Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
@@ -40,18 +41,7 @@ func doctorCommand() *cobra.Command {
 					return err
 				}
 			} else {
-				w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
-				for _, f := range all {
-					word, says := "ok", f.Says
-					if !f.OK {
-						word, says = "missing", f.Says+"; "+f.Remedy
-					}
-					if len(f.Needed) > 0 {
-						says += " (for " + strings.Join(f.Needed, ", ") + ")"
-					}
-					fmt.Fprintf(w, "%s\t%s\t%s\n", word, f.Name, says)
-				}
-				if err := w.Flush(); err != nil {
+				if err := printFindings(os.Stdout, all, verbose); err != nil {
 					return err
 				}
 			}
@@ -61,7 +51,60 @@ func doctorCommand() *cobra.Command {
 			return nil
 		}}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false,
+		"say of each kind of link, queue and so on what it is, and how to get it")
 	return cmd
+}
+
+// printFindings prints a line for each; what most scenarios do without has its names alone, unless all is asked for.
+func printFindings(to io.Writer, all []finding, verbose bool) error {
+	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	rest := map[bool][]string{}
+	for _, f := range all {
+		if f.Optional && !verbose {
+			rest[f.OK] = append(rest[f.OK], f.Name)
+			continue
+		}
+		word, says := "ok", f.Says
+		if !f.OK {
+			word, says = "missing", f.Says+"; "+f.Remedy
+		}
+		if len(f.Needed) > 0 {
+			says += " (for " + strings.Join(f.Needed, ", ") + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", word, f.Name, says)
+	}
+	err := w.Flush()
+	for _, part := range []struct {
+		ok   bool
+		what string
+	}{{true, "This machine also has"}, {false, "It has not, and `nsscript doctor -v` says how to get,"}} {
+		if names := rest[part.ok]; len(names) > 0 && err == nil {
+			slices.Sort(names)
+			_, err = fmt.Fprintf(to, "\n%s %d of the %d things that few scenarios need:\n%s\n", part.what, len(names),
+				len(rest[true])+len(rest[false]), wrapped(strings.Join(names, ", "), 80))
+		}
+	}
+	return err
+}
+
+// wrapped breaks a text into lines of so many columns, where it can be broken.
+func wrapped(text string, columns int) string {
+	var b strings.Builder
+	at := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case at > 0 && at+1+len(word) > columns:
+			b.WriteString("\n")
+			at = 0
+		case at > 0:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	return b.String()
 }
 
 // examine finds out all there is to say; needed is set when something is missing that most scenarios need.

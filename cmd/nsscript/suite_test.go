@@ -267,7 +267,7 @@ func TestSuiteInterrupted(t *testing.T) {
 // TestDoctor checks that it knows of each feature, and that this machine has all that most scenarios need.
 func TestDoctor(t *testing.T) {
 	before := nstest.Dump(t)
-	out, code := outcome(t, nsscript("doctor"))
+	out, code := outcome(t, nsscript("doctor", "-v"))
 	for _, f := range vocabulary().Features {
 		word := map[bool]string{false: "ok", true: "(ok|missing)"}[f.Optional]
 		if !regexp.MustCompile(`(?m)^` + word + ` +` + f.Name + ` `).MatchString(out) {
@@ -276,6 +276,15 @@ func TestDoctor(t *testing.T) {
 	}
 	if code != 0 {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+	short, code := outcome(t, nsscript("doctor"))
+	for _, f := range vocabulary().Features {
+		if !regexp.MustCompile(`(?m)(^|[ ,])` + f.Name + `([ ,]|$)`).MatchString(short) {
+			t.Errorf("nothing is said of %s in short", f.Name)
+		}
+	}
+	if lines := strings.Count(short, "\n"); code != 0 || lines > 40 {
+		t.Errorf("exit code %d, %d lines: %s", code, lines, short)
 	}
 	js, code := outcome(t, nsscript("doctor", "--json"))
 	var all []finding
