@@ -30,6 +30,10 @@ func (a *analysis) expressions() {
 			a.iterates(n.X)
 		case *syntax.ForClause:
 			a.iterates(n.X)
+		case *syntax.BinaryExpr:
+			if n.Op == syntax.IN || n.Op == syntax.NOT_IN {
+				a.membership(n)
+			}
 		case *syntax.AssignStmt:
 			if n.Op == syntax.EQ {
 				a.unpacks(n)
@@ -87,6 +91,15 @@ func (a *analysis) iterates(e syntax.Expr) {
 		return
 	}
 	a.u.report(syntax.Start(e), "type", typ+" cannot be iterated", hint)
+}
+
+// membership checks that no text is looked for among values that are no texts.
+func (a *analysis) membership(e *syntax.BinaryExpr) {
+	typ, list := strings.CutPrefix(a.typeOf(e.Y), listOf)
+	if list && a.typeOf(e.X) == "string" && (typ == "struct" || a.declared(typ) != nil) {
+		a.u.report(e.OpPos, "type", "a string is never in a list of "+typ,
+			"their texts are [str(x) for x in ...]; or compare an attribute of them")
+	}
 }
 
 // unpacks checks that as many values are there as are named.

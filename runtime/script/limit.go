@@ -18,7 +18,8 @@ const Mark = "·"
 const mostText = 1 << 28
 
 // Limits are what stands in a script's syntax for what the language itself does without a limit, x * y and methods of
-// strings, or does not do, x % y with widths. No script can spell their names.
+// strings, or does not do, x % y with widths, or says nothing of, a text in a list of links. No script can spell their
+// names.
 var Limits = starlark.StringDict{
 	Mark + "times": starlark.NewBuiltin("*",
 		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
@@ -27,6 +28,18 @@ var Limits = starlark.StringDict{
 	Mark + "percent": starlark.NewBuiltin("%",
 		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 			return percent(args[0], args[1])
+		}),
+	Mark + "in": starlark.NewBuiltin("in",
+		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			return among(args[0], args[1])
+		}),
+	Mark + "notin": starlark.NewBuiltin("not in",
+		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+			found, err := among(args[0], args[1])
+			if err != nil {
+				return nil, err
+			}
+			return !found.Truth(), nil
 		}),
 	Mark + "text": starlark.NewBuiltin("text",
 		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
@@ -37,6 +50,7 @@ var Limits = starlark.StringDict{
 // limited are the operators that have one of Limits.
 var limited = map[syntax.Token]string{
 	syntax.STAR: "times", syntax.STAR_EQ: "times", syntax.PERCENT: "percent", syntax.PERCENT_EQ: "percent",
+	syntax.IN: "in", syntax.NOT_IN: "notin",
 }
 
 // Limit has a file use limits.
