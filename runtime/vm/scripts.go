@@ -8,8 +8,12 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
+// started are the programs that builtins start.
+var started = map[string]string{"nft": "nft"}
+
 // Programs finds the programs of this machine's that a script and what it loads start, as far as the text says so: the
-// words of all lists that begin with a program's name, such as ["ip", "link"] and ["sh", "-c", "ip link | tee log"].
+// words of all lists that begin with a program's name, such as ["ip", "link"] and ["sh", "-c", "ip link | tee log"],
+// and those that the builtins start which it calls.
 // Words that mean something else and are also programs are found, too, which does no harm. root is the folder that
 // load() does not leave.
 func Programs(root, name string, src []byte) []string {
@@ -41,6 +45,14 @@ func programs(root, name string, src []byte, seen map[string]bool, found map[str
 			}
 			if src, err := script.ReadLoad(root, to); err == nil {
 				programs(root, to, src, seen, found)
+			}
+		case *syntax.CallExpr:
+			name, ok := n.Fn.(*syntax.Ident)
+			if !ok || started[name.Name] == "" {
+				return true
+			}
+			if path, err := Program(started[name.Name]); err == nil {
+				found[name.Name] = path
 			}
 		case *syntax.ListExpr:
 			words := wordsOf(n)
