@@ -144,6 +144,16 @@ var wrongTexts = []struct{ text, at, says string }{
 		"Operation not supported|not valid"},
 	{"table ip t {\n\tchain c {\n\t\ttcp dport 80 accept\n", "", "syntax error"},
 	{"include \"/nowhere/at/all.nft\"", "1:", "File not found"},
+	{"table ip t {\n\tset s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 10.1.0.0/16 }; }\n}", "2:",
+		"conflicting intervals specified"},
+	{"table inet t {\n\tchain c { type nat hook prerouting priority -100; dnat ip to 10.0.0.1:80; }\n}", "2:",
+		"transport protocol mapping is only valid after transport protocol match"},
+	{"table ip t {\n\tchain c { ct state nw accept; }\n}", "2:", "Could not parse conntrack state"},
+	{"table ip t {\n\tchain c { meta iif \"nolink\" accept; }\n}", "2:", "Interface does not exist"},
+	{"table ip t {\n\tchain a { jump b; }\n\tchain b { type filter hook input priority 0; jump a; jump b; }\n}", "2:",
+		"Too many links|Operation not supported"},
+	{"table ip t {\n\tchain c { type filter hook input priority 0; masquerade; }\n}", "2:", "Operation not supported"},
+	{"table ip t {\n\tchain c { limit rate 5/fortnight accept; }\n}", "2:", "syntax error|wrong|unknown"},
 	{"define x = 1\ntable ip t {\n\tchain c { tcp dport $y accept; }\n}", "3:", "unknown identifier"},
 }
 
