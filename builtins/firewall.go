@@ -122,7 +122,7 @@ func (a *snatArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 type dnatArgs struct {
 	NS    nsArg         `arg:"ns" doc:"namespace that they come to"`
-	From  endArg        `arg:"from" doc:"address that they are for, a port of it, or a port of all: \"192.0.2.1\", \"192.0.2.1:80\", \":80\""`
+	From  endArg        `arg:"from" doc:"address that they are for, a port of it, or a port of all: \"192.0.2.1\", \"192.0.2.1:80\", 80 or \":80\""`
 	To    endArg        `arg:"to" doc:"address that they are sent to, with another port behind it if it is one: \"10.0.0.2:8080\""`
 	_     struct{}      `arg:"*"`
 	Proto protoArg      `arg:"proto?" doc:"protocol that ports are of: tcp, udp or sctp; tcp when left out"`

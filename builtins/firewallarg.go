@@ -116,7 +116,7 @@ func (a *linkOrNameArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 // endArg is an address, one with a port, or a port alone.
 type endArg struct{ netip.AddrPort }
 
-func (endArg) ArgType() string { return "address, address:port or :port" }
+func (endArg) ArgType() string { return "address, address:port, or a port" }
 func (a endArg) String() string {
 	if a.Port() == 0 {
 		return a.Addr().String()
@@ -125,6 +125,11 @@ func (a endArg) String() string {
 }
 
 func (a *endArg) Unpack(val starlark.Value) error {
+	if _, is := val.(starlark.Int); is {
+		port, err := number[portArg](val, 1, 65535)
+		a.AddrPort = netip.AddrPortFrom(netip.Addr{}, uint16(port))
+		return err
+	}
 	s, ok := starlark.AsString(val)
 	if addr, is := val.(*addrValue); is {
 		s, ok = addr.addr.Prefix.Addr().String(), true
