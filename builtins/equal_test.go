@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"go.starlark.net/starlark"
@@ -42,15 +43,17 @@ var twins = map[string]struct{ same, others []string }{
 	"qdisc":        {[]string{`tb`, `a.qdiscs[0]`}, []string{`qdisc(b, "tbf", rate = "1mbit")`}},
 	"tc_filter": {[]string{`tf`, `a.tc_filters[0]`}, []string{
 		`tc_filter(b, "u32", match = "u32 0 0", flowid = "7:1")`}},
-	"tc_action": {[]string{`action.mirred(a)`, `action.mirred(a)`}, []string{`action.mirred(a, mode = "mirror")`}},
-	"tc_class":  {[]string{`cl`, `a.tc_classes[0]`}, []string{`tc_class(b, "7:1", rate = "1mbit")`}},
-	"shape":     {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
-	"ruleset":   {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
-	"nft_rule":  {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
-	"pool":      {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
-	"ping":      {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
-	"result":    {[]string{`done`}, []string{`run(n, ["true"])`}},
-	"wg_peer":   {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
+	"tc_action":   {[]string{`action.mirred(a)`, `action.mirred(a)`}, []string{`action.mirred(a, mode = "mirror")`}},
+	"tc_class":    {[]string{`cl`, `a.tc_classes[0]`}, []string{`tc_class(b, "7:1", rate = "1mbit")`}},
+	"shape":       {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
+	"ruleset":     {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
+	"nft_rule":    {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
+	"connections": {[]string{`conntrack(n)`, `tracked`}, []string{`conntrack(m)`, `conntrack(n, proto = "icmp")[:1]`}},
+	"connection":  {[]string{`conntrack(n)[0]`, `tracked[0]`}, []string{`tracked[1]`}},
+	"pool":        {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
+	"ping":        {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
+	"result":      {[]string{`done`}, []string{`run(n, ["true"])`}},
+	"wg_peer":     {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
 	"xfrm_policy": {[]string{`shield`, `n.xfrm_policies[0]`}, []string{`xfrm_policy(n, dir = "in")`,
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
@@ -103,6 +106,10 @@ others = []
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"
+		}
+		if strings.HasPrefix(typ.Name, "connection") {
+			src += "accept(n, state = \"new\")\nping(n, a, count = 1, family = 4)\n" +
+				"ping(n, a, count = 1, family = 4)\ntracked = conntrack(n)\n"
 		}
 		if typ.Name == "tc_class" {
 			src += "for l in [a, b]:\n    qdisc(l, \"htb\", handle = \"7:\")\n" +

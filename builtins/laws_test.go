@@ -368,6 +368,8 @@ func lackedBy(op change.Op) *runtime.Feature {
 		e = op.Entry
 	case *changeRules:
 		return lackedOf("nft")
+	case *delConnection:
+		return lackedOf("nftables", "conntrack")
 	default:
 		return nil
 	}

@@ -98,6 +98,13 @@ func TestMutants(t *testing.T) {
 		shell(t, "nft '"+lawRuleset+"'")
 		t.Cleanup(func() { nstest.ClearNft(t) })
 	}
+	if !lacks("nftables", "conntrack") {
+		rules += `
+accept(n, state = "new")
+ping(n, "127.0.0.1", count = 1)
+conntrack(n, proto = "icmp").flush()
+`
+	}
 	nstest.Quiet(t, "", "lawns")
 	before := nstest.Snapshot(t, "", "decoy", "lawns")
 	labs := abandon(t, rules)

@@ -30,6 +30,7 @@ type Vocabulary struct {
 type Type struct {
 	Name, Doc string
 	Attrs     []Attr
+	Elem      string // the type of the elements, for one whose values are lists
 }
 
 // An Attr is an attribute that is read anew each time it is asked for.

@@ -70,7 +70,7 @@ func (sc *Scope) Meaning(toks []script.Token) (m Meaning) {
 			if toks[i].Text == "(" {
 				m = m.result()
 			} else {
-				m = m.item()
+				m = m.item(sc.Vocabulary)
 			}
 			for depth := 0; i < len(toks); i++ {
 				if depth += strings.Count("([{", toks[i].Text) - strings.Count(")]}", toks[i].Text); depth == 0 {
@@ -153,7 +153,7 @@ func (m Meaning) result() Meaning {
 }
 
 // item is an element.
-func (m Meaning) item() Meaning {
+func (m Meaning) item(voc *runtime.Vocabulary) Meaning {
 	if list, ok := m.Val.(starlark.Indexable); ok && list.Len() > 0 {
 		return Meaning{Val: list.Index(0)}
 	}
@@ -163,6 +163,11 @@ func (m Meaning) item() Meaning {
 	if of, ok := strings.CutPrefix(m.typ, "("); ok {
 		of, _, _ = strings.Cut(of, ",")
 		return typed(of)
+	}
+	for _, t := range voc.Types {
+		if t.Name == m.typ && t.Elem != "" {
+			return typed(t.Elem)
+		}
 	}
 	return Meaning{}
 }

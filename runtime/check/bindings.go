@@ -81,7 +81,7 @@ func (a *analysis) bindingType(b binding) string {
 	}
 	typ := a.typeOf(b.from)
 	if b.way == looped {
-		switch elem, ok := strings.CutPrefix(typ, listOf); {
+		switch elem, ok := a.elemOf(typ); {
 		case ok:
 			typ = elem
 		case typ == "range":

@@ -58,7 +58,7 @@ func (a *analysis) findType(e syntax.Expr) string {
 		}
 	case *syntax.IndexExpr:
 		typ := a.typeOf(e.X)
-		if elem, ok := strings.CutPrefix(typ, listOf); ok {
+		if elem, ok := a.elemOf(typ); ok {
 			return elem
 		}
 		if all := elements(typ); all != nil {
@@ -106,6 +106,14 @@ func (a *analysis) findType(e syntax.Expr) string {
 		return "(" + strings.Join(all, ", ") + ")"
 	}
 	return ""
+}
+
+// elemOf is the type of a list's elements.
+func (a *analysis) elemOf(typ string) (elem string, ok bool) {
+	if t := a.declared(typ); t != nil && t.Elem != "" {
+		return t.Elem, true
+	}
+	return strings.CutPrefix(typ, listOf)
 }
 
 func (a *analysis) listType(list []syntax.Expr) string {
@@ -159,14 +167,14 @@ func (a *analysis) callType(e *syntax.CallExpr) string {
 		return name
 	case "sorted", "reversed", "list":
 		if len(e.Args) > 0 {
-			if typ := a.typeOf(e.Args[0]); strings.HasPrefix(typ, listOf) {
-				return typ
+			if elem, ok := a.elemOf(a.typeOf(e.Args[0])); ok {
+				return listOf + elem
 			}
 		}
 		return "list"
 	case "enumerate":
 		if len(e.Args) == 1 {
-			if elem, ok := strings.CutPrefix(a.typeOf(e.Args[0]), listOf); ok {
+			if elem, ok := a.elemOf(a.typeOf(e.Args[0])); ok {
 				return listOf + "(int, " + elem + ")"
 			}
 		}

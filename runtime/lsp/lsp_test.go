@@ -344,6 +344,9 @@ func expressions(voc *runtime.Vocabulary) map[string]string {
 			}
 		}
 		for _, typ := range voc.Types {
+			if typ.Elem != "" && exprs[typ.Name] != "" {
+				add(typ.Elem, exprs[typ.Name]+"[0]")
+			}
 			for _, a := range typ.Attrs {
 				if exprs[typ.Name] != "" {
 					add(a.Type, exprs[typ.Name]+"."+a.Name)
