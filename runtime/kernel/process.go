@@ -3,7 +3,10 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -29,6 +32,62 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix
 	}
 	st, err := c.Run(ctx, n.enter)
 	return st, errors.Join(err, fail(c.Close(), "end", "processes of "+cmd.Path, nil))
+}
+
+// A Process is a command that runs beside others in a namespace, under a name.
+type Process struct {
+	NS      NSRef        `json:"ns"`
+	Name    string       `json:"name"`
+	Service proc.Service `json:"service"`
+	Job     proc.Job     `json:"job"`
+}
+
+// ValidProcessName says which rule a process's name breaks: as for a namespace's, it is 1 to 64 letters, digits, '.',
+// '_' and '-', the first a letter or digit.
+func ValidProcessName(name string) error {
+	ok, _ := regexp.MatchString(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`, name)
+	if !ok {
+		return fmt.Errorf("process name %q: want 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit",
+			name)
+	}
+	return nil
+}
+
+// Valid says what is not as nsscript writes it.
+func (p *Process) Valid() error {
+	job := p.Job
+	if len(job.Args) == 0 || job.Path == "" {
+		return errors.New("a process without a command")
+	}
+	if job.Stop < 1 || job.Stop > 64 || job.Grace < 0 {
+		return fmt.Errorf("a process that is stopped by signal %d within %s", job.Stop, job.Grace)
+	}
+	return errors.Join(ValidProcessName(p.Name), p.Service.Valid())
+}
+
+// Start starts a process, which sees what Run's command sees.
+func (m *Machine) Start(p Process) error {
+	n, err := m.Namespace(p.NS)
+	if err != nil {
+		return fail(err, "start process", p.Name, nil)
+	}
+	n.alone, m.ran = false, true
+	m.renew() // it may change anything
+	if err = m.StartService(p.Service, p.Job, n.enter); err == nil {
+		return nil
+	}
+	if !errors.As(err, new(*Error)) {
+		err = fail(err, "start process", p.Name, n)
+	}
+	if _, e := os.Lstat(string(p.Service)); e == nil {
+		err = Partly(err) // it could not be ended
+	}
+	return err
+}
+
+// End ends a process and all that it has started, and removes its log. It is content when that is done.
+func (m *Machine) End(p Process) error {
+	return fail(p.Service.End(p.Job.Grace), "end process", p.Name, nil)
 }
 
 // enter locks the calling goroutine to its thread for good, and makes that one that commands are started on: in the

@@ -153,6 +153,8 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 		return l.watch(args[1], args[2:])
 	case len(args) >= 3 && args[0] == "init":
 		return nil, proc.Init(args[1], args[2:])
+	case len(args) == 1 && args[0] == "supervise":
+		return nil, proc.Supervise()
 	}
 	return nil, fmt.Errorf("unknown help: %q", args)
 }

@@ -23,6 +23,8 @@ type report struct {
 	Last   bool            `json:"last,omitempty"` // it left nothing running
 	Error  string          `json:"error,omitempty"`
 	Errno  unix.Errno      `json:"errno,omitempty"`
+	Op     string          `json:"op,omitempty"` // of a file that is the matter
+	Path   string          `json:"path,omitempty"`
 }
 
 // Init is the first process of a PID namespace: it runs the program at path with argv, reports how that ended, and
@@ -32,9 +34,7 @@ func Init(path string, argv []string) error {
 	unix.CloseOnExec(initControl)
 	unix.CloseOnExec(initReport)
 	control, out := os.NewFile(initControl, "control"), os.NewFile(initReport, "report")
-	// Processes are shown as they are numbered in here; a machine that hides parts of /proc forbids that.
-	_ = unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, "")
-	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	mountProc()
 	cmd := &exec.Cmd{Path: path, Args: argv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		SysProcAttr: &unix.SysProcAttr{Setpgid: true}}
 	if _, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
@@ -90,4 +90,11 @@ func Init(path string, argv []string) error {
 			}
 		}
 	}
+}
+
+// mountProc has /proc show the processes of the PID namespace as they are numbered there. A machine that hides parts of
+// /proc forbids that.
+func mountProc() {
+	_ = unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, "")
+	_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }

@@ -14,8 +14,10 @@ import (
 
 // A Runner runs commands, and knows the PID namespaces in which processes are left.
 type Runner struct {
-	// Helper is a command of this program's own that calls Init when its first argument is "init"; set before use.
+	// Helper is a command of this program's own that calls Init when its first argument is "init", and Supervise
+	// when that is "supervise"; set before use.
 	Helper []string
+	Folder string                  // in which services have theirs; set before use
 	left   map[string][]*initProcs // by the name of their Procs
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroup *string
