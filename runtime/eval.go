@@ -43,7 +43,7 @@ const LastValue = "_"
 
 // NewInputs makes a session one that runs inputs.
 func NewInputs(s *Session) *Inputs {
-	s.ctx = context.Background()
+	s.ctx, s.beside.forgive = context.Background(), true
 	root := s.o.Root
 	if root == "" {
 		root = "."

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ type Session struct {
 	exits   []func(*starlark.Thread) error
 	watcher *proc.Process
 	ended   bool
+	beside  beside
 }
 
 // NewSession claims the lab's name and opens the machine. The error is a *journal.TakenError when the name is taken.
@@ -99,7 +101,7 @@ func newSession(o Options, entered bool,
 		m.Close()
 		return nil, change.Blamed(err)
 	}
-	m.Helper = o.Helper
+	m.Helper, m.Folder = o.Helper, cmp.Or(o.Dir, journal.DefaultDir)
 	switch {
 	case o.Sandboxed:
 		err = m.SetDefaults()
@@ -113,6 +115,7 @@ func newSession(o Options, entered bool,
 		m.Close()
 		return nil, err
 	}
+	s.beside.open()
 	s.globals = o.Vocabulary.globals(s)
 	maps.Copy(s.globals, script.Limits)
 	args := make([]starlark.Value, len(o.Args))
@@ -175,6 +178,7 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	defer cancel(nil)
 	s.ctx = ctx
 	defer s.watch(ctx, cancel)()
+	defer s.beside.during(cancel)()
 	defer script.Recovered("the interpreter", &err)
 	return s.ending(part())
 }
@@ -230,7 +234,7 @@ func (s *Session) RunExits() error {
 // Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep. When it
 // fails, Rollback is still to be called.
 func (s *Session) Keep() error {
-	if err := s.tidy(); err != nil {
+	if err := errors.Join(s.beside.failed(), s.tidy()); err != nil {
 		return err
 	}
 	if len(s.changes) == 0 {
@@ -335,6 +339,7 @@ func (s *Session) Rollback() (change.Undoing, error) {
 
 // Close releases the machine. A run that was neither kept nor rolled back is left to `nsscript recover`.
 func (s *Session) Close() error {
+	s.beside.close()
 	s.m.Close()
 	if !s.ended {
 		return errors.Join(s.unwatched(), s.log.Close())

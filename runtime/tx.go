@@ -125,6 +125,16 @@ func Made[T change.Op](tx *Tx) (op T, ok bool) {
 	return op, false
 }
 
+// Standing lists the ops of a type that the run has made and not undone, oldest first.
+func Standing[T change.Op](v *View) (all []T) {
+	for _, c := range v.s.changes {
+		if op, ok := c.Op.(T); ok {
+			all = append(all, op)
+		}
+	}
+	return all
+}
+
 // position is where in the script the innermost call stands that is the script's own.
 func (tx *Tx) position() string {
 	if pos := tx.callPosition(); pos.IsValid() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/metrics"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -97,4 +98,74 @@ func watchArgs(o Options) []string {
 		args = append(args, strconv.Itoa(os.Getpid()), strconv.FormatUint(o.MaxMemory/2*3, 10))
 	}
 	return args
+}
+
+// beside is what goes on beside the script: what is started there goes on from one phase of the run to the next.
+type beside struct {
+	life    context.Context // ends with the session
+	close   context.CancelFunc
+	mu      sync.Mutex
+	end     context.CancelCauseFunc // of the phase that is running
+	broken  error                   // why the next phase is to fail; nil when nothing has failed
+	forgive bool                    // what fails is said, and ends nothing
+	said    []error
+}
+
+func (b *beside) open() { b.life, b.close = context.WithCancel(context.Background()) }
+
+// Beside runs fn beside the script. An error of it ends the run at once; at a prompt it is said before the next input.
+// Its context ends with the session.
+func (v *View) Beside(fn func(context.Context) error) {
+	b := &v.s.beside
+	go func() {
+		if err := fn(b.life); err != nil && b.life.Err() == nil {
+			b.fail(err)
+		}
+	}()
+}
+
+func (b *beside) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.forgive:
+		b.said = append(b.said, err)
+	case b.end != nil:
+		b.end(err)
+	case b.broken == nil:
+		b.broken = err
+	}
+}
+
+// during has what fails beside the script end the phase that begins; a failure from before ends it now. What it returns
+// is called when the phase has ended.
+func (b *beside) during(end context.CancelCauseFunc) (done func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.end = end; b.broken != nil {
+		end(b.broken)
+		b.broken = nil
+	}
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.end = nil
+	}
+}
+
+// failed is what has failed since the last phase.
+func (b *beside) failed() (err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err, b.broken = b.broken, nil
+	return err
+}
+
+// Failures are what has failed beside the inputs since they were asked for last.
+func (in *Inputs) Failures() (all []error) {
+	b := &in.s.beside
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all, b.said = b.said, nil
+	return all
 }

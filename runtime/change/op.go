@@ -83,6 +83,9 @@ type Temporary interface {
 	Idle(m *kernel.Machine) (bool, error)
 }
 
+// A Starter is an op that starts a process which runs beside others.
+type Starter interface{ Starts() kernel.Process }
+
 // Made is an op that was made in this run, or read back from a journal.
 type Made struct {
 	Seq  int

@@ -103,6 +103,9 @@ const (
 // Run reads until the end. It says whether the lab is to be kept; the error is one of the reader's.
 func (r *REPL) Run() (keep bool, err error) {
 	for !r.leaving {
+		for _, err := range r.in.Failures() {
+			r.s.Report(r.Err, err)
+		}
 		text, err := r.read()
 		switch {
 		case errors.Is(err, ErrAborted):
