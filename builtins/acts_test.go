@@ -262,6 +262,9 @@ var acts = map[string]func(w *madeWorld) act{
 			return &addCgroup{Path: path}
 		}
 	},
+	"process start": func(w *madeWorld) act {
+		return func(e *env) change.Op { return sleeper(e.m, e.in) }
+	},
 	"pid namespace": func(w *madeWorld) act {
 		return func(*env) change.Op { return &addPIDs{Name: "any"} }
 	},

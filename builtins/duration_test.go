@@ -43,7 +43,12 @@ assert.eq(ping(netns("n"), "127.0.0.1", count = 1000, interval = ZERO).received,
 	"link.set.ageing":        {`vxlan(netns("n"), id = 5).set(ageing = ZERO)`, "0s is less than 1s"},
 	"wg_peer.persistent_keepalive": {`wg_peer(veth(netns("n"))[0], "` + wgSecret + `", persistent_keepalive = ZERO)`,
 		"link eth0 is a veth link: want one of WireGuard"},
-	"run.timeout": {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+	"spawn.timeout":          {`spawn(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
+	"spawn.grace":            {`assert.eq(spawn(netns("n"), ["sleep", "1000"], grace = ZERO).stop() > 128, True)`, ""},
+	"process.wait.timeout":   {`spawn(netns("n"), ["true"]).wait(timeout = ZERO)`, "0 is no time to wait: want more"},
+	"process.expect.timeout": {`spawn(netns("n"), ["true"]).expect("x", timeout = ZERO)`, "0 is no time to wait"},
+	"process.write.timeout":  {`spawn(netns("n"), ["cat"]).write("x", timeout = ZERO)`, "0 is no time to wait"},
+	"run.timeout":            {`run(netns("n"), ["true"], timeout = ZERO)`, "0 is no time to wait: want more"},
 }
 
 // TestZeroDurations gives each duration a zero: it means a zero or is refused, and never means the default.

@@ -54,6 +54,7 @@ var twins = map[string]struct{ same, others []string }{
 	"ping":        {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":      {[]string{`done`}, []string{`run(n, ["true"])`}},
 	"wg_peer":     {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
+	"process":     {[]string{`beside`, `processes()[0]`}, []string{`spawn(n, ["sleep", "1000"], name = "beside2")`}},
 	"xfrm_policy": {[]string{`shield`, `n.xfrm_policies[0]`}, []string{`xfrm_policy(n, dir = "in")`,
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
@@ -103,6 +104,9 @@ others = []
 `
 		if typ.Name == "qdisc" {
 			src += "tb = qdisc(a, \"tbf\", rate = \"1mbit\")\n"
+		}
+		if typ.Name == "process" {
+			src += "beside = spawn(n, [\"sleep\", \"1000\"])\n"
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"

@@ -113,13 +113,15 @@ func features() []*runtime.Feature {
 				if m.FreePIDs() == "" {
 					return proc.ErrNoCgroups
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-				defer cancel()
-				st, err := m.Host().Run(ctx, exec.Command("true"), proc.Procs{PIDs: m.FreePIDs()})
-				if err == nil && st != 0 {
-					err = unix.EIO
+				return runsInPIDs(m)
+			}},
+		{Name: "spawn", Doc: "processes that run beside a script, and end with the run",
+			Remedy: "allow PID namespaces (CONFIG_PID_NS)",
+			Probe: func(m *kernel.Machine) error {
+				if m.FreePIDs() == "" {
+					return proc.ErrNoSupervisor
 				}
-				return err
+				return runsInPIDs(m)
 			}},
 	}
 	all = append(all, &runtime.Feature{Name: "run-vrf", Optional: true, Remedy: bindingRemedy,
@@ -213,6 +215,17 @@ func pingOnce(m *kernel.Machine, ns kernel.NSRef) error {
 		Timeout: time.Second}.Run(context.Background(), n.Do)
 	if err == nil && res.Received != 1 {
 		err = unix.ETIMEDOUT
+	}
+	return err
+}
+
+// runsInPIDs runs a command in a PID namespace of its own.
+func runsInPIDs(m *kernel.Machine) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	st, err := m.Host().Run(ctx, exec.Command("true"), proc.Procs{PIDs: m.FreePIDs()})
+	if err == nil && st != 0 {
+		err = unix.EIO
 	}
 	return err
 }

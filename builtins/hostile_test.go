@@ -110,8 +110,8 @@ func newVictims(t *testing.T) victims {
 	image, err := json.Marshal(img)
 	must(err)
 	host := fmt.Sprintf(`{"cookie":%d}`, m.Host().Ref().Cookie)
-	v.words = strings.NewReplacer("HOST", host, "COOKIE", fmt.Sprint(n.Ref().Cookie), "WRAPS",
-		fmt.Sprint(1<<32+l.Index), "DIR", v.dir, "LINK",
+	v.words = strings.NewReplacer("HOST", host, "JOB", `{"path":"x","args":["x"],"stop":15}`, "COOKIE",
+		fmt.Sprint(n.Ref().Cookie), "WRAPS", fmt.Sprint(1<<32+l.Index), "DIR", v.dir, "LINK",
 		fmt.Sprintf(`{"ns":%s,"index":%d,"name":"decoy0"}`, host, l.Index), "IMAGE", string(image))
 	nstest.Settled(t, []string{"decoy0", "decoy1"}, nil)
 	return v
@@ -257,6 +257,15 @@ var hostile = []struct {
 			`{"ns":HOST,"key":"net.ipv4.ip_forward","value":"0","old":"0","shadow":{"net/../kernel/x":"1"}}`}},
 	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup"}`}},
 	{"lab's cgroup", record{"cgroup add", `{"path":"/sys/fs/cgroup/nsscript-x/../y"}`}},
+
+	{"folder of a process", record{"process start", `{"ns":HOST,"name":"p","service":"/run/netns","job":JOB}`}},
+	{"folder of a process",
+		record{"process start", `{"ns":HOST,"name":"p","service":"/run/x/../.process-y","job":JOB}`}},
+	{"process name", record{"process start", `{"ns":HOST,"name":"../p","service":"/run/.process-y","job":JOB}`}},
+	{"without a command",
+		record{"process start", `{"ns":HOST,"name":"p","service":"/run/.process-y","job":{"path":"x","args":[]}}`}},
+	{"signal 0",
+		record{"process start", `{"ns":HOST,"name":"p","service":"/run/.process-y","job":{"path":"x","args":["x"]}}`}},
 }
 
 // TestHostile has journals whose checksums are right undone. What is in them is refused, or nothing of it is the run's.

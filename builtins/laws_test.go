@@ -236,6 +236,7 @@ func laws() []law {
 			return &setSysctl{NS: m.Host().Ref(), Key: "net.ipv4.ip_forward", Value: "1"}
 		}},
 		{name: "pid namespace", op: func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
+		{name: "process start", op: func(_ *testing.T, m *kernel.Machine) change.Op { return sleeper(m, m.Host()) }},
 		{name: "cgroup add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addCgroup{Path: freeCgroup(t, m)}
 		}},

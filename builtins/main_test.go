@@ -47,8 +47,11 @@ func runScript(t *testing.T, name, src string) (out string, err error) {
 		return "", err
 	}
 	var stdout bytes.Buffer
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout,
-		Root: filepath.Dir(name)})
+	o := runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout, Root: filepath.Dir(name)}
+	if strings.Contains(src, "spawn(") {
+		o.Helper = helper
+	}
+	s, err := runtime.NewSession(o)
 	if err != nil {
 		t.Fatal(err)
 	}

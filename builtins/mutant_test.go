@@ -69,6 +69,7 @@ host.link("lawbr").delete()
 netns_at(name = "lawns").delete()
 host.link("law1").set(ns = netns_at(name = "decoy"))
 run(n, ["true"])
+spawn(n, ["sleep", "1000"], user = 1, stdin = "", env = {"A": "b"}, restart = True, may_exit = True)
 `
 
 var every = flag.Int("every", 10, "TestMutants takes every Nth mutant")

@@ -20,7 +20,11 @@ func abandon(t *testing.T, src string) *lab.Labs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: voc, Lab: "dead", Stdout: &bytes.Buffer{}})
+	o := runtime.Options{Vocabulary: voc, Lab: "dead", Stdout: &bytes.Buffer{}}
+	if strings.Contains(src, "spawn(") {
+		o.Helper = helper
+	}
+	s, err := runtime.NewSession(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,22 +65,8 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	stdout, stderr := &output{full: stop}, &output{full: stop}
 	cmd := exec.Command(a.Argv[0], a.Argv[1:]...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = a.Cwd, strings.NewReader(a.Stdin), stdout, stderr
-	cmd.Env = []string{} // not nil: that would be all of ours
-	for _, name := range []string{"PATH", "HOME", "LANG", "TERM"} {
-		if v, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+v)
-		}
-	}
-	if a.Env != nil {
-		for _, item := range a.Env.Items() {
-			k, ok1 := starlark.AsString(item[0])
-			v, ok2 := starlark.AsString(item[1])
-			if !ok1 || !ok2 || k == "" || strings.ContainsAny(k, "=\x00") {
-				return nil, fmt.Errorf("run: env has %s: %s, want names and values that are strings",
-					script.Show(item[0]), script.Show(item[1]))
-			}
-			cmd.Env = append(cmd.Env, k+"="+v)
-		}
+	if cmd.Env, err = environment(a.Env); err != nil {
+		return nil, fmt.Errorf("run: %w", err)
 	}
 	if err := tx.Machine().Settle(); err != nil {
 		return nil, err
@@ -121,6 +107,30 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 // bindingRemedy says how to get what vrf= needs.
 const bindingRemedy = "as root and outside of a sandbox, with cgroup2 mounted writable and a kernel with it " +
 	"(CONFIG_CGROUP_BPF); or --kernel debian"
+
+// environment is that of a command: what nsscript's own says of a few variables, and others. It is never nil, which
+// would be all of nsscript's own.
+func environment(more *starlark.Dict) ([]string, error) {
+	env := []string{}
+	for _, name := range []string{"PATH", "HOME", "LANG", "TERM"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	if more == nil {
+		return env, nil
+	}
+	for _, item := range more.Items() {
+		k, ok1 := starlark.AsString(item[0])
+		v, ok2 := starlark.AsString(item[1])
+		if !ok1 || !ok2 || k == "" || strings.ContainsAny(k, "=\x00") {
+			return nil, fmt.Errorf("env has %s: %s, want names and values that are strings", script.Show(item[0]),
+				script.Show(item[1]))
+		}
+		env = append(env, k+"="+v)
+	}
+	return env, nil
+}
 
 // output keeps what a command prints. The rest of too much is dropped, and said once.
 type output struct {

@@ -113,6 +113,12 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 		if c, ok := op.(*addCgroup); ok && os.Remove(c.Path) == nil {
 			f.text += "cgroup " + c.Path + " is there still\n"
 		}
+		if p, ok := op.(*startProcess); ok {
+			if _, err := os.Lstat(string(p.Service)); err == nil {
+				f.text += "process " + p.Name + " is there still\n"
+				must(p.Undo(god))
+			}
+		}
 	}
 	if left, err := god.OpenName("n" + name); err == nil {
 		f.text += "namespace n" + name + " is there still\n"

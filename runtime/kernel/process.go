@@ -47,8 +47,7 @@ type Process struct {
 func ValidProcessName(name string) error {
 	ok, _ := regexp.MatchString(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`, name)
 	if !ok {
-		return fmt.Errorf("process name %q: want 1 to 64 letters, digits, '.', '_' and '-', the first a letter or digit",
-			name)
+		return fmt.Errorf("process name %q: want 1 to 64 letters, digits, '.', '_' and '-', first no sign", name)
 	}
 	return nil
 }
