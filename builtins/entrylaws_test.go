@@ -61,6 +61,10 @@ var entryCases = []entryCase{
 		map[int]byte{24: 4, 26: 77}, nil, "bridge vlan add vid 77 dev law1", "bridge vlan show dev law1",
 		"ip link add vlbr up type bridge vlan_filtering 1; ip link set LINK master vlbr",
 		"bridge vlan add vid 77 dev LINK"},
+	{"bridge_vni", "lawvx", "ip link add lawvx type vxlan external vnifilter dstport 4790; " +
+		"ip link set lawvx addrgenmode none; ip link set lawvx up",
+		nil, map[int][]byte{1: kernel.AppendAttr(nil, 1, []byte{77, 0, 0, 0})},
+		"bridge vni add vni 77 remote 10.9.0.78 dev lawvx", "bridge vni show dev lawvx", "", "true"},
 	{"qdisc", "law1", "true", map[int]byte{10: 0x77, 12: 255, 13: 255, 14: 255, 15: 255},
 		map[int][]byte{1: []byte("tbf\x00"), 2: tcOptionsOf("tbf")},
 		"tc qdisc replace dev law1 root handle 9: pfifo", "tc qdisc show dev law1 | sed s/refcnt.[0-9]*//",

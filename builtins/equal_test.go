@@ -37,6 +37,7 @@ var twins = map[string]struct{ same, others []string }{
 	"addrlabel": {[]string{`labelled`, `[x for x in n.addrlabels if x.label == 77][0]`},
 		[]string{`addrlabel(n, "fd78::/64", 77)`, `n.addrlabels[0]`}},
 	"bridge_vlan": {[]string{`b.vlans[0]`, `br.vlans[-1]`}, []string{`br.vlans[0]`, `bridge_vlan(b, 7)`}},
+	"bridge_vni":  {[]string{`nv`, `nvx.vnis[0]`}, []string{`bridge_vni(nvx, 8)`}},
 	"mptcp_endpoint": {[]string{`point`, `n.mptcp_endpoints[0]`},
 		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"mptcp_limits": {[]string{`mptcp_limits(n)`, `mptcp_limits(n, subflows = 7)`}, []string{`mptcp_limits(m)`}},
@@ -107,6 +108,9 @@ others = []
 		}
 		if typ.Name == "process" {
 			src += "beside = spawn(n, [\"sleep\", \"1000\"])\n"
+		}
+		if typ.Name == "bridge_vni" {
+			src += "nvx = vxlan(n, external = True, vnifilter = True)\nnv = bridge_vni(nvx, 7)\n"
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"

@@ -18,6 +18,7 @@ type vxlanArgs struct {
 	newLinkArgs
 	ID         *whole[width24]                `arg:"id?" nla:"1" eg:"42" doc:"network identifier, 0 to 16777215; it must be given unless external="`
 	External   *toggle                        `arg:"external?" nla:"25" doc:"whether routes, filters and vlans say the ends and the identifier of each frame, instead of id= and remote="`
+	VNIFilter  *toggle                        `arg:"vnifilter?" nla:"30" doc:"whether it takes only the network identifiers that bridge_vni() gives it, with external="`
 	Dev        *linkArg                       `arg:"dev?" nla:"lower" doc:"link that its packets leave by; it must be given for a multicast group"`
 	Local      *addrAttr                      `arg:"local?" nla:"4|17" doc:"address that its packets are sent from"`
 	Remote     *addrAttr                      `arg:"remote?" also:"group" nla:"2|16" set:"yes" doc:"address of the other end, or a multicast group: where frames go whose end is not known"`
@@ -36,6 +37,9 @@ type vxlanArgs struct {
 func (a *vxlanArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if a.ID == nil && (a.External == nil || !bool(*a.External)) {
 		return nil, errors.New("vxlan: want id=, or external=True")
+	}
+	if a.VNIFilter != nil && bool(*a.VNIFilter) && (a.External == nil || !bool(*a.External)) {
+		return nil, errors.New("vxlan: vnifilter= is of one with external=True")
 	}
 	return makeLink(tx, a.NS.NSRef, a, &a.newLinkArgs)
 }

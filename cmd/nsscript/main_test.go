@@ -333,8 +333,10 @@ func TestDiverged(t *testing.T) {
 // TestIrreversible makes a change that cannot be undone: refused without irreversible=True, and with it what is lost is
 // said once, whoever undoes it, with an exit code of its own.
 func TestIrreversible(t *testing.T) {
-	const lost = "ip link del x0: vnifilter of link x0 in host is lost: it is not made again"
+	const lost = "ip link del x0: macaddr of link x0 in host is lost: it is not made again"
 	expect := func(code int, want string, args ...string) { t.Helper(); expect(t, code, want, args...) }
+	nstest.IP(t, "link", "add", "s0", "type", "ifb")
+	defer nstest.IP(t, "link", "del", "s0")
 	before := nstest.Dump(t)
 	for _, end := range []struct {
 		name string
@@ -352,7 +354,7 @@ func TestIrreversible(t *testing.T) {
 		}},
 		{"taken down", func() {
 			expect(0, "is up", "-c", `host.link("x0").delete(irreversible = True)`)
-			expect(0, "lost for good by ip link del x0: vnifilter of link x0 in host", "show", "command")
+			expect(0, "lost for good by ip link del x0: macaddr of link x0 in host", "show", "command")
 			expect(exitLeftover, lost, "down", "command")
 		}},
 		{"killed", func() {
@@ -364,7 +366,8 @@ func TestIrreversible(t *testing.T) {
 			expect(exitLeftover, lost, "recover")
 		}},
 	} {
-		nstest.IP(t, "link", "add", "x0", "type", "vxlan", "dstport", "4789", "external", "vnifilter")
+		nstest.IP(t, "link", "add", "x0", "link", "s0", "type", "macvlan", "mode", "source", "macaddr", "set",
+			"02:00:00:00:00:99")
 		end.do()
 		expect(0, "", "recover")
 		nstest.IP(t, "link", "del", "x0")

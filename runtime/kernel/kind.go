@@ -99,8 +99,7 @@ var kinds = []Kind{
 	{Name: "macvtap", Made: true, Lower: standing{outlives: Moved}, Shown: []int{6, 8},
 		Lost: map[int]string{nl.IFLA_MACVLAN_MACADDR_DATA: "macaddr"}},
 	{Name: "vxlan", Made: true, Lower: standing{data: []int{nl.IFLA_VXLAN_LINK}}, FDB: true,
-		// IFLA_VXLAN_TTL_INHERIT, IFLA_VXLAN_VNIFILTER
-		Needs: []int{nl.IFLA_VXLAN_ID}, Flags: []int{28}, Lost: map[int]string{30: "vnifilter"}},
+		Needs: []int{nl.IFLA_VXLAN_ID}, Flags: []int{28}}, // IFLA_VXLAN_TTL_INHERIT
 
 	{Name: "tun", Made: true, Device: unix.IFF_TUN, Lower: standing{none: true}, Flags: tunFlags, Shown: tunShown,
 		Needs: tunNeeds},

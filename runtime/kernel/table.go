@@ -93,7 +93,7 @@ const (
 const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
-var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, fdbTable, portFDBTable, mdbTable, routeTable,
+var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, vniTable, fdbTable, portFDBTable, mdbTable, routeTable,
 	ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, xfrmStateTable, xfrmPolicyTable,
 	qdiscTable, classTable, filterTable}
 

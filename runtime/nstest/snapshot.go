@@ -138,7 +138,8 @@ func snapshot(b *strings.Builder, ns string) error {
 	if err := c.attached(b, ns, links); err != nil {
 		return err
 	}
-	if err := errors.Join(wireguards(b, ns), xfrms(b, ns), mptcps(b, ns), nfts(b, ns)); err != nil {
+	if err := errors.Join(wireguards(b, ns), xfrms(b, ns), mptcps(b, ns), nfts(b, ns),
+		vnis(b, ns)); err != nil {
 		return err
 	}
 	for _, pattern := range []string{"net/ipv4/ip_*", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*",
