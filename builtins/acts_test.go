@@ -203,6 +203,16 @@ var acts = map[string]func(w *madeWorld) act{
 			return &setEntry{Entry: wgPeerSet(wgPeerOf(l))}
 		})
 	},
+	"mroute add": func(w *madeWorld) act {
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			return &addEntry{Entry: mrouteOf(l, l)}
+		})
+	},
+	"mroute del": func(w *madeWorld) act {
+		return onLink(w.pick(w.links...), func(e *env, l kernel.LinkRef) change.Op {
+			return &delEntry{Entry: mrouteOf(l, l)}
+		})
+	},
 	"mptcp_limits set": func(w *madeWorld) act {
 		subflows := w.rand.IntN(8)
 		return func(e *env) change.Op { return unlacked(&setEntry{Entry: mptcpLimitsOf(e.in.Ref(), subflows)}) }

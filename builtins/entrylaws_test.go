@@ -65,6 +65,8 @@ var entryCases = []entryCase{
 		"ip link set lawvx addrgenmode none; ip link set lawvx up",
 		nil, map[int][]byte{1: kernel.AppendAttr(nil, 1, []byte{77, 0, 0, 0})},
 		"bridge vni add vni 77 remote 10.9.0.78 dev lawvx", "bridge vni show dev lawvx", "", "true"},
+	{"mroute_vif", "law1", "true", map[int]byte{0: unix.AF_INET}, map[int][]byte{1: {5, 0, 0, 0}}, "",
+		"cat /proc/net/ip_mr_vif", "", "true"},
 	{"qdisc", "law1", "true", map[int]byte{10: 0x77, 12: 255, 13: 255, 14: 255, 15: 255},
 		map[int][]byte{1: []byte("tbf\x00"), 2: tcOptionsOf("tbf")},
 		"tc qdisc replace dev law1 root handle 9: pfifo", "tc qdisc show dev law1 | sed s/refcnt.[0-9]*//",

@@ -38,6 +38,9 @@ var twins = map[string]struct{ same, others []string }{
 		[]string{`addrlabel(n, "fd78::/64", 77)`, `n.addrlabels[0]`}},
 	"bridge_vlan": {[]string{`b.vlans[0]`, `br.vlans[-1]`}, []string{`br.vlans[0]`, `bridge_vlan(b, 7)`}},
 	"bridge_vni":  {[]string{`nv`, `nvx.vnis[0]`}, []string{`bridge_vni(nvx, 8)`}},
+	"mroute_vif":  {[]string{`a.mroute_vifs[0]`}, []string{`mroute_vif(b)`, `mroute_vif(a, family = 6)`}},
+	"mroute": {[]string{`mr`, `n.mroutes[0]`}, []string{`mroute(n, "239.1.1.2", iif = a, oifs = [])`,
+		`mroute(m, "239.1.1.1", source = "10.0.0.9", iif = b, oifs = [])`}},
 	"mptcp_endpoint": {[]string{`point`, `n.mptcp_endpoints[0]`},
 		[]string{`mptcp_endpoint(n, "10.0.0.9", signal = True)`, `mptcp_endpoint(m, "10.0.0.1", subflow = True)`}},
 	"mptcp_limits": {[]string{`mptcp_limits(n)`, `mptcp_limits(n, subflows = 7)`}, []string{`mptcp_limits(m)`}},
@@ -111,6 +114,9 @@ others = []
 		}
 		if typ.Name == "bridge_vni" {
 			src += "nvx = vxlan(n, external = True, vnifilter = True)\nnv = bridge_vni(nvx, 7)\n"
+		}
+		if strings.HasPrefix(typ.Name, "mroute") {
+			src += "mr = mroute(n, \"239.1.1.1\", source = \"10.0.0.9\", iif = a, oifs = [])\n"
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"

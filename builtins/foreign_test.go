@@ -63,6 +63,8 @@ var foreigners = map[string]foreigner{
 	"wg_peer del":       {"ip link del kind0; ip link add kind0 type ifb", "ip link show kind0", false},
 	"link set offloads": {"ethtool -K law0 sg off", "ethtool -k law0 | grep scatter", false},
 	"wg_peer set":       {"ip link del kind0; ip link add kind0 type ifb", "ip link show kind0", false},
+	"mroute add":        {"true", "true", false}, // ip(8) changes none
+	"mroute del":        {"true", "true", false},
 	"mptcp_limits set":  {"ip mptcp limits set subflow 7", "ip mptcp limits", true},
 	"xfrm_policy add": {"ip xfrm policy del src 10.88.0.0/16 dir out; ip xfrm policy add src 10.88.0.0/16 dir out " +
 		"priority 7", "ip xfrm policy", true},

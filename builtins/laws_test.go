@@ -174,6 +174,17 @@ func laws() []law {
 			}
 			return &setEntry{Entry: wgPeerSet(e)}
 		}},
+		{name: "mroute add", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			return &addEntry{Entry: mrouteOf(routedOverBoth(t, m))}
+		}, shows: "ip mroute"},
+		{name: "mroute del", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			e := mrouteOf(routedOverBoth(t, m))
+			if err := m.AddEntry(e); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.DelEntry(e) }) // it may have been deleted
+			return &delEntry{Entry: e}
+		}, shows: "ip mroute"},
 		{name: "mptcp_limits set", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			op := &setEntry{Entry: mptcpLimitsOf(m.Host().Ref(), 5)}
 			needs(t, op)
@@ -319,6 +330,31 @@ func wgPeerSet(e kernel.Entry) kernel.Entry {
 	e.Msg = kernel.AppendAttr(kernel.Blank(e), unix.WGPEER_A_PUBLIC_KEY, e.Attr(unix.WGPEER_A_PUBLIC_KEY))
 	e.Msg = kernel.AppendAttr(e.Msg, unix.WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL, encodeNumber[width16](25))
 	return e
+}
+
+// mrouteOf is a multicast route between two links.
+func mrouteOf(from, to kernel.LinkRef) kernel.Entry {
+	e := kernel.Entry{NS: from.NS, Table: "mroute"}
+	msg := kernel.AppendAttr(kernel.Blank(e), unix.RTA_DST, []byte{239, 9, 0, 1})
+	msg = kernel.AppendAttr(msg, unix.RTA_SRC, []byte{10, 9, 0, 77})
+	msg = kernel.AppendAttr(msg, unix.RTA_IIF, encodeNumber[width32](from.Index))
+	e.Msg = kernel.AppendAttr(msg, unix.RTA_MULTIPATH, kernel.MrouteLinks([]int{to.Index}))
+	return e
+}
+
+// routedOverBoth are two links that multicast is routed over.
+func routedOverBoth(t *testing.T, m *kernel.Machine) (from, to kernel.LinkRef) {
+	t.Helper()
+	links := []kernel.LinkRef{pre(t, m, "law0"), pre(t, m, "law1")}
+	for i, l := range links {
+		e := kernel.Entry{NS: l.NS, Table: "mroute_vif", Link: &l}
+		e.Msg = kernel.AppendAttr(kernel.Blank(e), kernel.MRouteVIF, encodeNumber[width32](i))
+		if err := m.AddEntry(e); err != nil && !errors.Is(err, unix.EADDRINUSE) {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.DelEntry(e) }) // it may have gone with the link, or twice
+	}
+	return links[0], links[1]
 }
 
 // mptcpLimitsOf sets how many subflows a namespace's connections have.

@@ -48,7 +48,7 @@ func runScript(t *testing.T, name, src string) (out string, err error) {
 	}
 	var stdout bytes.Buffer
 	o := runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout, Root: filepath.Dir(name)}
-	if strings.Contains(src, "spawn(") {
+	if strings.Contains(src, "spawn(") || strings.Contains(src, "mroute(") {
 		o.Helper = helper
 	}
 	s, err := runtime.NewSession(o)

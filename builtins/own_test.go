@@ -21,7 +21,7 @@ func abandon(t *testing.T, src string) *lab.Labs {
 		t.Fatal(err)
 	}
 	o := runtime.Options{Vocabulary: voc, Lab: "dead", Stdout: &bytes.Buffer{}}
-	if strings.Contains(src, "spawn(") {
+	if strings.Contains(src, "spawn(") || strings.Contains(src, "mroute(") {
 		o.Helper = helper
 	}
 	s, err := runtime.NewSession(o)

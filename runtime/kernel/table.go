@@ -93,9 +93,9 @@ const (
 const notOne = -1
 
 // tables are all of them, in the order in which an image's parts are put back.
-var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, vniTable, fdbTable, portFDBTable, mdbTable, routeTable,
-	ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, xfrmStateTable, xfrmPolicyTable,
-	qdiscTable, classTable, filterTable}
+var tables = []*Table{addrTable, neighTable, wgPeerTable, nexthopTable, vniTable, fdbTable, portFDBTable, mdbTable,
+	routeTable, ruleTable, addrLabelTable, vlanTable, mptcpTable, mptcpLimitsTable, mrouteVIFTable, mrouteTable,
+	xfrmStateTable, xfrmPolicyTable, qdiscTable, classTable, filterTable}
 
 // tableNamed is the row with a name, nil when there is none.
 func tableNamed(name string) *Table {

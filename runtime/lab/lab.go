@@ -155,6 +155,8 @@ func (l *Labs) Help(args []string) (*Recovery, error) {
 		return nil, proc.Init(args[1], args[2:])
 	case len(args) == 1 && args[0] == "supervise":
 		return nil, proc.Supervise()
+	case len(args) >= 2 && args[0] == "multicast":
+		return nil, kernel.HelpMulticast(args[1], args[2:])
 	}
 	return nil, fmt.Errorf("unknown help: %q", args)
 }

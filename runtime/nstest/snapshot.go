@@ -138,7 +138,7 @@ func snapshot(b *strings.Builder, ns string) error {
 	if err := c.attached(b, ns, links); err != nil {
 		return err
 	}
-	if err := errors.Join(wireguards(b, ns), xfrms(b, ns), mptcps(b, ns), nfts(b, ns),
+	if err := errors.Join(wireguards(b, ns), xfrms(b, ns), mptcps(b, ns), nfts(b, ns), mroutes(b, ns),
 		vnis(b, ns)); err != nil {
 		return err
 	}
