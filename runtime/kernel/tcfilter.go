@@ -121,6 +121,8 @@ func plainFilter(raw []byte) []byte {
 		case typ == kind.flags && len(value) == 4:
 			// The rest says what the hardware has.
 			binary.NativeEndian.PutUint32(value, binary.NativeEndian.Uint32(value)&tcSkips)
+		case kind.name == "flower" && typ == flowerEtherType && tagged(nested):
+			continue // which the kernel shows as that behind the vlan tag, if at all
 		case kind.name == "u32" && typ == u32Hash && len(value) == 4 && binary.NativeEndian.Uint32(value) >= u32Root:
 			continue
 		case typ == kind.actions:
@@ -128,12 +130,31 @@ func plainFilter(raw []byte) []byte {
 		}
 		options = AppendAttr(options, typ, value)
 	}
+	if kind.name == "flower" && tagged(nested) {
+		options = AppendAttr(options, flowerEtherType, raw[16:18])
+	}
 	return AppendAttr(msg, nl.TCA_OPTIONS|unix.NLA_F_NESTED, options)
 }
 
+// tagged reports whether a flower filter looks at a vlan tag. It would be of all packets, tagged or not, if it did not
+// say of what protocol these are.
+func tagged(options []byte) bool {
+	for _, typ := range rtnl.Attrs(options, 0) {
+		if slices.Contains([]int{flowerVlanID, flowerVlanPrio, flowerVlanType}, typ) {
+			return true
+		}
+	}
+	return false
+}
+
 const (
-	u32Hash = 2     // TCA_U32_HASH
-	tcSkips = 1 | 2 // TCA_CLS_FLAGS_SKIP_HW, TCA_CLS_FLAGS_SKIP_SW (linux/pkt_cls.h)
+	u32Hash = 2 // TCA_U32_HASH
+
+	flowerEtherType = 8  // TCA_FLOWER_KEY_ETH_TYPE
+	flowerVlanID    = 23 // TCA_FLOWER_KEY_VLAN_ID, _PRIO, _ETH_TYPE
+	flowerVlanPrio  = 24
+	flowerVlanType  = 25
+	tcSkips         = 1 | 2 // TCA_CLS_FLAGS_SKIP_HW, TCA_CLS_FLAGS_SKIP_SW (linux/pkt_cls.h)
 )
 
 // A tcClassifier is a kind of filter: where its actions and flags are, and what it only shows.
@@ -158,13 +179,16 @@ var tcClassifiers = map[string]tcClassifier{
 }
 
 // A tcAction is a kind of action: its parameters, which begin with its index, and its times.
-type tcAction struct{ params, times int }
+type tcAction struct{ params, times, extended int }
 
 // tcActions are those that come back when they are sent back (linux/tc_act).
-var tcActions = map[string]tcAction{"gact": {2, 1}, "mirred": {2, 1}, "police": {1, 6}, "vlan": {2, 1},
-	"skbedit": {2, 1}, "pedit": {2, 1}, "csum": {1, 2}, "nat": {1, 2}, "tunnel_key": {2, 1}, "connmark": {1, 2},
-	"ct": {1, 2}, "mpls": {2, 1}, "sample": {2, 1}, "simple": {2, 1}, "skbmod": {2, 1}, "ctinfo": {3, 2},
-	"ife": {1, 2}, "bpf": {2, 1}}
+var tcActions = map[string]tcAction{
+	"gact": {params: 2, times: 1}, "mirred": {params: 2, times: 1}, "police": {params: 1, times: 6},
+	"vlan": {params: 2, times: 1}, "skbedit": {params: 2, times: 1}, "csum": {params: 1, times: 2},
+	"pedit": {params: 2, times: 1, extended: 4}, "nat": {params: 1, times: 2}, "tunnel_key": {params: 2, times: 1},
+	"connmark": {params: 1, times: 2}, "ct": {params: 1, times: 2}, "mpls": {params: 2, times: 1},
+	"sample": {params: 2, times: 1}, "simple": {params: 2, times: 1}, "skbmod": {params: 2, times: 1},
+	"ctinfo": {params: 3, times: 2}, "ife": {params: 1, times: 2}, "bpf": {params: 2, times: 1}}
 
 // Of an action (linux/pkt_cls.h): what it is, what it is set to, and what is said of it besides.
 const (
@@ -189,7 +213,7 @@ func plainActions(list []byte) (plain []byte) {
 			if typ == kind.times {
 				continue
 			}
-			if typ == kind.params && len(value) >= 4 {
+			if (typ == kind.params || typ == kind.extended) && len(value) >= 4 {
 				clear(value[:4])
 			}
 			flags := int(binary.NativeEndian.Uint16(all[at+2:])) & unix.NLA_F_NESTED

@@ -17,7 +17,7 @@ import (
 // qdiscsBack are the kinds of qdiscs that come back.
 var qdiscsBack = []string{"pfifo", "bfifo", "pfifo_head_drop", "tbf", "netem", "htb", "hfsc", "fq", "fq_codel", "codel",
 	"cake", "sfq", "prio", "red", "choke", "pie", "fq_pie", "drr", "qfq", "hhf", "skbprio", "ingress", "clsact",
-	"multiq", "pfifo_fast", "noqueue", "cbs", "etf", "ets"}
+	"multiq", "mqprio", "sfb", "pfifo_fast", "noqueue", "cbs", "etf", "ets"}
 
 // Of linux/rtnetlink.h and linux/pkt_sched.h.
 const (
@@ -76,7 +76,7 @@ func filterLoses(raw []byte) string {
 // tcRepairs make of options that a kind shows what it takes.
 var tcRepairs = map[string]func(options []byte) []byte{
 	"htb":   repairHTB,
-	"red":   stabIn(2),
+	"red":   repairRED,
 	"choke": stabIn(2),
 	"ets":   repairETS,
 	"sfq":   repairSFQ,
@@ -124,6 +124,16 @@ func repairHTB(options []byte) []byte {
 	}
 	return options
 }
+
+// repairRED leaves out flags that the kernel shows in two places and takes in one (TCA_RED_FLAGS).
+func repairRED(options []byte) []byte {
+	if parms := rtnl.Attr(options, 0, 1); len(parms) == sizeofRED && rtnl.Attr(options, 0, 4) != nil {
+		parms[sizeofRED-1] = 0
+	}
+	return stabIn(2)(options)
+}
+
+const sizeofRED = 16 // struct tc_red_qopt
 
 // repairSFQ leaves out what one has that was told nothing: more flows than packets, which it cannot be told.
 func repairSFQ(options []byte) []byte {

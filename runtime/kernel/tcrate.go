@@ -73,3 +73,20 @@ func policeTables(options []byte) []byte {
 	}
 	return options
 }
+
+// REDTable is how much the average of a queue's length falls while nothing waits, by the time (RED): for a weight of
+// new lengths that is a power of 1/2, and the time of a packet in ticks. The unit of time is a power of 2 of ticks.
+func REDTable(weight int, packet uint32) (table []byte, cell int) {
+	const most = 31
+	forgets := -math.Log(1-1/float64(uint64(1)<<weight)) / float64(packet) // in a tick
+	for ; cell < 32 && most/forgets/float64(uint64(1)<<cell) >= 2*sizeofREDTable; cell++ {
+	}
+	table = make([]byte, sizeofREDTable)
+	for i := range table {
+		table[i] = byte(min(float64(uint64(i)<<cell)*forgets, most))
+	}
+	table[sizeofREDTable-1] = most
+	return table, cell
+}
+
+const sizeofREDTable = 256
