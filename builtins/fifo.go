@@ -8,6 +8,8 @@ var (
 		Config: "NET_SCH_FIFO", Doc: "sends packets in the order in which they came"})
 	bfifoQdisc = declareTC(tcKind{Name: "bfifo", Args: &bfifoArgs{}, Head: 4, Lazy: true, Module: "sch_fifo",
 		Config: "NET_SCH_FIFO", Doc: "does so, and counts bytes"})
+	pfifoHeadDropQdisc = declareTC(tcKind{Name: "pfifo_head_drop", Args: &pfifoArgs{}, Head: 4, Lazy: true,
+		Module: "sch_fifo", Config: "NET_SCH_FIFO", Doc: "drops the oldest packet when it is full, not the newest"})
 	prioQdisc = declareTC(tcKind{Name: "prio", Args: &prioArgs{}, Head: 20, Fill: fillPrio,
 		Doc: "sends what is in its first class, and only when that is empty what is in the next"})
 )

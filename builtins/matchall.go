@@ -4,7 +4,8 @@ package builtins
 var (
 	matchallFilter = declareTC(tcKind{Name: "matchall", Args: &matchallArgs{}, Doc: "is of every packet",
 		Module: "cls_matchall", Config: "NET_CLS_MATCHALL"})
-	fwFilter = declareTC(tcKind{Name: "fw", Args: &fwArgs{}, Doc: "is of packets with a mark", Module: "cls_fw",
+	fwFilter = declareTC(tcKind{Name: "fw", Args: &fwArgs{}, Doc: "is of packets with a mark", Eg: "mark=1",
+		Module: "cls_fw",
 		Config: "NET_CLS_FW"})
 )
 

@@ -15,7 +15,9 @@ import (
 
 // qdiscKinds are the kinds of qdiscs.
 var qdiscKinds = []*tcKind{netemQdisc, tbfQdisc, htbQdisc, hfscQdisc, drrQdisc, qfqQdisc, pfifoQdisc, bfifoQdisc,
-	prioQdisc, fqCodelQdisc, codelQdisc, fqQdisc, sfqQdisc, cakeQdisc, pieQdisc, fqPieQdisc, ingressQdisc, clsactQdisc}
+	pfifoHeadDropQdisc, prioQdisc, etsQdisc, fqCodelQdisc, codelQdisc, fqQdisc, sfqQdisc, cakeQdisc, pieQdisc,
+	fqPieQdisc, redQdisc, chokeQdisc, hhfQdisc, sfbQdisc, mqprioQdisc, multiqQdisc, skbprioQdisc, cbsQdisc, etfQdisc,
+	ingressQdisc, clsactQdisc}
 
 // Where packets come in, before all else (tc(8)): places for filters, and no queues.
 var (

@@ -9,7 +9,7 @@ import (
 // tbfQdisc lets a rate through (tc-tbf(8)).
 var tbfQdisc = declareTC(tcKind{Name: "tbf", Args: &tbfArgs{}, Sizes: map[int]int{1: 36},
 	Doc: "lets no more through than a rate", Fill: fillTBF, Shown: showTBF,
-	Eg: "rate=1mbit burst=10kb limit=10kb"})
+	Eg: "rate=1mbit, burst=10kb, limit=10kb"})
 
 type tbfArgs struct {
 	Rate      rateIn[width64]                  `arg:"rate" nla:"1+8" wide:"4" doc:"the rate: \"10mbit\""`

@@ -2,7 +2,9 @@ package builtins
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -13,88 +15,97 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-// actionDecls are what a filter can do with packets: a builtin each, which makes a value.
-var actionDecls = []*runtime.Decl{
-	runtime.Query("action.drop", "tc_action", "Drops the packet, for action= of a filter (tc-actions(8)).",
-		&plainActionArgs{verdict: "drop"}),
-	runtime.Query("action.ok", "tc_action", "Lets the packet pass, and asks no filter behind this one (tc-actions(8)).",
-		&plainActionArgs{verdict: "ok"}),
-	runtime.Query("action.mirred", "tc_action", "Sends the packet to another link (tc-mirred(8)).",
-		&mirredArgs{Mode: "redirect"}),
-	runtime.Query("action.police", "tc_action", "Drops what is more than a rate (tc-police(8)).",
-		&policeArgs{Exceed: "drop"}),
-}
+// actionKinds are what a filter can do with packets: a builtin each, which makes a value.
+var actionKinds = []*tcKind{gactAction, mirredAction, policeAction, vlanAction, skbeditAction, peditAction, csumAction,
+	ctAction}
 
-// verdicts are what becomes of a packet (linux/pkt_cls.h).
-type verdicts struct{}
-
-func (verdicts) words() map[string]int {
-	return map[string]int{"ok": 0, "reclassify": 1, "drop": 2, "pipe": 3, "continue": 1<<32 - 1}
-}
-
-type verdict = oneOf[verdicts, width32]
-
-type plainActionArgs struct{ verdict verdict }
-
-func (a *plainActionArgs) Query(*runtime.View) (starlark.Value, error) {
-	params := make([]byte, 20) // struct tc_gact: index, capabilities, action, two counts
-	copy(params[8:], a.verdict.encode())
-	return &actionValue{"gact", kernel.AppendAttr(nil, 2, params)}, nil
-}
-
-type mirredModes struct{}
-
-func (mirredModes) words() map[string]int { return map[string]int{"redirect": 1, "mirror": 2} }
-
-type mirredArgs struct {
-	Link    linkArg                     `arg:"link" doc:"the link, in the namespace of the filter"`
-	_       struct{}                    `arg:"*"`
-	Mode    oneOf[mirredModes, width32] `arg:"mode?" doc:"redirect (the packet), or mirror (a copy of it)"`
-	Ingress bool                        `arg:"ingress?" doc:"whether it comes in there, as if it had been received, instead of leaving"`
-}
-
-func (a *mirredArgs) Query(*runtime.View) (starlark.Value, error) {
-	params := make([]byte, 28) // struct tc_mirred: as tc_gact, what is done, and the link
-	mode := decodeNumber[width32](a.Mode.encode())
-	copy(params[8:], encodeNumber[width32](map[int]int{1: 4, 2: 3}[mode])) // the packet is stolen, or goes on
-	if a.Ingress {
-		mode += 2
+// actionDecls are the builtins. Those of gact are called by what they do.
+func actionDecls() []*runtime.Decl {
+	all := []*runtime.Decl{
+		runtime.Query("action.drop", "tc_action", "Drops the packet, for action= of a filter (tc-actions(8)).",
+			&plainActionArgs{"drop"}),
+		runtime.Query("action.ok", "tc_action", "Lets the packet pass, and asks no filter behind this one "+
+			"(tc-actions(8)).", &plainActionArgs{"ok"})}
+	for _, k := range actionKinds {
+		page := "tc-" + k.Name
+		if k == gactAction { // which has none
+			page = "tc-actions"
+		}
+		all = append(all, runtime.Query("action."+k.Name, "tc_action", k.Doc+" ("+page+"(8)).",
+			k.Args.(runtime.Querier)))
 	}
-	copy(params[20:], encodeNumber[width32](mode))
-	copy(params[24:], encodeNumber[width32](a.Link.Index))
-	return &actionValue{"mirred", kernel.AppendAttr(nil, 2, params)}, nil
+	return all
 }
 
-type policeArgs struct {
-	Rate   rateIn[width32]  `arg:"rate" doc:"the rate: \"1mbit\""`
-	Burst  sizeIn[width32]  `arg:"burst" doc:"bytes that can pass at once: \"20kb\""`
-	_      struct{}         `arg:"*"`
-	MTU    *sizeIn[width32] `arg:"mtu?" doc:"length above which a packet is always too much; 2047 bytes when left out"`
-	Exceed verdict          `arg:"exceed?" doc:"what becomes of what is too much: drop, pipe (the next action), reclassify, continue (the next filter) or ok"`
-}
+// control is what becomes of a packet behind an action (tc-actions(8)).
+type control uint32
 
-func (a *policeArgs) Query(*runtime.View) (starlark.Value, error) { return a.action(), nil }
+var controls = map[string]control{"ok": 0, "reclassify": 1, "drop": 2, "pipe": 3, "continue": 1<<32 - 1}
 
-func policeExample() *actionValue {
-	return (&policeArgs{Rate: 125000, Burst: 10000, Exceed: "drop"}).action()
-}
+const gotoChain control = 0x20000000 // TC_ACT_GOTO_CHAIN
 
-func (a *policeArgs) action() *actionValue {
-	police := make([]byte, 56) // struct tc_police: index, action, limit, burst, mtu, rate, peakrate ...
-	copy(police[4:], a.Exceed.encode())
-	copy(police[12:], encodeNumber[width32](int(kernel.Ticks(uint64(a.Burst), uint64(a.Rate)))))
-	if a.MTU != nil {
-		copy(police[16:], a.MTU.encode())
+func (control) ArgType() string         { return "string" }
+func (a control) encode() []byte        { return encodeNumber[width32](int(a)) }
+func (a *control) decode(data []byte)   { *a = control(decodeNumber[width32](data)) }
+func (a control) ip(string) string      { return a.String() }
+func (a control) value() starlark.Value { return starlark.String(a.String()) }
+
+func (a control) String() string {
+	for word, of := range controls {
+		if of == a {
+			return word
+		}
 	}
-	police[21] = 1 // Ethernet
-	copy(police[28:], a.Rate.encode())
-	return &actionValue{"police", kernel.PoliceTables(kernel.AppendAttr(nil, 1, police))}
+	if a&^0xfffffff == gotoChain {
+		return "goto chain " + itoa(int(a&0xfffffff))
+	}
+	return itoa(int(a))
+}
+
+func (a *control) Unpack(val starlark.Value) error {
+	s, _ := starlark.AsString(val)
+	if chain, ok := strings.CutPrefix(s, "goto chain "); ok {
+		if n, err := strconv.ParseUint(chain, 0, 28); err == nil {
+			*a = gotoChain | control(n)
+			return nil
+		}
+	}
+	of, ok := controls[s]
+	if *a = of; !ok {
+		return fmt.Errorf(`%s is none of ok, drop, pipe (the next action), reclassify, continue (the next filter) and `+
+			`"goto chain N"`, val)
+	}
+	return nil
+}
+
+type plainActionArgs struct{ control string }
+
+func (a *plainActionArgs) Query(v *runtime.View) (starlark.Value, error) {
+	return (&gactArgs{Control: controls[a.control]}).Query(v)
+}
+
+// newAction is the action of a kind that has these arguments.
+func newAction(k *tcKind, args any) (*actionValue, error) {
+	given, fields := map[string]kindAttr{}, reflect.ValueOf(args).Elem()
+	var on []kernel.LinkRef
+	for i := range k.words {
+		if field, is := k.words[i].argument(fields); is {
+			a := field.Addr().Interface().(kindAttr)
+			given[k.words[i].name] = a
+			if l, ok := a.(*mirredLink); ok {
+				on = append(on, l.LinkRef)
+			}
+		}
+	}
+	options, err := k.options(given, nil)
+	return &actionValue{k.Name, options, on}, err
 }
 
 // actionValue is an action in a script.
 type actionValue struct {
 	kind    string
 	options []byte
+	on      []kernel.LinkRef // that it has to do with, in a script
 }
 
 var (
@@ -102,12 +113,17 @@ var (
 	_ starlark.HasAttrs   = (*actionValue)(nil)
 )
 
-func (a *actionValue) AttrNames() []string { return []string{"kind"} }
+func (a *actionValue) AttrNames() []string { return []string{"kind", "options"} }
 func (a *actionValue) Attr(name string) (starlark.Value, error) {
-	if name != "kind" {
-		return nil, nil
+	switch k := tcNamed(actionKinds, a.kind); {
+	case name == "kind":
+		return starlark.String(a.kind), nil
+	case name == "options" && k != nil:
+		return k.value(a.options), nil
+	case name == "options":
+		return newStruct("options", starlark.StringDict{}), nil
 	}
-	return starlark.String(a.kind), nil
+	return nil, nil
 }
 
 func (a *actionValue) Freeze()               {}
@@ -122,31 +138,22 @@ func (a *actionValue) CompareSameType(op syntax.Token, other starlark.Value, _ i
 
 // String is what tc(8) is told, but that it calls links by their names.
 func (a *actionValue) String() string {
-	var v verdict
-	number := func(data []byte, at int) int { return decodeNumber[width32](data[at : at+4]) }
-	switch params := kernel.InfoAttr(a.options, 2); {
-	case a.kind == "gact" && len(params) >= 20:
-		v.decode(params[8:12])
-		return "gact " + string(v)
-	case a.kind == "mirred" && len(params) >= 28:
-		mode := number(params, 20)
-		where := map[bool]string{true: "ingress", false: "egress"}[mode > 2]
-		what := map[bool]string{true: "redirect", false: "mirror"}[mode%2 == 1]
-		return fmt.Sprintf("mirred %s %s dev if%d", where, what, number(params, 24))
-	case a.kind == "police":
-		if police := kernel.InfoAttr(a.options, 1); len(police) >= 56 {
-			rate := rateIn[width32](number(police, 28))
-			size := kernel.TickBytes(uint32(number(police, 12)), uint64(rate), false)
-			v.decode(police[4:8])
-			return fmt.Sprintf("police rate %s burst %s conform-exceed %s", rate, sizeIn[width32](size), v)
-		}
+	k := tcNamed(actionKinds, a.kind)
+	if k == nil {
+		return a.kind
 	}
-	return a.kind
+	return strings.Join(append([]string{a.kind}, k.text(a.options)...), " ")
 }
 
 var actionType = &runtime.Type{Name: "tc_action", Doc: "What a filter does with packets (tc-actions(8)). Two that do " +
-	"the same are equal.", Attrs: []runtime.Attr{{Name: "kind", Type: "string", Doc: "gact, mirred, police ...",
-	Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) { return r.(*actionValue).Attr("kind") }}}}
+	"the same are equal.", Attrs: []runtime.Attr{
+	{Name: "kind", Type: "string", Doc: "gact, mirred, police ...", Get: actionAttr("kind")},
+	{Name: "options", Type: "struct", Doc: "what it is set to, in the words of its builtin",
+		Get: actionAttr("options")}}}
+
+func actionAttr(name string) func(*runtime.View, starlark.Value) (starlark.Value, error) {
+	return func(_ *runtime.View, r starlark.Value) (starlark.Value, error) { return r.(*actionValue).Attr(name) }
+}
 
 // tcActions are the actions of a filter, one after the other.
 type tcActions []*actionValue
@@ -171,6 +178,18 @@ func (a *tcActions) Unpack(val starlark.Value) error {
 	return nil
 }
 
+// fit says why some cannot be those of a filter in a namespace: a link is known by its number there.
+func (a tcActions) fit(ns kernel.NSRef) error {
+	for _, one := range a {
+		for _, l := range one.on {
+			if l.NS.Cookie != ns.Cookie {
+				return fmt.Errorf("action.%s: link %s is in %s, and the filter in %s", one.kind, l.Name, l.NS, ns)
+			}
+		}
+	}
+	return nil
+}
+
 func (a tcActions) encode() (list []byte) {
 	for i, one := range a {
 		msg := kernel.AppendAttr(nil, 1, append([]byte(one.kind), 0))
@@ -184,7 +203,7 @@ func (a *tcActions) decode(list []byte) {
 	*a = nil
 	for _, action := range kernel.Attrs(list) {
 		*a = append(*a, &actionValue{unix.ByteSliceToString(kernel.InfoAttr(action, 1)),
-			slices.Clone(kernel.InfoAttr(action, 2))})
+			slices.Clone(kernel.InfoAttr(action, 2)), nil})
 	}
 }
 

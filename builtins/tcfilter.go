@@ -13,7 +13,7 @@ import (
 )
 
 // filterKinds are the kinds of filters.
-var filterKinds = []*tcKind{u32Filter, matchallFilter, fwFilter}
+var filterKinds = []*tcKind{u32Filter, matchallFilter, fwFilter, flowerFilter, basicFilter, bpfFilter}
 
 var _ = declareEntry(filterDeclared(filterKinds))
 
@@ -43,11 +43,23 @@ func (a *filterArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tc_filter: %w", err)
 	}
+	if a.Protocol == nil {
+		a.Protocol = new(etherType)
+		*a.Protocol = etherTypes["all"]
+	}
+	given["protocol"] = a.Protocol // which is no word of a kind, but matters to some
 	options, err := k.options(given, nil)
 	if err != nil {
 		return nil, err
 	}
 	l := a.Link.LinkRef
+	var acts tcActions
+	if given["action"] != nil {
+		acts = *given["action"].(*tcActions)
+	}
+	if err := acts.fit(l.NS); err != nil {
+		return nil, err
+	}
 	n, err := tx.Machine().Namespace(l.NS)
 	if err != nil {
 		return nil, err
@@ -59,16 +71,12 @@ func (a *filterArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Protocol == nil {
-		a.Protocol = new(etherType)
-		*a.Protocol = etherTypes["all"]
-	}
 	a.prefer(have)
 	e, err := addNew(tx, kernel.Entry{NS: l.NS, Link: &l}, a, func(msg []byte) []byte {
 		copy(msg[8:], encodeNumber[width32](a.handle(k, given, have, msg)))
 		return kernel.AppendAttr(msg, tcaOptions|unix.NLA_F_NESTED, options)
 	})
-	return e, k.lacking(err)
+	return e, k.lacking(err, acts...)
 }
 
 // place finds where it stands when nobody says where.

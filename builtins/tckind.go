@@ -3,115 +3,13 @@ package builtins
 import (
 	"errors"
 	"slices"
-	"strings"
 
-	"go.starlark.net/starlark"
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/change"
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
-
-// tcFeatures are the kinds of traffic control that a kernel may lack.
-func tcFeatures() (all []*runtime.Feature) {
-	for _, k := range qdiscKinds {
-		all = append(all, k.feature())
-	}
-	drop := tcActions{{"gact", kernel.AppendAttr(nil, 2, make([]byte, 20))}}
-	for _, f := range []struct {
-		name, doc, module, config string
-		action                    *tcActions
-		kind                      *tcKind
-	}{
-		{"matchall", "filters of every packet (tc-matchall(8))", "cls_matchall", "NET_CLS_MATCHALL", nil,
-			matchallFilter},
-		{"fw", "filters of packets with a mark (tc-fw(8))", "cls_fw", "NET_CLS_FW", nil, fwFilter},
-		{"gact", "filters that drop packets (tc-actions(8))", "act_gact", "NET_ACT_GACT", &drop, u32Filter},
-		{"police", "filters that drop what is more than a rate (tc-police(8))", "act_police", "NET_ACT_POLICE",
-			&tcActions{policeExample()}, u32Filter},
-	} {
-		all = append(all, &runtime.Feature{Name: f.name, Doc: f.doc, Optional: true,
-			Remedy: "modprobe " + f.module + ", a kernel with it (CONFIG_" + f.config + "), or --kernel debian",
-			Probe: onProbe(func(m *kernel.Machine, link kernel.LinkRef) error {
-				given := map[string]kindAttr{"match": &u32Match{{}}}
-				if f.kind != u32Filter {
-					mark := whole[widthSome](1)
-					given = map[string]kindAttr{"mark": &mark}
-				}
-				if f.action != nil {
-					given["action"] = f.action
-				}
-				a := &filterArgs{Kind: tcName[ofFilters](f.kind.Name), Parent: new(filterParent),
-					Protocol: new(etherType), Pref: new(whole[width16])}
-				*a.Parent, *a.Protocol, *a.Pref = tcInBlock, 3, 1
-				options, err := f.kind.options(given, nil)
-				if err != nil {
-					return err
-				}
-				e := newEntry(kernel.Entry{NS: link.NS, Link: &link}, a, func(msg []byte) []byte {
-					copy(msg[8:], encodeNumber[width32](a.handle(f.kind, given, nil, msg)))
-					return kernel.AppendAttr(msg, tcaOptions|unix.NLA_F_NESTED, options)
-				})
-				if err := m.AddEntry(clsactQdisc.example(link)); err != nil {
-					return err
-				}
-				return m.AddEntry(e)
-			})})
-	}
-	return all
-}
-
-// onProbe makes a probe of what is to be done to a link that nobody else sees.
-func onProbe(try func(m *kernel.Machine, link kernel.LinkRef) error) func(*kernel.Machine) error {
-	return inside(func(m *kernel.Machine, ns kernel.NSRef) error {
-		link := kernel.LinkRef{NS: ns, Index: 101, Name: "probe"}
-		op := vethKind.example(link, nil)
-		op.Peer = &kernel.LinkSpec{LinkRef: kernel.LinkRef{NS: ns, Index: 102, Name: "peer"}}
-		if err := m.AddLink(op.LinkSpec); err != nil {
-			return err
-		}
-		return try(m, link)
-	})
-}
-
-// remedy is how to get a kind.
-func (k *tcKind) remedy() string {
-	module, config := "sch_"+k.Name, "NET_SCH_"+strings.ToUpper(k.Name)
-	if k.Module != "" {
-		module, config = k.Module, k.Config
-	}
-	return "modprobe " + module + ", a kernel with it (CONFIG_" + config + "), or --kernel debian"
-}
-
-func (k *tcKind) feature() *runtime.Feature {
-	return &runtime.Feature{Name: k.Name, Doc: k.Name + " qdiscs (tc(8))", Optional: true, Remedy: k.remedy(),
-		Probe: onProbe(func(m *kernel.Machine, link kernel.LinkRef) error { return m.AddEntry(k.example(link)) })}
-}
-
-// example is a qdisc of the kind with what must be given.
-func (k *tcKind) example(link kernel.LinkRef) kernel.Entry {
-	given := map[string]kindAttr{}
-	for _, eg := range strings.Fields(k.Eg) {
-		name, text, _ := strings.Cut(eg, "=")
-		w := k.word(name)
-		a, err := w.given(nil, starlark.String(text))
-		if err != nil {
-			a, err = w.given(nil, starlark.MakeInt(atoi(text)))
-		}
-		if err != nil {
-			panic("builtins: example of " + k.Name + ": " + err.Error())
-		}
-		given[name] = a
-	}
-	a := &qdiscArgs{Kind: tcName[ofQdiscs](k.Name), Parent: new(tcParent), Handle: new(tcMajor)}
-	*a.Parent, *a.Handle = k.place(), k.major()
-	e, err := k.qdisc(kernel.Entry{NS: link.NS, Link: &link}, a, given)
-	if err != nil {
-		panic("builtins: example of " + k.Name + ": " + err.Error())
-	}
-	return e
-}
 
 // place is where a qdisc of the kind stands when nobody says where.
 func (k *tcKind) place() tcParent {
@@ -140,21 +38,8 @@ func (k *tcKind) qdisc(e kernel.Entry, a *qdiscArgs, given map[string]kindAttr) 
 	}), err
 }
 
-// lacking says how to get what this kernel lacks of the kind.
-func (k *tcKind) lacking(err error) error {
-	var e *kernel.Error
-	if kernel.UnknownTC(err) && errors.As(err, &e) {
-		e.Machine, e.Hint = true, "this kernel has no "+k.Name+": "+k.remedy()
-		if strings.Contains(kernel.Cause(err), "action") {
-			e.Hint = "this kernel lacks the action: modprobe act_NAME, a kernel with it (CONFIG_NET_ACT_NAME), or " +
-				"--kernel debian"
-		}
-	}
-	return err
-}
-
 func tcDecls() []*runtime.Decl {
-	return append(actionDecls, []*runtime.Decl{
+	return append(actionDecls(), []*runtime.Decl{
 		runtime.Change("tc_class.set", "None", "Sets it otherwise. What is left out stays as it is.",
 			&tcSetArgs[ofClasses]{}),
 		runtime.Change("qdisc.set", "None", "Sets it otherwise, while packets wait in it. What is left out stays as "+

@@ -13,10 +13,11 @@ type tcOptions struct {
 	head  []byte
 	attrs map[tcPlace][]byte // by places without an offset
 	sizes map[int]int
+	lists []int
 }
 
 func (k *tcKind) parse(options []byte) *tcOptions {
-	o := &tcOptions{head: make([]byte, k.Head), attrs: map[tcPlace][]byte{}, sizes: k.Sizes}
+	o := &tcOptions{head: make([]byte, k.Head), attrs: map[tcPlace][]byte{}, sizes: k.Sizes, lists: k.Lists}
 	options = options[copy(o.head, options):]
 	for number, value := range kernel.Attrs(options) {
 		if !slices.Contains(k.Nests, number) {
@@ -83,6 +84,10 @@ func (o *tcOptions) message() []byte {
 	slices.SortFunc(places, func(a, b tcPlace) int { return (a.nest-b.nest)*hiddenAt + a.number - b.number })
 	for i := 0; i < len(places); i++ {
 		at := places[i]
+		if at.nest == 0 && slices.Contains(o.lists, at.number) {
+			msg = kernel.AppendAttr(msg, at.number|unix.NLA_F_NESTED, o.attrs[at])
+			continue
+		}
 		if at.nest == 0 {
 			msg = kernel.AppendAttr(msg, at.number, o.attrs[at])
 			continue

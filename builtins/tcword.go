@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"net"
 	"reflect"
 	"slices"
 	"strconv"
@@ -21,6 +22,8 @@ import (
 //	nla:"5/1+8"    from byte 8 on in attribute 1 in the nest of the fifth
 //	unshown:"yes"  the kernel does not show it, or rounds it
 //	wide:"4"       the attribute that has a number of 64 bits when 32 are too few
+//	nla:"4,5"      a value in attribute 4, and in 5 the bits of it that count
+//	nla:"10,11|14,15" those of an IPv4 address, and of an IPv6 one
 //	nla:"~1"       a value that is not sent, of which the kind's own function makes one that is
 //
 // and its ip is "-" for a value that stands behind the one before it, without a word of its own.
@@ -30,6 +33,7 @@ type tcKind struct {
 	Head      int         // length of the struct that its options begin with
 	Sizes     map[int]int // lengths of the structs that attributes are
 	Nests     []int       // attributes that have some in them
+	Lists     []int       // attributes that are lists of some, which must say so
 	Module    string      // sch_ and Name when left out
 	Config    string      // NET_SCH_ and Name when left out
 	Bare      bool        // it has no options
@@ -51,6 +55,7 @@ type tcPlace struct{ nest, number, offset int }
 type tcWord struct {
 	kindWord
 	at      tcPlace
+	masked  [2][2]int // attributes of a value and of its mask, and those of an IPv6 address
 	wide    int
 	zero    bool // 0 is a value, and not what stands for none
 	unshown bool // the kernel does not show it, or rounds it
@@ -68,6 +73,12 @@ func declareTC(k tcKind) *tcKind {
 		word := tcWord{kindWord: w, at: placeOf(tag.Get("nla")), zero: tag.Get("zero") != "",
 			unshown: tag.Get("unshown") != "", behind: w.ip == "-"}
 		word.wide, _ = strconv.Atoi(tag.Get("wide"))
+		for i, of := range strings.Split(tag.Get("nla"), "|") {
+			if value, mask, ok := strings.Cut(of, ","); ok {
+				word.masked[i][0], _ = strconv.Atoi(value)
+				word.masked[i][1], _ = strconv.Atoi(mask)
+			}
+		}
 		if word.behind {
 			word.ip = ""
 		}
@@ -139,6 +150,17 @@ func (w *tcWord) put(o *tcOptions, a kindAttr) {
 		delete(o.attrs, w.at)
 		return
 	}
+	if half := len(value) / 2; w.masked[0][0] != 0 {
+		at := w.masked[0]
+		if w.masked[1][0] != 0 && half == net.IPv6len {
+			at = w.masked[1]
+		}
+		o.attrs[attrPlace(at[0])] = value[:half]
+		if !allOnes(value[half:]) { // all of it counts where no mask is
+			o.attrs[attrPlace(at[1])] = value[half:]
+		}
+		return
+	}
 	if w.at.offset < 0 {
 		o.attrs[w.at] = value
 		return
@@ -157,6 +179,16 @@ func (w *tcWord) put(o *tcOptions, a kindAttr) {
 func (w *tcWord) in(o *tcOptions) kindAttr {
 	a := w.attr()
 	value := o.attrs[w.at]
+	for _, at := range w.masked {
+		if value == nil && at[0] != 0 && o.attrs[attrPlace(at[0])] != nil {
+			value = slices.Clone(o.attrs[attrPlace(at[0])])
+			mask := o.attrs[attrPlace(at[1])]
+			if mask == nil {
+				mask = slices.Repeat([]byte{0xff}, len(value))
+			}
+			value = append(value, mask...)
+		}
+	}
 	if w.at.offset >= 0 {
 		size := len(a.encode())
 		if w.wide != 0 {
@@ -225,7 +257,7 @@ func (k *tcKind) value(options []byte) starlark.Value {
 		fields[w.name] = starlark.None
 		if a := all[w.name]; a != nil {
 			fields[w.name] = a.value()
-		} else if _, flag := w.attr().(*present); flag {
+		} else if _, flag := w.attr().(flagged); flag {
 			fields[w.name] = starlark.False
 		}
 	}

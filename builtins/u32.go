@@ -11,7 +11,8 @@ import (
 )
 
 // u32Filter looks at bits of packets (tc-u32(8)).
-var u32Filter = declareTC(tcKind{Name: "u32", Args: &u32Args{}, Doc: "looks at bits of a packet", Module: "cls_u32",
+var u32Filter = declareTC(tcKind{Name: "u32", Args: &u32Args{}, Doc: "looks at bits of a packet", Eg: "match=u32 0 0",
+	Module: "cls_u32",
 	Config: "NET_CLS_U32"})
 
 type u32Args struct {
@@ -45,15 +46,11 @@ var u32Fields = map[string]struct{ at, bits int }{
 func (u32Match) ArgType() string { return "string or list of string" }
 
 func (a *u32Match) Unpack(val starlark.Value) error {
-	it, ok := val.(starlark.Sequence)
-	if !ok {
-		it = starlark.Tuple{val}
+	all, err := stringsOf(val)
+	if err != nil {
+		return err
 	}
-	for e := range starlark.Elements(it) {
-		s, ok := starlark.AsString(e)
-		if !ok {
-			return want("string or list of string", e)
-		}
+	for _, s := range all {
 		if err := a.add(s); err != nil {
 			return fmt.Errorf("%q: %w", s, err)
 		}

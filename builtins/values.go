@@ -294,3 +294,19 @@ func number[T ~int](val starlark.Value, low, high int) (T, error) {
 	}
 	return T(i), nil
 }
+
+// stringsOf is a string, or each one of a list of them.
+func stringsOf(val starlark.Value) (all []string, err error) {
+	it, ok := val.(starlark.Sequence)
+	if !ok {
+		it = starlark.Tuple{val}
+	}
+	for e := range starlark.Elements(it) {
+		s, ok := starlark.AsString(e)
+		if !ok {
+			return nil, want("string or list of string", e)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
