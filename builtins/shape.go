@@ -17,6 +17,7 @@ import (
 const (
 	shapeAlone tcMajor = 0xfe01 // of one end of a pair
 	shapeBoth  tcMajor = 0xfe02 // of both ends
+	shapeByIFB tcMajor = 0xfe03 // of a link, and of the ifb link that gets what comes in by it
 )
 
 var shapeDecl = runtime.Change("shape", "shape", "Makes what leaves a link slow, late or lossy: by netem "+
@@ -34,7 +35,7 @@ type shapeArgs struct {
 	Reorder   *percent                        `arg:"reorder?" doc:"packets that overtake those before them: \"5%\", with delay="`
 	Corrupt   *percent                        `arg:"corrupt?" doc:"packets in which a bit is changed: \"0.1%\""`
 	Queue     *whole[widthSome]               `arg:"queue?" doc:"packets that can wait; 1000 when left out, and with a rate alone as many as leave in 50 ms"`
-	Both      bool                            `arg:"both?" doc:"whether what comes back is so, too: the other end of the pair is shaped alike, and a ping waits twice"`
+	Both      bool                            `arg:"both?" doc:"whether what comes back is so, too, and a ping waits twice: the other end of the pair is shaped alike, or, where that cannot be reached, a new ifb link that gets what comes in"`
 	runtime.Irreversible
 }
 
@@ -71,15 +72,24 @@ func (a *shapeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	}
 	ends := []kernel.LinkRef{a.Link.LinkRef}
 	major := shapeAlone
+	var peer kernel.LinkRef
 	if a.Both {
-		peer, err := shapePeer(tx.View, a.Link.LinkRef)
-		if err != nil {
+		var err error
+		if peer, major, err = otherWay(tx.View, a.Link.LinkRef); err != nil {
 			return nil, err
 		}
-		ends, major = append(ends, peer), shapeBoth
 	}
 	if err := s.otherEnd(tx, major); err != nil {
 		return nil, err
+	}
+	if major == shapeByIFB {
+		var err error
+		if peer, err = redirected(tx, a.Link.LinkRef); err != nil {
+			return nil, err
+		}
+	}
+	if a.Both {
+		ends = append(ends, peer)
 	}
 	for _, end := range ends {
 		if err := a.apply(tx, end, major, given); err != nil {
@@ -87,18 +97,6 @@ func (a *shapeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 	}
 	return s, nil
-}
-
-// shapePeer is the other end of a pair.
-func shapePeer(v *runtime.View, link kernel.LinkRef) (kernel.LinkRef, error) {
-	l, err := v.Machine().Read(link)
-	if err != nil {
-		return link, err
-	}
-	if !l.Paired() {
-		return link, fmt.Errorf("shape: link %s is a %s link, and both= is of pairs, as veth makes", l.Name, l.Kind)
-	}
-	return v.Machine().Peer(l)
 }
 
 // apply gives one end its qdisc: by changing the one that it has, where that is of the same kind.
@@ -128,8 +126,7 @@ func (a *shapeArgs) apply(tx *runtime.Tx, link kernel.LinkRef, major tcMajor, gi
 	switch {
 	case root == nil:
 	case !isShape(*root):
-		return fmt.Errorf("shape: link %s has %s already, which shape() did not make: qdisc.delete() takes it away",
-			link.Name, root)
+		return taken(link, root)
 	case tcKindOf(*root) == k && majorOf(*root) == major:
 		return changeTC(tx, k, *root, nil, words)
 	default:
@@ -151,13 +148,18 @@ const sizeofEthernet = 14
 
 // rootQdisc is the qdisc at the root of a link, nil when it was given none.
 func rootQdisc(v *runtime.View, link kernel.LinkRef) (*kernel.Entry, error) {
+	return qdiscIn(v, link, tcRoot)
+}
+
+// qdiscIn is the qdisc in a place of a link, nil when it was given none.
+func qdiscIn(v *runtime.View, link kernel.LinkRef, place int) (*kernel.Entry, error) {
 	n, err := v.Machine().Namespace(link.NS)
 	if err != nil {
 		return nil, err
 	}
 	all, err := n.Entries("qdisc", &link)
 	for _, e := range all {
-		if decodeNumber[width32](e.Msg[12:16]) == tcRoot {
+		if decodeNumber[width32](e.Msg[12:16]) == place {
 			return &e, err
 		}
 	}
@@ -169,7 +171,13 @@ func majorOf(e kernel.Entry) (major tcMajor) {
 	return major
 }
 
-func isShape(e kernel.Entry) bool { return majorOf(e) == shapeAlone || majorOf(e) == shapeBoth }
+// taken says that a link has a qdisc that is none of shape's.
+func taken(link kernel.LinkRef, root *kernel.Entry) error {
+	return fmt.Errorf("shape: link %s has %s already, which shape() did not make: qdisc.delete() takes it away",
+		link.Name, root)
+}
+
+func isShape(e kernel.Entry) bool { return majorOf(e) >= shapeAlone && majorOf(e) <= shapeByIFB }
 
 // shapeValue is what shape() has made of a link.
 type shapeValue struct {
@@ -220,10 +228,17 @@ func (s *shapeValue) root() (*kernel.Entry, error) {
 // otherEnd takes the shape of the other end away, which goes with that of this one, unless it gets another one now.
 func (s *shapeValue) otherEnd(tx *runtime.Tx, becomes tcMajor) error {
 	root, err := s.root()
-	if err != nil || root == nil || majorOf(*root) != shapeBoth || becomes == shapeBoth {
+	switch {
+	case err != nil || root == nil || majorOf(*root) == shapeAlone || majorOf(*root) == becomes:
+		return err
+	case majorOf(*root) == shapeByIFB:
+		return unredirect(tx, s.current())
+	}
+	l, err := tx.Machine().Read(s.current())
+	if err != nil {
 		return err
 	}
-	peer, err := shapePeer(tx.View, s.current())
+	peer, err := tx.Machine().Peer(l)
 	if err != nil {
 		return err
 	}
@@ -259,10 +274,10 @@ var shapeType = &runtime.Type{Name: "shape", Doc: "What shape() has made of a li
 		Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
 			return &linkValue{v, r.(*shapeValue).link}, nil
 		}},
-	{Name: "both", Type: "bool", Doc: "whether the other end of the pair is shaped with it",
+	{Name: "both", Type: "bool", Doc: "whether what comes back is shaped with it",
 		Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 			root, err := r.(*shapeValue).root()
-			return starlark.Bool(root != nil && majorOf(*root) == shapeBoth), err
+			return starlark.Bool(root != nil && majorOf(*root) != shapeAlone), err
 		}},
 	shapeAttr("rate", "string", "the most that gets through"),
 	shapeAttr("delay", "string", "time that a packet takes"),
@@ -274,7 +289,7 @@ var shapeType = &runtime.Type{Name: "shape", Doc: "What shape() has made of a li
 }}
 
 var shapeClearDecl = runtime.Change("shape.clear", "None", "Ends it: the link is as it is without one, and so is the "+
-	"other end where both were shaped.", &shapeClearArgs{})
+	"other end where both were shaped; an ifb link that was made for it goes.", &shapeClearArgs{})
 
 type shapeClearArgs struct {
 	Shape *shapeValue `arg:"self" doc:"the shape"`
