@@ -120,7 +120,7 @@ func (a *tailArg) Unpack(val starlark.Value) (err error) {
 }
 
 func (a *processLogsArgs) Query(v *runtime.View) (starlark.Value, error) {
-	text, err := a.Process.op.Service.Tail(int(a.Tail))
+	text, _, err := a.Process.op.Service.Tail(int(a.Tail))
 	return starlark.String(text), a.Process.fail("read log of", err, false)
 }
 

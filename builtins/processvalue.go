@@ -10,7 +10,6 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
-	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -50,7 +49,7 @@ func (p *processValue) fail(op string, err error, said bool) error {
 		return e
 	}
 	// Without its log the error is the same.
-	if text, _ := p.op.Service.Tail(lastLines); strings.TrimSpace(text) != "" {
+	if text, _, _ := p.op.Service.Tail(lastLines); strings.TrimSpace(text) != "" {
 		e.Hint = "it said: " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n        ")
 	}
 	return e
@@ -61,14 +60,11 @@ const lastLines = 10
 
 // how is how a process ended, as an error.
 func how(st proc.ServiceState) error {
-	switch {
-	case st.Status.Signaled():
-		return fmt.Errorf("it was killed by %s", unix.SignalName(st.Status.Signal()))
-	case st.Left:
-		return fmt.Errorf("exit code %d, and it left processes running, which were ended with it: it must stay in the "+
-			"foreground", proc.ExitCode(st.Status))
+	if st.Left && !st.Status.Signaled() {
+		return fmt.Errorf("%s, and it left processes running, which were ended with it: it must stay in the foreground",
+			st.How())
 	}
-	return fmt.Errorf("exit code %d", proc.ExitCode(st.Status))
+	return errors.New(st.How())
 }
 
 // failed reports whether a process ended in a way that it was not to.

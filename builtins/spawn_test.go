@@ -138,7 +138,7 @@ eventually(lambda: assert.eq(processes()[0].alive, False), timeout = "60s")
 		{"a signal ends it", `
 run(host, ["kill", "-KILL", str(sh("sleep 1000").pid)])
 sleep("60s")
-`, "run process p in n1: it was killed by SIGKILL"},
+`, "run process p in n1: killed by SIGKILL"},
 		{"it does not stay in the foreground", `sh("sleep 1000 & exit 0").wait()`, "must stay in the foreground"},
 		{"no program", `spawn(n, ["not-there"])`, "start process not-there in n1: .*not found"},
 		{"no command", `spawn(n, [])`, "argv is empty"},

@@ -43,7 +43,7 @@ func TestReadme(t *testing.T) {
 			switch args[0] {
 			case "--kernel": // which no test without a network can have: see TestKernelScript
 				continue
-			case "show", "down", "exec", "shell", "--replace":
+			case "show", "down", "exec", "shell", "ps", "--replace":
 				if out, err := nsscript("-q", lab).CombinedOutput(); err != nil {
 					t.Fatalf("%v\n%s", err, out)
 				}

@@ -93,6 +93,7 @@ func runScript(cmd *cobra.Command, o options, args []string) error {
 	err = s.Run(ctx, program)
 	if err != nil {
 		events.error(s, err)
+		events.logs(lab, err)
 		return undoneAfter(o, events, s, codeOf(err))
 	}
 	if o.rm {

@@ -36,8 +36,9 @@ type Lab struct {
 	Changes    []change.Event `json:"changes"`
 	Err        error          `json:"-"`
 
-	refs []kernel.NSRef
-	ops  []change.Made
+	refs      []kernel.NSRef
+	ops       []change.Made
+	processes []kernel.Process
 }
 
 // noAnswer is the state of a lab whose sandbox is there, when nothing else is known of it.
@@ -64,6 +65,9 @@ func (l *Labs) lab(e journal.Entry) Lab {
 	lab.ops = ops
 	for _, c := range ops {
 		lab.Changes = append(lab.Changes, c.Event())
+		if s, ok := c.Op.(change.Starter); ok {
+			lab.processes = append(lab.processes, s.Starts())
+		}
 	}
 	for _, ref := range change.Named(ops) {
 		lab.refs = append(lab.refs, ref)

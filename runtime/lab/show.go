@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,8 +44,15 @@ func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 			fmt.Fprintf(w, "\n%s: %s\n", ref, kernel.Cause(err))
 		}
 	}
-	_, err = io.WriteString(out, script.Printable(w.String()))
-	return err
+	processes, err := lab.Processes()
+	if len(processes) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, p := range processes {
+		fmt.Fprintf(w, "process %s in %s: %s: %s\n", p.Name, p.NS, p.State, p.Command)
+	}
+	_, e := io.WriteString(out, script.Printable(w.String()))
+	return errors.Join(err, e)
 }
 
 func ShowNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {

@@ -109,9 +109,9 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 func dump(voc *runtime.Vocabulary, name string) string {
 	labs := lab.Open(voc.Ops, "")
 	var text bytes.Buffer
-	lab, err := labs.Find(name)
+	found, err := labs.Find(name)
 	if err == nil {
-		err = labs.ShowAll(&text, lab)
+		err = errors.Join(labs.ShowAll(&text, found), found.ShowLogs(&text, func(lab.Process) bool { return false }))
 	}
 	if err != nil {
 		fmt.Fprintf(&text, "the lab cannot be shown: %v\n", err)

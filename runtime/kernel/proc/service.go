@@ -56,6 +56,14 @@ type ServiceState struct {
 	Usage    *ServiceUsage   `json:"usage,omitempty"` // when it was asked for
 }
 
+// How is how the command has ended, in words.
+func (st ServiceState) How() string {
+	if st.Status.Signaled() {
+		return "killed by " + unix.SignalName(st.Status.Signal())
+	}
+	return fmt.Sprintf("exit code %d", ExitCode(st.Status))
+}
+
 // ServiceUsage is what the processes of a service use.
 type ServiceUsage struct {
 	CPU       time.Duration `json:"cpu"` // all that it used so far
@@ -225,7 +233,8 @@ func (s Service) Write(text string, within time.Duration) error {
 	return err
 }
 
-// Process is the number of the command's process as this process sees it.
+// Process is the number of the command's process as this process sees it, 0 when it is in a PID namespace that is not
+// seen from here.
 func (s Service) Process() (pid int, err error) {
 	c, err := s.dial()
 	if err != nil {
@@ -260,7 +269,7 @@ func (s Service) Process() (pid int, err error) {
 		return 0, err
 	}
 	for _, line := range strings.Split(string(info), "\n") {
-		if _, e := fmt.Sscanf(line, "Pid: %d", &pid); e == nil && pid > 0 {
+		if _, e := fmt.Sscanf(line, "Pid: %d", &pid); e == nil && pid >= 0 {
 			return pid, nil
 		}
 	}

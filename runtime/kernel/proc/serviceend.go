@@ -41,8 +41,8 @@ func (s Service) kill(grace time.Duration) error {
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
-	if cred.Pid <= 0 {
-		return errors.New("its supervisor is in a PID namespace that is not seen from here: run this outside")
+	if cred.Pid <= 0 { // it is in a PID namespace that is not seen from here: only it can end itself
+		return s.Stop(grace)
 	}
 	supervisor, err := unix.PidfdOpen(int(cred.Pid), 0)
 	if errors.Is(err, unix.ESRCH) {

@@ -108,12 +108,13 @@ func (s Service) Log(from int64) (text []byte, next int64, err error) {
 	return text, next, nil
 }
 
-// Tail is the end of the log, as many lines as are asked for; all of it that is kept when lines is negative.
-func (s Service) Tail(lines int) (string, error) {
-	text, _, err := s.Log(0)
+// Tail is the end of the log, as many lines as are asked for; all of it that is kept when lines is negative. next is
+// the place behind it.
+func (s Service) Tail(lines int) (text string, next int64, err error) {
+	kept, next, err := s.Log(0)
 	if err != nil || lines < 0 {
-		return string(text), err
+		return string(kept), next, err
 	}
-	all := slices.Collect(strings.Lines(string(text)))
-	return strings.Join(all[max(0, len(all)-lines):], ""), nil
+	all := slices.Collect(strings.Lines(string(kept)))
+	return strings.Join(all[max(0, len(all)-lines):], ""), next, nil
 }
