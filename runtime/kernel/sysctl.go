@@ -246,7 +246,8 @@ func (n *Namespace) SysctlStrips(key string) ([]LinkRef, error) {
 // linkDirs are the folders of settings that have a folder for each link.
 var linkDirs = []string{"net/ipv4/conf", "net/ipv6/conf", "net/ipv4/neigh", "net/ipv6/neigh"}
 
-// sysctlsBelow reads the settings of one link in all four of its folders; must run inside the namespace.
+// sysctlsBelow reads the settings of one link in all four of its folders, but for what the kernel alone writes there;
+// must run inside the namespace.
 func sysctlsBelow(link string) map[string]string {
 	all := map[string]string{}
 	for _, dir := range linkDirs {
@@ -255,6 +256,9 @@ func sysctlsBelow(link string) map[string]string {
 			continue // the family is off, or the mtu too small for IPv6
 		}
 		for _, e := range entries {
+			if e.Name() == "mc_forwarding" { // whether multicast is routed over the link
+				continue
+			}
 			// A key that cannot be read (stable_secret before it is set) cannot be put back either.
 			if v, err := readSysctl(dir + "/" + link + "/" + e.Name()); err == nil {
 				all[dir+"//"+e.Name()] = v
