@@ -177,8 +177,8 @@ func removeCgroup(path string, deadline time.Time) error {
 	for _, dir := range slices.Backward(dirs) {
 		for {
 			err := failpoint.Call(func() error { return unix.Rmdir(dir) })
-			failpoint.Hit("cgroup: removed")
 			if err == nil || errors.Is(err, unix.ENOENT) {
+				failpoint.Hit("cgroup: removed")
 				break
 			}
 			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
