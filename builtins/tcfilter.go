@@ -109,7 +109,8 @@ func (a *filterArgs) prefer(have []kernel.Entry) {
 	}
 	least := 0xc001
 	for _, f := range have {
-		if string(f.Msg[12:16]) == string(a.Parent.encode()) {
+		// Those of the two directions of a clsact are told apart by it, too.
+		if string(f.Msg[13:16]) == string(a.Parent.encode()[1:]) {
 			least = min(least, decodeNumber[width16](f.Msg[18:20]))
 		}
 	}

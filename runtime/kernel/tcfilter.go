@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -17,7 +18,27 @@ var filterTable = &Table{Name: "tc_filter", One: "filter", Many: "filters",
 	Header: sizeofTcMsg, Families: []byte{unix.AF_UNSPEC}, On: onLink, Goes: Moving, At: 4, Own: true, Link: tcLink,
 	Reads: readFilters, Flags: exclusively,
 	Key: filterKey, Plain: plainFilter, Moves: func(raw []byte) []byte { return tcHead(unrooted(raw)) },
-	Send: sendFilter, Loses: filterLoses, put: withQdiscs}
+	Send: sendFilter, Loses: filterLoses, Clashes: onItsLink(u32Clash), put: withQdiscs}
+
+// u32Clash refuses a u32 filter of a preference that the other direction of a clsact has some of: the kernel shows
+// those of one preference in both directions, and would delete one for the other.
+func u32Clash(have [][]byte, raw []byte) error {
+	if block := tcParent(raw); block != tcInBlock && block != tcOutBlock || tcKind(raw) != "u32" {
+		return nil
+	}
+	for _, f := range have {
+		if tcKind(f) == "u32" && tcParent(f) == tcParent(raw)^tcInBlock^tcOutBlock &&
+			string(f[18:20]) == string(raw[18:20]) {
+			return fmt.Errorf("%w: the other direction has u32 filters of this pref, and the kernel confuses them",
+				unix.EEXIST)
+		}
+	}
+	return nil
+}
+
+// inBothBlocks is an attribute of none but those u32 filters that a clsact shows in both directions, of which nobody
+// can tell which one they are of.
+const inBothBlocks = 1000
 
 // sendFilter makes the request that adds a filter, or takes it away. The latter names its hash table, or none when
 // nothing else is in its priority: while other priorities have some of u32, the kernel would keep an empty table.
@@ -88,9 +109,19 @@ func readFilters(n *Namespace, l *Link) (all [][]byte, err error) {
 			some, err = n.dumpTC(unix.RTM_GETTFILTER, l, parent)
 		}
 		for _, raw := range some {
-			if isFilter(raw) {
-				all = append(all, raw)
+			if !isFilter(raw) {
+				continue
 			}
+			if parent == tcOutBlock && tcKind(raw) == "u32" {
+				for i, other := range all {
+					if tcParent(other) == tcInBlock && string(other[8:12]) == string(raw[8:12]) &&
+						string(other[18:20]) == string(raw[18:20]) && tcKind(other) == "u32" {
+						all[i] = AppendAttr(slices.Clip(other), inBothBlocks, nil)
+						raw = AppendAttr(slices.Clip(raw), inBothBlocks, nil)
+					}
+				}
+			}
+			all = append(all, raw)
 		}
 	}
 	return all, err

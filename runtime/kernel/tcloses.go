@@ -60,6 +60,9 @@ const (
 // filterLoses names what does not come back of a filter.
 func filterLoses(raw []byte) string {
 	name := fmt.Sprintf("filter %s pref %d", tcKind(raw), binary.NativeEndian.Uint32(raw[16:])>>16)
+	if rtnl.Attr(raw, sizeofTcMsg, inBothBlocks) != nil {
+		return "the direction of " + name
+	}
 	kind, ok := tcClassifiers[tcKind(raw)]
 	if !ok || kind.program != 0 && rtnl.Attr(tcOptions(raw), 0, kind.program) != nil {
 		return name
