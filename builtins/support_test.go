@@ -46,6 +46,17 @@ const holesHead = `
 |---|---|---|
 `
 
+const noBuiltin = `
+## What has no builtin, and why
+
+| | |
+|---|---|
+| ` + "`team`" + ` | what it does with its ports is set by a program of its own, teamd; a bond does the same by itself |
+| ` + "`gtp`" + ` | its tunnels are in generic netlink, and the kernel does not show whose sockets it has; only linux-image-6.12-amd64 has it |
+| ` + "`bareudp`" + `, ` + "`amt`" + ` | none of Debian's kernels has them, so nothing of them could be tried |
+| keys of ` + "`macsec`" + ` | they are given by ` + "`run(ns, [\"ip\", \"macsec\", ...])`" + `, and go with the link |
+`
+
 // of is the kind or table that a law is about; "" for other laws.
 func of(law string) string {
 	words := strings.Fields(law)
@@ -116,7 +127,7 @@ func (o outcomes) page() string {
 		row, missing := o.row(name, laws[name])
 		rows, holes = rows+row, holes+missing
 	}
-	return rows + holes
+	return rows + holes + noBuiltin
 }
 
 // row is what has held of a kind or table, and what has not.
