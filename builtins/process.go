@@ -27,6 +27,7 @@ var runDecl = runtime.Change("run", "result",
 		"a command that a signal ended has code 128 and the signal's number, as in a shell. "+
 		"One that prints more than 16 MiB is killed, with all that it started, and fails. The command gets no shell, "+
 		"descriptors 0 to 2 only, and PATH, HOME, LANG and TERM of the environment. "+
+		"What is in /etc/netns/NAME is seen in /etc, as with `ip netns exec`. "+
 		"What it leaves running, such as a daemon, belongs to the lab and ends with it, or with the attempt that it "+
 		"was started in. The lab finds it by a cgroup (cgroups(7)). Where nsscript can make none of version 2, "+
 		"the command runs in a PID namespace of its own (pid_namespaces(7)): what it leaves running ends with "+

@@ -306,3 +306,37 @@ run(a.ns, ["true"], vrf = a)`)
 		t.Errorf("%v", err)
 	}
 }
+
+// TestNetnsFiles has commands see the files of /etc/netns/NAME in /etc, as `ip netns exec` does.
+func TestNetnsFiles(t *testing.T) {
+	if err := syscall.Mount("tmpfs", "/etc", "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount("/etc", syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, text := range map[string]string{"hosts": "machine", "netns/n1/hosts": "lab", "netns/n1/conf/x": "more",
+		"conf/y": "", "netns/n3/missing": ""} {
+		path := filepath.Join("/etc", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := nstest.Dump(t)
+	if _, err := runScript(t, "etc.star", `
+for ns, want in [("n1", "lab"), ("n2", "machine")]:
+    assert.eq(run(netns(ns), ["cat", "/etc/hosts"]).stdout, want)
+assert.eq(run(host, ["cat", "/etc/hosts"]).stdout, "machine")
+assert.eq(run("n1", ["ls", "/etc/conf"]).stdout, "x\n")
+assert.eq(spawn(netns_at(name = "n1"), ["cat", "/etc/hosts"]).expect("lab"), ["lab"])
+assert.fails(lambda: run(netns("n3"), ["true"]), "enter namespace n3: /etc/netns/n3/missing in place of /etc/missing, which must be there: .*ENOENT")
+`); err != nil {
+		t.Error(err)
+	}
+	nstest.Same(t, before)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -123,7 +124,28 @@ func (n *Namespace) mountSys() error {
 	if err := unix.Mount(n.Name(), "/sys", "sysfs", flags, ""); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
-	return nil
+	if ValidNamespaceName(n.ref.Name) != nil {
+		return nil // it has no name
+	}
+	return bindFiles(filepath.Join(netnsFiles, n.ref.Name), "/etc")
+}
+
+// netnsFiles is where ip-netns(8) looks for the files that are other ones in a namespace, in a folder with its name.
+const netnsFiles = "/etc/netns"
+
+// bindFiles has what is in a folder seen in another one, where each of it must be already.
+func bindFiles(from, in string) error {
+	all, err := os.ReadDir(from)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return nil
+	}
+	for _, e := range all {
+		file, at := filepath.Join(from, e.Name()), filepath.Join(in, e.Name())
+		if err := unix.Mount(file, at, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("%s in place of %s, which must be there: %w", file, at, err)
+		}
+	}
+	return err
 }
 
 // Exec replaces this process by a command inside the namespace.
