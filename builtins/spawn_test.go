@@ -179,20 +179,16 @@ assert.eq([str(p) for p in processes()], ["a", "c"])
 // TestReady waits for processes by each form of readiness.
 func TestReady(t *testing.T) {
 	dir := t.TempDir()
-	python := func(text string) string {
-		return fmt.Sprintf("spawn(n, [\"python3\", \"-c\", %q], ready = READY)",
-			"import socket as S, time\n"+text+"\ntime.sleep(1000)")
-	}
+	socat := func(at string) string { return fmt.Sprintf("spawn(n, [\"socat\", %q, \"PIPE\"], ready = READY)", at) }
 	for _, c := range []struct{ ready, never, src string }{
-		{`"tcp:80"`, `"tcp:81"`, python(`s = S.create_server(("", 80))`)},
-		{`"tcp:80"`, `"udp:80"`, python(`s = S.create_server(("::1", 80), family = S.AF_INET6)`)},
-		{`"udp:53"`, `"tcp:53"`, python(`s = S.socket(type = S.SOCK_DGRAM); s.bind(("127.0.0.1", 53))`)},
-		{`"unix:` + dir + `/s"`, `"unix:` + dir + `/t"`,
-			python(`s = S.socket(S.AF_UNIX); s.bind("` + dir + `/s"); s.listen()`)},
-		{`"file:` + dir + `/s"`, `"file:` + dir + `/t"`,
-			python(`s = S.socket(S.AF_UNIX); s.bind("` + dir + `/s")`)},
-		{`"line:^up \\d+$"`, `"line:^up \\w$"`, python(`print("up 77", flush = True)`)},
-		{`lambda: sockets(n)`, `lambda: None`, python(`s = S.create_server(("", 80))`)},
+		{`"tcp:80"`, `"tcp:81"`, socat("TCP4-LISTEN:80")},
+		{`"tcp:80"`, `"udp:80"`, socat("TCP6-LISTEN:80")},
+		{`"udp:53"`, `"tcp:53"`, socat("UDP4-RECV:53")},
+		{`"unix:` + dir + `/s"`, `"unix:` + dir + `/t"`, socat("UNIX-LISTEN:" + dir + "/s")},
+		{`"unix:` + dir + `/s"`, `"unix:` + dir + `"`, socat("UNIX-LISTEN:" + dir + "/s")},
+		{`"file:` + dir + `/s"`, `"file:` + dir + `/t"`, socat("UNIX-RECV:" + dir + "/s")},
+		{`"line:^up \\d+$"`, `"line:^up \\w$"`, `sh("echo up 77; sleep 1000", ready = READY)`},
+		{`lambda: sockets(n)`, `lambda: None`, socat("TCP4-LISTEN:80")},
 	} {
 		for ready, fails := range map[string]string{c.ready: "", c.never: "it did not come within"} {
 			_ = os.Remove(dir + "/s")
