@@ -223,7 +223,7 @@ func pingOnce(m *kernel.Machine, ns kernel.NSRef) error {
 func runsInPIDs(m *kernel.Machine) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	st, err := m.Host().Run(ctx, exec.Command("true"), proc.Procs{PIDs: m.FreePIDs()})
+	st, err := m.Host().Run(ctx, exec.Command("true"), proc.Procs{PIDs: m.FreePIDs()}, nil)
 	if err == nil && st != 0 {
 		err = unix.EIO
 	}

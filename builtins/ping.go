@@ -91,7 +91,7 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	}
 	size := int(a.Size)
 	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
-		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF}
+		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF, Aside: v.Aside}
 	if a.VRF != nil {
 		if err := a.VRF.within(n, "ping", dst.String()); err != nil {
 			return nil, err

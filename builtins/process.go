@@ -82,7 +82,7 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		}
 		in.Link = a.VRF.Index
 	}
-	status, err := n.Run(ctx, cmd, in)
+	status, err := n.Run(ctx, cmd, in, tx.Aside)
 	res := &runValue{tx.View, a.Argv, stdout.kept.String(), stderr.kept.String(), proc.ExitCode(status)}
 	if err == nil && (res.code == 0 || !a.Check) {
 		return res, nil

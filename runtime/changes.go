@@ -94,10 +94,9 @@ func (w *Irreversible) accept(op change.Op, err error) ([]string, error) {
 // fresh reports whether all that an op touches was made by the transaction that is running: then its own undoing will
 // never be called for.
 func (s *Session) fresh(op change.Op) bool {
-	begin := s.frames[len(s.frames)-1]
 	within := func(o kernel.Object) bool {
-		at, ok := s.born[o]
-		return ok && at >= begin
+		seq, ok := s.born[o]
+		return ok && s.within[seq].inside(s.frame)
 	}
 	for _, o := range op.Touches() {
 		if _, in := s.movedIn[o]; !within(o) && (in || !within(kernel.Object{Cookie: o.Cookie})) {
@@ -109,31 +108,36 @@ func (s *Session) fresh(op change.Op) bool {
 
 // remember adds a change that was made.
 func (s *Session) remember(c change.Made) {
-	at := len(s.changes)
 	s.changes = append(s.changes, c)
+	s.within[c.Seq] = s.frame
 	if maker, ok := c.Op.(change.Maker); ok {
 		for _, o := range maker.Makes() {
-			s.born[o] = at
+			s.born[o] = c.Seq
 		}
 	}
 	if u, ok := c.Op.(change.Unnamer); ok && u.Last() {
-		s.deleted[u.Unnames().Object()] = at
+		s.deleted[u.Unnames().Object()] = c.Seq
 	}
 	if mover, ok := c.Op.(change.Mover); ok {
 		from, to := mover.Moves()
 		if born, ok := s.born[from.Object()]; ok {
 			s.born[to.Object()] = born
 		} else if _, before := s.movedIn[to.Object()]; !before {
-			s.movedIn[to.Object()] = at
+			s.movedIn[to.Object()] = c.Seq
 		}
 	}
 }
 
-// forget drops the changes from one on, which were undone.
-func (s *Session) forget(begin int) {
-	s.changes = s.changes[:begin]
+// forget drops changes, which were undone.
+func (s *Session) forget(gone []change.Made) {
+	seqs := map[int]bool{}
+	for _, c := range gone {
+		seqs[c.Seq] = true
+		delete(s.within, c.Seq)
+	}
+	s.changes = slices.DeleteFunc(s.changes, func(c change.Made) bool { return seqs[c.Seq] })
 	for _, of := range []map[kernel.Object]int{s.born, s.movedIn, s.deleted} {
-		maps.DeleteFunc(of, func(_ kernel.Object, at int) bool { return at >= begin })
+		maps.DeleteFunc(of, func(_ kernel.Object, seq int) bool { return seqs[seq] })
 	}
 }
 

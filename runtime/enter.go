@@ -71,7 +71,7 @@ func (s *Session) abandon() error {
 
 // depart undoes what was changed in a lab that was entered, and leaves it up.
 func (s *Session) depart() (change.Undoing, error) {
-	u := s.undoFrom(s.base)
+	u := s.undo(s.changes[s.base:])
 	s.ended = true
 	return u, errors.Join(s.unwatched(), s.log.Close())
 }

@@ -74,7 +74,7 @@ func reported(t *testing.T, name, src string) string {
 		Report(&b, err, nil)
 		return b.String()
 	}
-	s := &Session{voc: voc, o: Options{Stdout: &b}}
+	s := &Session{voc: voc, frame: &frame{}, o: Options{Stdout: &b}}
 	s.globals = voc.globals(s)
 	if err := s.Run(context.Background(), p); err != nil {
 		s.Report(&b, err)

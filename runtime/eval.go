@@ -67,7 +67,7 @@ func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Val
 	got, err := in.run(ctx, c)
 	if err != nil {
 		s.exits = s.exits[:exits]
-		if u = s.undoFrom(i.begin); len(u.Left) > 0 {
+		if u = s.undo(s.changes[i.begin:]); len(u.Left) > 0 {
 			in.done = append(in.done, i) // so that undoing it can be tried again
 		}
 		return nil, u, err
@@ -93,13 +93,13 @@ func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Val
 func (in *Inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, err error) {
 	s := in.s
 	s.ctx = ctx
-	s.frames = append(s.frames, len(s.changes))
+	s.frame = &frame{outer: s.frame}
 	maps.Copy(in.globals, c.before)
 	defer func() {
 		for n := range c.before {
 			delete(in.globals, n)
 		}
-		s.frames = s.frames[:len(s.frames)-1]
+		s.frame = s.frame.outer
 		s.ctx = context.Background()
 	}()
 	err = s.phase(ctx, func() (err error) {
@@ -181,7 +181,7 @@ func (in *Inputs) Undo(n int) (gone []*Input, u change.Undoing) {
 		if was.begin == len(in.s.changes) {
 			continue
 		}
-		one := in.s.undoFrom(was.begin)
+		one := in.s.undo(in.s.changes[was.begin:])
 		u.Undone += one.Undone
 		if one.Unwritten != nil {
 			u.Unwritten = one.Unwritten
@@ -205,7 +205,7 @@ func (in *Inputs) Undo(n int) (gone []*Input, u change.Undoing) {
 func (in *Inputs) Drop() (u change.Undoing) {
 	last := in.done[len(in.done)-1]
 	if len(in.s.changes) > last.begin {
-		if u = in.s.undoFrom(last.begin); len(u.Left) > 0 {
+		if u = in.s.undo(in.s.changes[last.begin:]); len(u.Left) > 0 {
 			return u
 		}
 	}

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -190,8 +189,8 @@ func Fails(source string) (*regexp.Regexp, error) {
 // RunTest executes a script and then one of its test functions, between its functions setup and teardown where it has
 // those; teardown is called whatever became of the test. Each gets the test as its argument if it has a parameter.
 func (s *Session) RunTest(ctx context.Context, p *Program, test string) error {
-	return s.run(ctx, p, func(thread *starlark.Thread, globals starlark.StringDict) (err error) {
-		call := func(name string) error {
+	return s.run(ctx, p, func(thread *starlark.Thread, globals starlark.StringDict) error {
+		call := func(thread *starlark.Thread, name string) error {
 			fn, ok := globals[name].(*starlark.Function)
 			if !ok {
 				return nil
@@ -206,14 +205,15 @@ func (s *Session) RunTest(ctx context.Context, p *Program, test string) error {
 		if _, ok := globals[test].(*starlark.Function); !ok {
 			return fmt.Errorf("%s is no function any more when the script has run", test)
 		}
-		if err := call("setup"); err != nil {
+		if err := call(thread, "setup"); err != nil {
 			return err
 		}
-		defer func() {
-			if ctx.Err() == nil {
-				err = errors.Join(err, call("teardown"))
+		s.exits = append(s.exits, func(thread *starlark.Thread) error {
+			if ctx.Err() != nil {
+				return nil
 			}
-		}()
-		return call(test)
+			return call(thread, "teardown")
+		})
+		return call(thread, test)
 	})
 }

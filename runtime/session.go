@@ -62,12 +62,15 @@ type Session struct {
 	thread  atomic.Pointer[starlark.Thread] // the one that is running
 
 	changes []change.Made
-	born    map[kernel.Object]int // which of the changes made a link or namespace that is there
-	movedIn map[kernel.Object]int // which of them moved a link there that none of them made
-	deleted map[kernel.Object]int // which of them deleted a namespace
-	frames  []int                 // where in changes each transaction that is running began
-	entered bool                  // the lab was there before: see Enter
-	base    int                   // how many of the changes are its own
+	within  map[int]*frame          // the transaction that each of them was made in
+	born    map[kernel.Object]int   // which of them made a link or namespace that is there
+	movedIn map[kernel.Object]int   // which of them moved a link there that none of them made
+	deleted map[kernel.Object]int   // which of them deleted a namespace
+	frame   *frame                  // the innermost transaction that is running
+	turn    chan struct{}           // what a task takes out that runs, and puts back when it waits
+	end     context.CancelCauseFunc // ends the phase that is running
+	entered bool                    // the lab was there before: see Enter
+	base    int                     // how many of the changes are its own
 	exits   []func(*starlark.Thread) error
 	watcher *proc.Process
 	ended   bool
@@ -91,8 +94,9 @@ func newSession(o Options, entered bool,
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, frames: []int{0}, born: map[kernel.Object]int{},
-		movedIn: map[kernel.Object]int{}, deleted: map[kernel.Object]int{}}
+	s := &Session{o: o, entered: entered, voc: o.Vocabulary, m: m, within: map[int]*frame{},
+		born: map[kernel.Object]int{}, movedIn: map[kernel.Object]int{}, deleted: map[kernel.Object]int{},
+		frame: &frame{}, turn: make(chan struct{}, 1)}
 	boot, err := kernel.BootID()
 	if err == nil {
 		s.log, err = open(m.Host().Ref(), boot)
@@ -176,16 +180,21 @@ func (s *Session) run(ctx context.Context, p *Program, then func(*starlark.Threa
 func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.ctx = ctx
+	s.ctx, s.end = ctx, cancel
 	defer s.watch(ctx, cancel)()
 	defer s.beside.during(cancel)()
 	defer script.Recovered("the interpreter", &err)
-	return s.ending(part())
+	err = part()
+	s.join(s.frame, err != nil)
+	return s.ending(err)
 }
 
 // ending replaces the interpreter's word for a cancelled run by the reason. A run that was told to end and came to its
 // own end first counts as interrupted, too.
 func (s *Session) ending(err error) error {
+	if beside := new(taskError); s.ctx.Err() != nil && errors.As(context.Cause(s.ctx), &beside) {
+		return beside.err
+	}
 	if s.ctx.Err() != nil {
 		return &Interrupted{Cause: context.Cause(s.ctx), At: innermost(err)}
 	}

@@ -117,8 +117,8 @@ func (tx *Tx) Apply(op change.Op) error {
 
 // Made finds the newest op of a type that the transaction which is running has made itself.
 func Made[T change.Op](tx *Tx) (op T, ok bool) {
-	for _, c := range slices.Backward(tx.s.changes[tx.s.frames[len(tx.s.frames)-1]:]) {
-		if op, ok = c.Op.(T); ok {
+	for _, c := range slices.Backward(tx.s.changes) {
+		if op, ok = c.Op.(T); ok && tx.s.within[c.Seq].running() == tx.s.frame {
 			return op, true
 		}
 	}
@@ -148,18 +148,28 @@ func (tx *Tx) position() string {
 func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple,
 	kwargs []starlark.Tuple) (val starlark.Value, err error, stop bool) {
 	s := tx.s
-	begin := len(s.changes)
-	s.frames = append(s.frames, begin)
+	f := &frame{outer: s.frame}
+	s.frame = f
 	val, err = tx.Call(fn, args, kwargs)
-	s.frames = s.frames[:len(s.frames)-1]
+	s.join(f, err != nil)
+	s.frame = f.outer
+	if err == nil && s.ctx.Err() != nil {
+		err = context.Cause(s.ctx)
+	}
 	if err == nil {
+		f.ended = true
 		return val, nil, false
 	}
 	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
-	undone := slices.Clone(s.changes[begin:])
-	u := s.undoFrom(begin)
+	var undone []change.Made
+	for _, c := range s.changes {
+		if s.within[c.Seq].inside(f) {
+			undone = append(undone, c)
+		}
+	}
+	u := s.undo(undone)
 	for _, c := range slices.Backward(undone) {
 		if s.o.Observe != nil && !slices.ContainsFunc(u.Left, func(l change.Leftover) bool { return l.Seq == c.Seq }) {
 			e := c.Event()
@@ -177,12 +187,16 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple,
 	return nil, err, stop
 }
 
-// undoFrom undoes the changes from one on. Those that could not be undone stay among the changes: the transaction
-// around this one tries once more, before it undoes anything older.
-func (s *Session) undoFrom(begin int) change.Undoing {
-	u, open := change.Undo(s.m, s.log, s.changes[begin:])
-	s.forget(begin)
+// undo undoes some of the changes. Those that could not be undone stay among the changes: the transaction around this
+// one tries once more, before it undoes anything older.
+func (s *Session) undo(some []change.Made) change.Undoing {
+	some = slices.Clone(some)
+	u, open := change.Undo(s.m, s.log, some)
+	s.forget(some)
 	if len(u.Left) > 0 {
+		for _, c := range open {
+			s.within[c.Seq] = s.frame
+		}
 		s.changes = append(s.changes, open...)
 	}
 	return u
@@ -190,12 +204,11 @@ func (s *Session) undoFrom(begin int) change.Undoing {
 
 // Wait waits, or ends early with the run.
 func (v *View) Wait(d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
+	ctx, at := v.s.ctx, time.Now().Add(d)
+	return v.Aside(func() error {
+		if !waitUntil(ctx, at) {
+			return context.Cause(ctx)
+		}
 		return nil
-	case <-v.s.ctx.Done():
-		return context.Cause(v.s.ctx)
-	}
+	})
 }

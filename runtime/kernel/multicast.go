@@ -29,7 +29,7 @@ func (n *Namespace) ForwardMulticast(ctx context.Context, family string, in proc
 	argv := slices.Concat(n.m.Helper, []string{"multicast", family}, n.m.Helper)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Stderr = []string{}, &said
-	st, err := n.Run(ctx, cmd, in)
+	st, err := n.Run(ctx, cmd, in, nil)
 	if err == nil && st != 0 {
 		err = errors.New(strings.TrimSpace(said.String()))
 	}

@@ -20,8 +20,10 @@ import (
 // Run starts a command inside the namespace and waits for it, as `ip netns exec` does: it sees the namespace in
 // /proc/net and, through a mount namespace of its own, in /sys. It dies with this process, and when ctx ends, then with
 // all that it started. What it leaves running when it ends by itself stays where in says. The error is about running
-// it, not about how it ended.
-func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix.WaitStatus, error) {
+// it, not about how it ended. Once it is started, aside is given what waits for it, and calls that: meanwhile others
+// may use the machine.
+func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs,
+	aside func(wait func() error) error) (unix.WaitStatus, error) {
 	n.alone, n.m.ran = false, true
 	n.m.renew() // it may change anything
 	c, err := n.m.Prepare(cmd, in)
@@ -31,7 +33,7 @@ func (n *Namespace) Run(ctx context.Context, cmd *exec.Cmd, in proc.Procs) (unix
 	if err != nil {
 		return 0, fail(err, "add cgroup", "in "+in.Cgroup, nil)
 	}
-	st, err := c.Run(ctx, n.enter)
+	st, err := c.Run(ctx, n.enter, aside)
 	return st, errors.Join(err, fail(c.Close(), "end", "processes of "+cmd.Path, nil))
 }
 
@@ -104,6 +106,9 @@ func (n *Namespace) enter() error {
 func (n *Namespace) mountSys() error {
 	if n.base {
 		return nil
+	}
+	if n.fd < 0 {
+		return ErrGone
 	}
 	if err := netns.Set(n.fd); err != nil {
 		return err

@@ -50,6 +50,10 @@ type Ping struct {
 	// what an earlier probe taught the kernel; in IPv6 the kernel fragments
 	// to the path MTU that it knows.
 	DF bool
+
+	// Aside, when not nil, is given what sends and waits, once the socket is
+	// open, and calls it: meanwhile the caller can let others work.
+	Aside func(probe func() error) error
 }
 
 // Run sends the requests and returns when each of them has ended: in a reply,
@@ -86,7 +90,12 @@ func (p Ping) run(ctx context.Context, in func(func() error) error, id ident) (R
 	defer context.AfterFunc(ctx, s.interrupt)()
 
 	r := pingRun{Ping: p, ident: id, sock: s, res: Result{Dst: given}}
-	err = r.loop(ctx)
+	probe := func() error { return r.loop(ctx) }
+	if p.Aside != nil {
+		err = p.Aside(probe)
+	} else {
+		err = probe()
+	}
 	return r.res, err
 }
 

@@ -93,29 +93,39 @@ func (r *Runner) Prepare(cmd *exec.Cmd, in Procs) (*Command, error) {
 //
 // enter must lock the calling goroutine to its thread for good: the thread, with what enter changed of it, is to end
 // with the goroutine, which goes on until the command has ended. Pdeathsig means the death of that thread.
-func (c *Command) Run(ctx context.Context, enter func() error) (unix.WaitStatus, error) {
+//
+// Once it is started, aside, unless it is nil, is given what waits for it, and calls that.
+func (c *Command) Run(ctx context.Context, enter func() error, aside func(wait func() error) error) (unix.WaitStatus,
+	error) {
 	type result struct {
 		st  unix.WaitStatus
 		err error
 	}
-	done := make(chan result, 1)
+	started, done := make(chan error, 1), make(chan result, 1)
 	go func() {
-		if err := enter(); err != nil {
-			done <- result{0, err}
-			return
+		err := enter()
+		if err == nil {
+			err = c.procs.start(c.cmd)
 		}
-		if err := c.procs.start(c.cmd); err != nil {
-			done <- result{0, err}
+		if started <- err; err != nil {
 			return
 		}
 		st, err := c.await(ctx)
 		done <- result{st, err}
 	}()
-	r := <-done
-	if p, ok := c.procs.(*initProcs); ok && p.ended != nil && !p.idle() {
-		c.r.left[c.in.PIDs] = append(c.r.left[c.in.PIDs], p)
+	if err := <-started; err != nil {
+		return 0, err
 	}
-	return r.st, r.err
+	var r result
+	wait := func() error {
+		r = <-done
+		return r.err
+	}
+	if aside == nil {
+		aside = func(wait func() error) error { return wait() }
+	}
+	err := aside(wait)
+	return r.st, err
 }
 
 // await waits for the command, which was started; when ctx ends first, all of its processes are killed.
@@ -130,7 +140,12 @@ func (c *Command) await(ctx context.Context) (unix.WaitStatus, error) {
 }
 
 // Close gives the place up, unless processes are left in it.
-func (c *Command) Close() error { return c.procs.leave(c.killed) }
+func (c *Command) Close() error {
+	if p, ok := c.procs.(*initProcs); ok && p.ended != nil && !p.idle() {
+		c.r.left[c.in.PIDs] = append(c.r.left[c.in.PIDs], p)
+	}
+	return c.procs.leave(c.killed)
+}
 
 // DropInherited keeps what this process itself inherited from what the calling thread starts or becomes: that has
 // descriptors 0 to 2, and no mask of signals.
