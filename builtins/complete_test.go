@@ -129,7 +129,7 @@ func TestComplete(t *testing.T) {
 		{"# pin", ""},
 		{"x = 1 # pin", ""},
 		{"# x\npin", "# x\nping"},
-		{"if a: re", "if a: redirect|if a: reject|if a: repr|if a: require|if a: return|if a: reversed"},
+		{"if a: re", "if a: ready|if a: redirect|if a: reject|if a: repr|if a: require|if a: return|if a: reversed"},
 		{"de", "def"},
 		{")]}.x", ""},
 		{"f(", "f(a|f(nodes"},

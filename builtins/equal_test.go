@@ -64,6 +64,7 @@ var twins = map[string]struct{ same, others []string }{
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
 		`xfrm_state(n, src = "10.0.0.1", dst = "10.0.0.2", spi = 2, auth = ("digest_null", "0x"), proto = "ah")`}},
 	"wg_key":  {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
+	"monitor": {[]string{`heard`}, []string{`monitor(n)`}},
 	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
@@ -94,6 +95,7 @@ point = mptcp_endpoint(n, "10.0.0.1", subflow = True)
 hole, labelled = nexthop(n, id = 1, blackhole = True), addrlabel(n, "fd77::/64", 77)
 way, labels = route_get(n, "10.0.0.2"), encap.mpls(7)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
+heard = monitor(n)
 
 def again(x):
     x.delete()

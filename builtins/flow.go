@@ -146,12 +146,21 @@ type eventuallyArgs struct {
 }
 
 func (a *eventuallyArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	for deadline := time.Now().Add(time.Duration(a.Timeout)); ; {
-		val, err, stop := tx.Attempt(a.Fn, nil, nil)
-		if err == nil || stop || runtime.Mistake(err) || time.Until(deadline) < time.Duration(a.Interval) {
+	interval := time.Duration(a.Interval)
+	return again(tx, a.Fn, time.Duration(a.Timeout), interval, func(starlark.Value) bool { return true },
+		func() error { return tx.Wait(interval) })
+}
+
+// again calls a function, each time in a transaction of its own, until it does not fail and its value is enough, or
+// until the time is over that a pause would take up: then the last value or error stands.
+func again(tx *runtime.Tx, fn starlark.Callable, timeout, pausing time.Duration, enough func(starlark.Value) bool,
+	pause func() error) (starlark.Value, error) {
+	for deadline := time.Now().Add(timeout); ; {
+		val, err, stop := tx.Attempt(fn, nil, nil)
+		if err == nil && enough(val) || stop || runtime.Mistake(err) || time.Until(deadline) < pausing {
 			return val, err
 		}
-		if err := tx.Wait(time.Duration(a.Interval)); err != nil {
+		if err := pause(); err != nil {
 			return nil, err
 		}
 	}

@@ -41,14 +41,19 @@ func TestMain(m *testing.M) {
 // runScript runs a script in a lab of its own and always rolls it back.
 func runScript(t *testing.T, name, src string) (out string, err error) {
 	t.Helper()
-	voc := All()
-	p, err := voc.Parse(name, []byte(src))
+	p, err := All().Parse(name, []byte(src))
 	if err != nil {
 		return "", err
 	}
+	return runProgram(t, p, func(s *runtime.Session) error { return s.Run(context.Background(), p) })
+}
+
+func runProgram(t *testing.T, p *runtime.Program, run func(*runtime.Session) error) (out string, err error) {
+	t.Helper()
+	voc, name := All(), p.Name
 	var stdout bytes.Buffer
 	o := runtime.Options{Vocabulary: voc, Lab: "test", Stdout: &stdout, Root: filepath.Dir(name)}
-	if strings.Contains(src, "spawn(") || strings.Contains(src, "mroute(") {
+	if strings.Contains(p.Source(), "spawn(") || strings.Contains(p.Source(), "mroute(") {
 		o.Helper = helper
 	}
 	s, err := runtime.NewSession(o)
@@ -56,8 +61,7 @@ func runScript(t *testing.T, name, src string) (out string, err error) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	err = s.Run(context.Background(), p)
-	if err != nil {
+	if err = run(s); err != nil {
 		var text strings.Builder
 		s.Report(&text, err)
 		err = errors.Join(errors.New(text.String()), err)
@@ -81,7 +85,19 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := nstest.Dump(t)
-			_, err = runScript(t, f, string(src))
+			p, err := All().Parse(f, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, test := range p.Tests() {
+				_, e := runProgram(t, p, func(s *runtime.Session) error {
+					return s.RunTest(context.Background(), p, test)
+				})
+				err = errors.Join(err, e)
+			}
+			if len(p.Tests()) == 0 {
+				_, err = runScript(t, f, string(src))
+			}
 			var skip *runtime.SkipError
 			if err != nil && !errors.As(err, &skip) {
 				t.Error(err)

@@ -23,7 +23,7 @@ func TestPythonPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	const before = "items, d, x, total = [1, 2, 3], {\"a\": 1}, 3, [0]\nh = struct(name = \"h1\", " +
-		"mtu = 1400)\ndef ready(): pass\n"
+		"mtu = 1400)\ndef answers(): return True\n"
 	code := regexp.MustCompile("`([^`]+)`")
 	rows, blocks := 0, 0
 	for _, line := range strings.Split(string(page), "\n") {
