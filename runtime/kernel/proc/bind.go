@@ -14,8 +14,8 @@ var ErrNoBinding = errors.New("sockets of its processes cannot be bound to a lin
 // bindSockets binds each socket that processes of a cgroup make to a link, as ip-vrf(8) does. A cgroup below it can
 // have another link. The program goes with the cgroup.
 func bindSockets(cgroup, index int) error {
-	// *(u32 *)(r1 + offsetof(struct bpf_sock, bound_dev_if)) = index; return 1
-	code := []uint64{uint64(uint32(index))<<32 | 0x0162, 1<<32 | 0x00b7, 0x0095}
+	// r2 = index; *(u32 *)(r1 + offsetof(struct bpf_sock, bound_dev_if)) = r2; return 1
+	code := []uint64{uint64(uint32(index))<<32 | 0x02b7, 0x2163, 1<<32 | 0x00b7, 0x0095}
 	license := []byte("GPL\x00")
 	load := struct {
 		kind, count   uint32
