@@ -196,7 +196,7 @@ type bitSet interface {
 
 func (bitWords[S, W]) ArgType() string { return "string" }
 func (a bitWords[S, W]) encode() []byte {
-	return maskedNumber[W]{a.number, a.mask}.encode()
+	return maskedNumber[W](a).encode()
 }
 func (a *bitWords[S, W]) decode(data []byte) {
 	var n maskedNumber[W]
