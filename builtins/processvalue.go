@@ -82,8 +82,21 @@ func (p *processValue) watch(ctx context.Context) error {
 	if err != nil {
 		return p.fail("watch", err, false)
 	}
-	if last.Ended && p.failed(last) && p.op.waits.none() {
-		return p.fail("run", how(last), true)
+	return p.failure(last)
+}
+
+// look is what watch is about to say of a process that has ended just now.
+func (p *processValue) look() error {
+	st, err := p.op.Service.State()
+	if err != nil {
+		return nil // it is being undone, or watch knows better
+	}
+	return p.failure(st)
+}
+
+func (p *processValue) failure(st proc.ServiceState) error {
+	if st.Ended && p.failed(st) && p.op.waits.none() {
+		return p.fail("run", how(st), true)
 	}
 	return nil
 }
@@ -116,19 +129,28 @@ func (p *processValue) until(op string, timeout time.Duration, polled bool,
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
 	for pause := time.Millisecond; ; {
-		select {
-		case st = <-states:
-		case <-again.C:
-		case err := <-ended:
-			if err == nil && len(states) > 0 {
-				ended <- nil // after its last state
-				continue
+		var unwatched error
+		var gone, over bool
+		_ = p.v.Aside(func() error {
+			select {
+			case st = <-states:
+			case <-again.C:
+			case unwatched = <-ended:
+				gone = true
+			case <-ctx.Done():
+				over = true
 			}
-			return p.fail(op, errors.Join(err, errors.New("it is not watched any more")), false)
-		case <-ctx.Done():
-			if p.v.Context().Err() != nil {
-				return context.Cause(ctx)
-			}
+			return nil
+		})
+		switch {
+		case gone && unwatched == nil && len(states) > 0:
+			ended <- nil // after its last state
+			continue
+		case gone:
+			return p.fail(op, errors.Join(unwatched, errors.New("it is not watched any more")), false)
+		case over && p.v.Context().Err() != nil:
+			return context.Cause(ctx)
+		case over:
 			return p.fail(op, context.Cause(ctx), true)
 		}
 		ok, err := reached(st)

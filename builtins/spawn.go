@@ -76,7 +76,7 @@ func (a *spawnArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	// Before it is watched, so that a process which fails before it is ready fails this step, and not the run.
 	done := op.waits.begin()
 	defer done()
-	tx.Beside(p.watch)
+	tx.Beside(p.watch, p.look)
 	if a.Ready.given() {
 		err = a.Ready.await(p, time.Duration(a.Timeout))
 	}

@@ -186,6 +186,9 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	defer script.Recovered("the interpreter", &err)
 	err = part()
 	s.join(s.frame, err != nil)
+	if err == nil && s.ctx.Err() == nil {
+		err = s.beside.look()
+	}
 	return s.ending(err)
 }
 

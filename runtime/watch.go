@@ -109,24 +109,55 @@ type beside struct {
 	broken  error                   // why the next phase is to fail; nil when nothing has failed
 	forgive bool                    // what fails is said, and ends nothing
 	said    []error
+	looks   []*look
+}
+
+// A look is at what goes on beside the script.
+type look struct {
+	at   func() error
+	said bool // what it told is known
 }
 
 func (b *beside) open() { b.life, b.close = context.WithCancel(context.Background()) }
 
 // Beside runs fn beside the script. An error of it ends the run at once; at a prompt it is said before the next input.
-// Its context ends with the session.
-func (v *View) Beside(fn func(context.Context) error) {
-	b := &v.s.beside
+// Its context ends with the session. When the script has come to its end, at tells the error that fn has not returned
+// yet.
+func (v *View) Beside(fn func(context.Context) error, at func() error) {
+	b, l := &v.s.beside, &look{at: at}
+	b.mu.Lock()
+	b.looks = append(b.looks, l)
+	b.mu.Unlock()
 	go func() {
 		if err := fn(b.life); err != nil && b.life.Err() == nil {
-			b.fail(err)
+			b.fail(l, err)
 		}
 	}()
 }
 
-func (b *beside) fail(err error) {
+// look tells what has failed beside the script just now.
+func (b *beside) look() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, l := range b.looks {
+		if b.forgive || l.said {
+			continue
+		}
+		if err := l.at(); err != nil {
+			l.said = true
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *beside) fail(l *look, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l.said {
+		return
+	}
+	l.said = true
 	switch {
 	case b.forgive:
 		b.said = append(b.said, err)
