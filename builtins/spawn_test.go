@@ -152,6 +152,11 @@ assert.eq(processes(), [a])
 assert.true(attempt(lambda: sh("sleep 1000", name = "c")).ok)
 assert.eq([str(p) for p in processes()], ["a", "c"])
 `, ""},
+		{"attempts", `
+for grace in 30 * ["1ms", "5s"]:
+    r = attempt(lambda: [sh("echo up; sleep 1000", ready = "line:up", grace = grace), fail("undo")])
+    assert.eq(r.error.msg, "undo")
+`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := nstest.Dump(t)

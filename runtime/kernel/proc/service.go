@@ -150,13 +150,9 @@ func (s Service) State() (ServiceState, error) {
 // ended is how the service ended, which its supervisor wrote last. It was killed when it did not write it.
 func (s Service) ended() (st ServiceState, err error) {
 	text, err := os.ReadFile(filepath.Join(string(s), serviceState))
-	if errors.Is(err, unix.ENOENT) {
-		if _, e := os.Lstat(string(s)); e != nil { // it is undone
-			return ServiceState{Ended: true, Asked: true, Status: unix.WaitStatus(unix.SIGKILL)}, nil
-		}
-		text, err = nil, nil
-	}
-	if err != nil {
+	if errors.Is(err, unix.ENOENT) { // it was there before the command was: the service is undone
+		return ServiceState{Ended: true, Asked: true, Status: unix.WaitStatus(unix.SIGKILL)}, nil
+	} else if err != nil {
 		return st, err
 	}
 	if json.Unmarshal([]byte(strings.TrimRight(string(text), "\x00")), &st) != nil || !st.Ended {
