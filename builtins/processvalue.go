@@ -158,6 +158,7 @@ func (p *processValue) until(op string, timeout time.Duration, polled bool,
 		case err != nil || ok:
 			return err
 		case st.Ended:
+			p.op.waits.tell()
 			return p.fail(op, how(st), true)
 		case polled: // there is no event of what it is asked for
 			again.Reset(pause)

@@ -234,6 +234,7 @@ func (o *startProcess) Undo(m *kernel.Machine) error      { return m.End(o.Proce
 type waits struct {
 	mu    sync.Mutex
 	steps int
+	told  bool  // one of them has failed because the process has ended
 	at    int64 // up to where the log was matched
 }
 
@@ -249,8 +250,15 @@ func (w *waits) begin() (done func()) {
 	}
 }
 
+// tell notes that a step is failing because the process has ended: it is that step's failure, and not the run's.
+func (w *waits) tell() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = true
+}
+
 func (w *waits) none() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.steps == 0
+	return w.steps == 0 && !w.told
 }

@@ -31,7 +31,9 @@ func (s *supervisor) serve(c *net.UnixConn) {
 		}
 	case "state":
 		st := s.now()
-		st.Usage = usage()
+		if !st.Ended {
+			st.Usage = usage()
+		}
 		_ = json.NewEncoder(c).Encode(answer{ServiceState: st}) // who has asked may have gone
 		return
 	case "stop":
