@@ -275,6 +275,10 @@ var acts = map[string]func(w *madeWorld) act{
 	"process start": func(w *madeWorld) act {
 		return func(e *env) change.Op { return sleeper(e.m, e.in) }
 	},
+	// A connection is never brought back, which is a loss that is named before.
+	"conntrack del": func(*madeWorld) act {
+		return func(*env) change.Op { return nil }
+	},
 	"pid namespace": func(w *madeWorld) act {
 		return func(*env) change.Op { return &addPIDs{Name: "any"} }
 	},

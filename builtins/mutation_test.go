@@ -16,7 +16,7 @@ func TestMutation(t *testing.T) {
 	lazy := func(change.Op, *kernel.Machine) error { return nil }
 	for i, op := range All().Ops {
 		t.Run(op.Kind(), func(t *testing.T) {
-			if op.Kind() == "pid namespace" {
+			if op.Kind() == "pid namespace" || op.Kind() == "conntrack del" {
 				t.Skip("it makes nothing; TestStrays fails when its Undo does nothing")
 			}
 			if op.Kind() == "cgroup add" && !nstest.Cgroups() {
