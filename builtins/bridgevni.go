@@ -9,7 +9,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
-var _ = declareEntry(entryKind{Name: "bridge_vni", Command: "bridge vni", Args: &bridgeVNIArgs{},
+var _ = declareEntry(entryKind{Name: "bridge_vni", Command: "bridge vni", DelVerb: "delete", Args: &bridgeVNIArgs{},
 	Doc: "Has a vxlan with vnifilter=True take a network identifier, or several: it drops what comes with another " +
 		"one (bridge-vni(8)). A range of them is a list of values.",
 	Value:    "A network identifier that a vxlan takes (bridge-vni(8)).",

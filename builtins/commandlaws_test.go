@@ -17,7 +17,8 @@ var newWords = map[string]string{"link set type bridge_slave mab": "ip link help
 func TestCommandsOfLaws(t *testing.T) {
 	nstest.Long(t)
 	for _, l := range laws() {
-		if of(l.name) == "" {
+		// iproute2 has no command that routes multicast.
+		if of(l.name) == "" || strings.HasPrefix(l.name, "mroute") {
 			continue
 		}
 		t.Run(l.name, func(t *testing.T) {

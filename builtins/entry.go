@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,9 @@ func entryCommand(verb string, e kernel.Entry) string {
 	if verb == "del" && k.Del > 0 {
 		all := strings.Fields(words) // none of an entry that is not valid
 		words = strings.Join(all[:min(k.Del, len(all))], " ")
+	}
+	if verb == "del" {
+		verb = cmp.Or(k.DelVerb, verb)
 	}
 	return cmd + object + " " + verb + " " + words
 }

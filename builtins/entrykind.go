@@ -53,6 +53,8 @@ type entryKind struct {
 	ListDoc          string
 	// The command line that adds or deletes one, where the program is none of iproute2's.
 	Shell func(verb string, e kernel.Entry) string
+	// DelVerb is the command's word for a deletion, where that is not "del".
+	DelVerb string
 	// The words of an entry, where its tags do not say all of them.
 	Text func(e kernel.Entry) []string
 

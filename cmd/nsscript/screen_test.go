@@ -60,7 +60,8 @@ func TestREPLScreen(t *testing.T) {
 	y.prompt()
 	y.keys("a.m\t\t")
 	y.shows("the candidates", func(l []string) bool {
-		return l[len(l)-1] == ">>> a.m" && strings.Join(strings.Fields(l[len(l)-2]), " ") == "mac master mdb mroute_vifs mtu"
+		return l[len(l)-1] == ">>> a.m" &&
+			strings.Join(strings.Fields(l[len(l)-2]), " ") == "mac master mdb mroute_vifs mtu"
 	})
 	y.keys("t\t\r")
 	y.expect("1500")
