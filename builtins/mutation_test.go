@@ -2,6 +2,7 @@ package builtins
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ func TestMutation(t *testing.T) {
 		t.Run(op.Kind(), func(t *testing.T) {
 			if op.Kind() == "pid namespace" || op.Kind() == "conntrack del" {
 				t.Skip("it makes nothing; TestStrays fails when its Undo does nothing")
+			}
+			if strings.HasPrefix(op.Kind(), "mroute") || strings.HasPrefix(op.Kind(), "bridge_vni") {
+				t.Skip("the worlds have nothing that it could be done to; the laws hold it")
 			}
 			if op.Kind() == "cgroup add" && !nstest.Cgroups() {
 				t.Skip("no cgroups here")
