@@ -93,7 +93,8 @@ assert.eq(p.stop(), 7)
 assert.eq(p.kill(), 7)
 `, ""},
 		{"stop", `
-p = sh("trap 'echo int; exit 0' INT; echo ready; while :; do sleep 0.01; done", ready = "line:ready", stop = "INT")
+p = sh("trap 'echo int; exit 0' INT; echo ready; while :; do sleep 0.01; done", ready = "line:ready", stop = "INT",
+    grace = "60s")
 assert.eq(p.stop(), 0)
 assert.contains(p.logs(), "int")
 `, ""},
