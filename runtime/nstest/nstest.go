@@ -145,43 +145,6 @@ func dump(t testing.TB) string {
 	return stable(b.String())
 }
 
-// DumpTables is Dump, and the tables that iproute2 has words for.
-func DumpTables(t testing.TB) string {
-	t.Helper()
-	b := strings.Builder{}
-	b.WriteString(Dump(t))
-	for _, ns := range append([]string{""}, names("/run/netns")...) {
-		show(&b, ns, "ip", "nexthop")
-		show(&b, ns, "ip", "-6", "addrlabel")
-		show(&b, ns, "ip", "mptcp", "endpoint")
-		show(&b, ns, "bridge", "fdb")
-		show(&b, ns, "bridge", "mdb")
-		show(&b, ns, "tc", "-d", "qdisc")
-		for _, l := range linkNames(ns) {
-			show(&b, ns, "tc", "-d", "class", "show", "dev", l)
-			show(&b, ns, "tc", "-d", "filter", "show", "dev", l)
-		}
-	}
-	return b.String()
-}
-
-// linkNames are those of a namespace's links; none where a name leads to no namespace.
-func linkNames(ns string) (all []string) {
-	args := []string{"-br", "link"}
-	if ns != "" {
-		args = append([]string{"-n", ns}, args...)
-	}
-	out, err := exec.Command("ip", args...).Output()
-	if err != nil {
-		return nil
-	}
-	for line := range strings.Lines(string(out)) {
-		name, _, _ := strings.Cut(strings.Fields(line)[0], "@")
-		all = append(all, name)
-	}
-	return all
-}
-
 // State is what Dump shows and more, in milliseconds, as the kernel itself says it.
 func State(t testing.TB) string {
 	t.Helper()
@@ -261,21 +224,6 @@ func sysctls(t testing.TB, b *strings.Builder, ns string) {
 		t.Fatalf("sysctls of %q: %v", ns, err)
 	}
 	section(b, "sysctl "+ns, lines)
-}
-
-func show(b *strings.Builder, ns, program string, args ...string) {
-	if ns != "" {
-		args = append([]string{"-n", ns}, args...)
-	}
-	out, err := exec.Command(program, args...).Output()
-	if err != nil {
-		out = append(out, err.Error()...)
-	}
-	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
-	if strings.Contains(strings.Join(args, " "), "-6 route") {
-		sort.Strings(lines) // the kernel's multicast routes of several links stand in the order of their last going up
-	}
-	section(b, program+" "+strings.Join(args, " "), lines)
 }
 
 func section(b *strings.Builder, title string, lines []string) {
