@@ -243,26 +243,6 @@ func (s *Session) RunExits() error {
 	return errors.Join(errs...)
 }
 
-// Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep. When it
-// fails, Rollback is still to be called.
-func (s *Session) Keep() error {
-	if err := errors.Join(s.beside.failed(), s.tidy()); err != nil {
-		return err
-	}
-	if len(s.changes) == 0 {
-		s.ended = true
-		return errors.Join(s.unwatched(), s.log.Remove())
-	}
-	if err := s.m.Settle(); err != nil {
-		return err
-	}
-	if err := s.log.Keep(); err != nil {
-		return change.Blamed(err)
-	}
-	s.ended = true
-	return errors.Join(s.unwatched(), s.log.Close())
-}
-
 // Before is how many of the changes were there when the lab was entered.
 func (s *Session) Before() int { return s.base }
 
@@ -293,68 +273,4 @@ func (s *Session) Within(ctx context.Context, fn func() error) (err error) {
 	defer func() { s.ctx = context.Background() }()
 	defer script.Recovered("nsscript", &err)
 	return fn()
-}
-
-// Rename gives the lab another name.
-func (s *Session) Rename(name string) error {
-	if err := s.log.Rename(name); err != nil {
-		return change.Blamed(err)
-	}
-	s.o.Lab = name
-	return nil
-}
-
-// tidy undoes the changes that have come to nothing.
-func (s *Session) tidy() error {
-	for i := len(s.changes) - 1; i >= 0; i-- {
-		c := s.changes[i]
-		p, ok := c.Op.(change.Temporary)
-		if !ok {
-			continue
-		}
-		idle, err := p.Idle(s.m)
-		if err == nil && idle {
-			err = errors.Join(c.Op.Undo(s.m), s.log.Undone(c.Seq))
-			s.changes = slices.Delete(s.changes, i, i+1)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unwatched ends the watcher: what happens to the run is decided. It would find nothing to do, but it would hold the
-// journal for a moment, and nobody could take the lab down in that moment.
-func (s *Session) unwatched() error {
-	if s.watcher == nil {
-		return nil
-	}
-	err := s.watcher.Kill()
-	s.watcher = nil
-	return err
-}
-
-// Rollback undoes all that the run changed. Its journal ends with it, but for what is left that could still be undone.
-func (s *Session) Rollback() (change.Undoing, error) {
-	if s.entered {
-		return s.depart()
-	}
-	u, _ := change.Undo(s.m, s.log, s.changes)
-	s.changes, s.ended = nil, true
-	if !u.Over() {
-		return u, errors.Join(s.unwatched(), s.log.Close())
-	}
-	// When nothing is left, it matters no more whether the journal could be told, on a /run that is full.
-	return u, errors.Join(s.log.Remove(), s.unwatched())
-}
-
-// Close releases the machine. A run that was neither kept nor rolled back is left to `nsscript recover`.
-func (s *Session) Close() error {
-	s.beside.close()
-	s.m.Close()
-	if !s.ended {
-		return errors.Join(s.unwatched(), s.log.Close())
-	}
-	return nil
 }
