@@ -2,7 +2,6 @@ package builtins
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -129,23 +128,19 @@ var expectDecl = runtime.Query("monitor.expect", "struct",
 
 type expectArgs struct {
 	Monitor *monitorValue `arg:"monitor" doc:"the monitor"`
-	Pattern string        `arg:"pattern" doc:"regular expression, in RE2's syntax; it may match a part of the text"`
+	Regexp  regexpArg     `arg:"regexp" doc:"regular expression (RE2); it may match a part of the text"`
 	_       struct{}      `arg:"*"`
 	Timeout waitArg       `arg:"timeout?" doc:"how long to wait"`
 }
 
 func (a *expectArgs) Query(v *runtime.View) (starlark.Value, error) {
-	pattern, err := regexp.Compile(a.Pattern)
-	if err != nil {
-		return nil, err
-	}
 	m := a.Monitor
 	for deadline, from := time.Now().Add(time.Duration(a.Timeout)), m.next; ; {
 		if err := m.take(); err != nil {
 			return nil, err
 		}
 		for ; m.next < len(m.all); m.next++ {
-			if e := m.all[m.next]; pattern.MatchString(e.line) {
+			if e := m.all[m.next]; a.Regexp.MatchString(e.line) {
 				m.next++
 				return m.value(e), nil
 			}
@@ -157,7 +152,7 @@ func (a *expectArgs) Query(v *runtime.View) (starlark.Value, error) {
 				came = append(came, e.line)
 			}
 			m.next = from
-			e := &kernel.Error{Op: "expect event", Object: script.Show(starlark.String(a.Pattern)), NS: m.ns.String(),
+			e := &kernel.Error{Op: "expect event", Object: script.Show(starlark.String(a.Regexp.text)), NS: m.ns.String(),
 				Err: fmt.Errorf("none came within %s", a.Timeout), Hint: "nothing else came either"}
 			if came != nil {
 				e.Hint = "these came:\n        " + strings.Join(came[max(0, len(came)-10):], "\n        ")

@@ -80,7 +80,7 @@ func (a *processExpectArgs) Query(v *runtime.View) (starlark.Value, error) {
 	return stringList(all), nil
 }
 
-// regexpArg is a regular expression over the lines of a log.
+// regexpArg is a regular expression over lines.
 type regexpArg struct {
 	*regexp.Regexp
 	text string
