@@ -35,6 +35,9 @@ var etc = map[string]string{
 	"/etc/modprobe.d/nsscript.conf": "options bonding max_bonds=0\noptions dummy numdummies=0\noptions ifb numifbs=0\n",
 }
 
+// shell is that of system(3).
+const shell = "/bin/sh"
+
 // folders are those that a machine has, also where nothing is in them.
 var folders = []string{"/dev/pts", "/dev/shm", "/etc", "/proc", "/root", "/run", "/sys", "/tmp", "/usr/bin",
 	"/usr/sbin", "/bin", "/sbin", "/var/tmp"}
@@ -95,6 +98,12 @@ func (s *Spec) fill(a *archive) error {
 	}
 	for _, p := range s.Programs {
 		if err := a.program(p, p); err != nil {
+			return err
+		}
+	}
+	// What programs start by system(3) and popen(3) is started by the shell of this name.
+	if _, err := os.Stat(shell); err == nil && len(s.Programs) > 0 {
+		if err := a.program(shell, shell); err != nil {
 			return err
 		}
 	}
