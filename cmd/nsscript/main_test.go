@@ -223,9 +223,9 @@ func TestWatcherEnds(t *testing.T) {
 	orphans(t) // of tests before
 	for _, args := range [][]string{{"--rm", "-c", "netns('n1')"}, {"-c", "print(1)"}, {"-c", "fail('x')"},
 		{"-c", "netns('n1')"}, {"down", "command"}} {
-		_ = nsscript(args...).Run() // one of them is to fail
+		out, _ := nsscript(args...).CombinedOutput() // one of them is to fail
 		if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
-			t.Errorf("%v left process %d: %v", args, pid, err)
+			t.Errorf("%v left process %d: %v, and said: %s", args, pid, err, out)
 		}
 	}
 }

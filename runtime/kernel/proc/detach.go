@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -33,9 +34,9 @@ func Detach(argv []string) (*Process, error) {
 
 // Kill ends the process, and returns when it has ended.
 func (p *Process) Kill() error {
-	if err := p.cmd.Process.Kill(); err != nil {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill process %d: %w", p.cmd.Process.Pid, err)
 	}
-	_ = p.cmd.Wait() // it was killed
+	_ = p.cmd.Wait() // it was killed, or has ended itself
 	return nil
 }
