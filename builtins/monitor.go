@@ -40,7 +40,7 @@ func (a *monitorArgs) Query(v *runtime.View) (starlark.Value, error) {
 		return nil, err
 	}
 	m := &monitorValue{v: v, ns: a.NS.NSRef, kinds: a.Kinds, since: time.Now()}
-	if m.heard, err = v.Machine().Listen([]kernel.NSRef{m.ns}); err != nil {
+	if m.heard, err = v.Machine().Listen([]kernel.NSRef{m.ns}, true); err != nil {
 		return nil, err
 	}
 	m.names, err = n.LinkNames()

@@ -32,7 +32,7 @@ func (a *readyArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if err := v.Machine().Settle(); err != nil {
 		return nil, err
 	}
-	heard, err := v.Machine().Listen(refs)
+	heard, err := v.Machine().Listen(refs, false)
 	if err != nil {
 		return nil, err
 	}

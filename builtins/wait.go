@@ -28,13 +28,21 @@ type waitForArgs struct {
 }
 
 func (a *waitForArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
-	heard, err := tx.Machine().Listen(everywhere(tx.View))
+	heard, err := tx.Machine().Listen(everywhere(tx.View), false)
 	if err != nil {
 		return nil, err
 	}
 	defer heard.Close()
+	deadline, least := time.Now().Add(time.Duration(a.Timeout)), time.Duration(0)
 	val, err := again(tx, a.Fn, time.Duration(a.Timeout), 0, func(val starlark.Value) bool { return bool(val.Truth()) },
-		func() error { return pause(tx.View, heard, time.Duration(a.Every)) })
+		func() error {
+			// What a call changes wakes it, too: it is not to be called without a pause.
+			if err := tx.Wait(min(least, time.Until(deadline))); err != nil {
+				return err
+			}
+			least = min(max(2*least, time.Millisecond), time.Duration(a.Every), 50*time.Millisecond)
+			return pause(tx.View, heard, min(time.Duration(a.Every), time.Until(deadline)))
+		})
 	if err == nil && !val.Truth() {
 		return nil, fmt.Errorf("wait: not true within %s, the last value was %s", a.Timeout, script.Show(val))
 	}

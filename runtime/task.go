@@ -162,13 +162,20 @@ func (v *View) Parallel(name string, calls []Call, limit int, timeout time.Durat
 func (v *View) Begin(name string, c Call, after, every time.Duration, times int) {
 	s := v.s
 	b := &begun{done: make(chan struct{}), endless: times == 0}
-	t := task{frame: s.frame}
+	f := s.frame
+	t := task{frame: f}
 	t.ctx, b.cancel = context.WithCancelCause(s.ctx)
-	s.frame.begun = append(s.frame.begun, b)
+	f.begun = append(f.begun, b)
 	fail := s.end
 	next := time.Now().Add(after)
 	go func() {
-		defer close(b.done)
+		defer func() {
+			<-s.turn
+			f.begun = slices.DeleteFunc(f.begun, func(o *begun) bool { return o == b })
+			s.turn <- struct{}{}
+			b.cancel(nil)
+			close(b.done)
+		}()
 		for i := 0; times == 0 || i < times; i++ {
 			if !waitUntil(t.ctx, next) {
 				return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,9 +49,10 @@ const mostEvents = 1 << 16
 // Events are those of some namespaces from one moment on (rtnetlink(7)). Those of a namespace end with this
 // process's hold on it.
 type Events struct {
-	// Wake has something in it when there is something that was not taken.
+	// Wake has something in it when something was heard since it was last looked at.
 	Wake chan struct{}
-	subs map[*nl.NetlinkSocket]*Namespace
+	keep bool
+	subs map[*hearing]*Namespace
 	done sync.WaitGroup
 
 	mu   sync.Mutex
@@ -58,19 +60,31 @@ type Events struct {
 	lost error
 }
 
-// Listen begins to hear of changes in namespaces.
-func (m *Machine) Listen(refs []NSRef) (*Events, error) {
-	e := &Events{Wake: make(chan struct{}, 1), subs: map[*nl.NetlinkSocket]*Namespace{}}
+// hearing is a socket of one namespace.
+type hearing struct {
+	*nl.NetlinkSocket
+	closed atomic.Bool
+}
+
+func (h *hearing) close() {
+	h.closed.Store(true)
+	h.Close()
+}
+
+// Listen begins to hear of changes in namespaces. keep says that they are to be taken; otherwise they only wake.
+func (m *Machine) Listen(refs []NSRef, keep bool) (*Events, error) {
+	e := &Events{Wake: make(chan struct{}, 1), keep: keep, subs: map[*hearing]*Namespace{}}
 	for _, ref := range refs {
 		n, err := m.Namespace(ref)
 		if err == nil {
 			err = n.Do(func() error {
 				sub, err := nl.Subscribe(unix.NETLINK_ROUTE, eventGroups...)
 				if err == nil {
-					e.subs[sub] = n
-					n.heard = append(n.heard, sub)
+					h := &hearing{NetlinkSocket: sub}
+					e.subs[h] = n
+					n.heard = append(n.heard, h)
 					e.done.Add(1)
-					go e.receive(sub, ref)
+					go e.receive(h, ref)
 				}
 				return err
 			})
@@ -84,25 +98,28 @@ func (m *Machine) Listen(refs []NSRef) (*Events, error) {
 }
 
 // receive takes what the kernel sends to one socket, until that is closed.
-func (e *Events) receive(sub *nl.NetlinkSocket, ref NSRef) {
+func (e *Events) receive(h *hearing, ref NSRef) {
 	defer e.done.Done()
-	for {
-		msgs, from, err := sub.Receive()
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
-			return // it was closed
+	for over := false; !over; {
+		msgs, from, err := h.Receive()
+		if h.closed.Load() {
+			return
 		}
 		if from != nil && from.Pid != 0 {
 			continue // another user's words
 		}
 		e.mu.Lock()
-		for _, msg := range msgs {
-			e.add(ref, msg)
+		if e.keep {
+			for _, msg := range msgs {
+				e.add(ref, msg)
+			}
 		}
 		if err != nil {
-			e.lost = err // more came than there was room for
+			e.lost = err // ENOBUFS: more came than there was room for
+			over = !errors.Is(err, unix.ENOBUFS)
 		}
 		if len(e.all) > mostEvents {
-			e.all, e.lost = slices.Delete(e.all, 0, len(e.all)-mostEvents), unix.ENOBUFS
+			e.all, e.lost = slices.Delete(e.all, 0, mostEvents/2), unix.ENOBUFS
 		}
 		e.mu.Unlock()
 		select {
@@ -137,9 +154,9 @@ func (e *Events) Take() (all []Heard, lost error) {
 
 // Close ends the hearing.
 func (e *Events) Close() {
-	for sub, n := range e.subs {
-		sub.Close()
-		n.heard = slices.DeleteFunc(n.heard, func(s *nl.NetlinkSocket) bool { return s == sub })
+	for h, n := range e.subs {
+		h.close()
+		n.heard = slices.DeleteFunc(n.heard, func(o *hearing) bool { return o == h })
 	}
 	e.done.Wait()
 	e.subs = nil

@@ -28,8 +28,8 @@ type Namespace struct {
 	alone bool      // so far nobody else can have made a link in it
 	born  time.Time // when it was made as a spare
 	conn  *rtnl.Conn
-	conns map[int]*rtnl.Conn  // of netlink's other protocols
-	heard []*nl.NetlinkSocket // that listen to it
+	conns map[int]*rtnl.Conn // of netlink's other protocols
+	heard []*hearing         // that listen to it
 }
 
 // Name is the namespace's name, "host" for the one nsscript started in.
@@ -262,8 +262,8 @@ func (n *Namespace) release() {
 		c.Close()
 	}
 	n.conns = nil
-	for _, sub := range n.heard {
-		sub.Close() // or the namespace would stay
+	for _, h := range n.heard {
+		h.close() // or the namespace would stay
 	}
 	n.heard = nil
 	if n.fd >= 0 {
