@@ -118,8 +118,12 @@ func Summary(doc string) string {
 // it means nothing.
 func (voc *Vocabulary) Help(name string, markdown bool) string {
 	for _, d := range voc.Decls {
-		if d.Name == name {
-			return d.Help(markdown)
+		if d.Name == name { // and what it returns, where that is a type of this name
+			text := d.Help(markdown)
+			if t := voc.typeNamed(name); t != nil {
+				text += "\n" + voc.typeHelp(t, markdown)
+			}
+			return text
 		}
 	}
 	for _, t := range voc.Types {
@@ -178,7 +182,20 @@ func (voc *Vocabulary) HelpOn(v starlark.Value) string {
 	case starlark.Callable:
 		return voc.Help(v.Name(), false)
 	}
+	if t := voc.typeNamed(v.Type()); t != nil {
+		return voc.typeHelp(t, false)
+	}
 	return voc.Help(v.Type(), false)
+}
+
+// typeNamed is the type of that name, nil when there is none.
+func (voc *Vocabulary) typeNamed(name string) *Type {
+	for _, t := range voc.Types {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
 }
 
 // memberName is the name by which a script calls a builtin that is not declared: those of some modules do not say
