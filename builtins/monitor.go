@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,6 +59,7 @@ type monitorValue struct {
 	all   []event
 	next  int // the first of them that expect() has not looked at
 	lost  error
+	over  bool // it was stopped
 }
 
 // event is something that was heard.
@@ -146,14 +148,20 @@ func (a *expectArgs) Query(v *runtime.View) (starlark.Value, error) {
 			}
 		}
 		left := time.Until(deadline)
+		if m.over {
+			left = 0 // nothing comes any more
+		}
 		if left <= 0 {
 			var came []string
 			for _, e := range m.all[from:] {
 				came = append(came, e.line)
 			}
 			m.next = from
-			e := &kernel.Error{Op: "expect event", Object: script.Show(starlark.String(a.Regexp.text)), NS: m.ns.String(),
-				Err: fmt.Errorf("none came within %s", a.Timeout), Hint: "nothing else came either"}
+			e := &kernel.Error{Op: "expect event", Object: script.Show(starlark.String(a.Regexp.text)),
+				NS: m.ns.String(), Err: fmt.Errorf("none came within %s", a.Timeout), Hint: "nothing else came either"}
+			if m.over {
+				e.Err = errors.New("none came before the monitor was stopped")
+			}
 			if came != nil {
 				e.Hint = "these came:\n        " + strings.Join(came[max(0, len(came)-10):], "\n        ")
 			}
@@ -173,5 +181,6 @@ type monitorStopArgs struct {
 
 func (a *monitorStopArgs) Query(*runtime.View) (starlark.Value, error) {
 	a.Monitor.heard.Close()
+	a.Monitor.over = true
 	return nil, nil
 }

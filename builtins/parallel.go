@@ -15,7 +15,8 @@ const turnsDoc = " One function runs at a time; another goes on while that one w
 var parallelDecl = runtime.Query("parallel", "list",
 	"Calls functions beside each other, begun in order, and returns their values in order. When one fails, those "+
 		"after it in the list are ended, those before it are waited for, and the first failure in the order of the "+
-		"list is the error. All have ended when it returns."+turnsDoc, &parallelArgs{})
+		"list is the error. For one function and several values there is parallel_map(). "+
+		"All have ended when it returns."+turnsDoc, &parallelArgs{})
 
 type parallelArgs struct {
 	Fns []starlark.Callable `arg:"fns" doc:"functions without parameters, such as lambda: ping(a, b)"`

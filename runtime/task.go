@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -151,7 +152,13 @@ func (v *View) Parallel(name string, calls []Call, limit int, timeout time.Durat
 		}
 	}
 	if err != nil && ctx.Err() != nil && s.ctx.Err() == nil {
-		err = context.Cause(ctx) // and not that a function was cancelled
+		var going []string // and not that a function was cancelled
+		for i, e := range errs {
+			if e != nil {
+				going = append(going, fmt.Sprintf("%s[%d]", name, i))
+			}
+		}
+		err = fmt.Errorf("%w: %s had not ended", context.Cause(ctx), strings.Join(going, ", "))
 	}
 	return vals, err
 }
