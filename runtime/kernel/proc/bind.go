@@ -3,6 +3,7 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,10 @@ func bindSockets(cgroup, index int) error {
 	// r2 = index; *(u32 *)(r1 + offsetof(struct bpf_sock, bound_dev_if)) = r2; return 1
 	code := []uint64{uint64(uint32(index))<<32 | 0x02b7, 0x2163, 1<<32 | 0x00b7, 0x0095}
 	license := []byte("GPL\x00")
+	var pin runtime.Pinner // the kernel is told of their addresses as numbers
+	defer pin.Unpin()
+	pin.Pin(&code[0])
+	pin.Pin(&license[0])
 	load := struct {
 		kind, count   uint32
 		code, license uint64
