@@ -99,7 +99,7 @@ type containsArgs struct {
 }
 
 func (a *containsArgs) Query(*runtime.View) (starlark.Value, error) {
-	in, err := starlark.Binary(syntax.IN, a.Item, a.In)
+	in, err := script.Among(a.Item, a.In)
 	if err != nil || in.Truth() == a.want {
 		return starlark.None, err
 	}

@@ -23,6 +23,9 @@ func (a *analysis) expressions() {
 		case *syntax.CallExpr:
 			if d, method := a.decl(n.Fn); d != nil {
 				a.call(d, method, n)
+				if (d.Name == "assert.contains" || d.Name == "assert.not_contains") && len(n.Args) > 1 {
+					a.membership(syntax.Start(n.Args[1]), n.Args[1], n.Args[0])
+				}
 			}
 		case *syntax.DotExpr:
 			a.attribute(n)
@@ -32,7 +35,7 @@ func (a *analysis) expressions() {
 			a.iterates(n.X)
 		case *syntax.BinaryExpr:
 			if n.Op == syntax.IN || n.Op == syntax.NOT_IN {
-				a.membership(n)
+				a.membership(n.OpPos, n.X, n.Y)
 			}
 		case *syntax.AssignStmt:
 			if n.Op == syntax.EQ {
@@ -94,10 +97,10 @@ func (a *analysis) iterates(e syntax.Expr) {
 }
 
 // membership checks that no text is looked for among values that are no texts.
-func (a *analysis) membership(e *syntax.BinaryExpr) {
-	typ, list := strings.CutPrefix(a.typeOf(e.Y), listOf)
-	if list && a.typeOf(e.X) == "string" && (typ == "struct" || a.declared(typ) != nil) {
-		a.u.report(e.OpPos, "type", "a string is never in a list of "+typ,
+func (a *analysis) membership(at syntax.Position, item, container syntax.Expr) {
+	typ, list := strings.CutPrefix(a.typeOf(container), listOf)
+	if list && a.typeOf(item) == "string" && (typ == "struct" || a.declared(typ) != nil) {
+		a.u.report(at, "type", "a string is never in a list of "+typ,
 			"their texts are [str(x) for x in ...]; or compare an attribute of them")
 	}
 }

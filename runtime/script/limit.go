@@ -31,11 +31,11 @@ var Limits = starlark.StringDict{
 		}),
 	Mark + "in": starlark.NewBuiltin("in",
 		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			return among(args[0], args[1])
+			return Among(args[0], args[1])
 		}),
 	Mark + "notin": starlark.NewBuiltin("not in",
 		func(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			found, err := among(args[0], args[1])
+			found, err := Among(args[0], args[1])
 			if err != nil {
 				return nil, err
 			}

@@ -7,9 +7,9 @@ import (
 	"go.starlark.net/syntax"
 )
 
-// among is x in y. It fails where a text is looked for among values that have attributes, such as routes: it is equal
+// Among is x in y. It fails where a text is looked for among values that have attributes, such as routes: it is equal
 // to none of them, whatever they print as.
-func among(x, y starlark.Value) (starlark.Value, error) {
+func Among(x, y starlark.Value) (starlark.Value, error) {
 	found, err := starlark.Binary(syntax.IN, x, y)
 	if _, text := x.(starlark.String); !text || err != nil || found != starlark.False {
 		return found, err
