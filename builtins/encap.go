@@ -115,10 +115,7 @@ func givenAttrs(args any) (attrs []byte) {
 		if err != nil || field.Kind() == reflect.Pointer && field.IsNil() {
 			continue
 		}
-		switch a := reflect.Indirect(field).Interface().(type) {
-		case linkArg:
-			attrs = kernel.AppendAttr(attrs, number, encodeNumber[width32](a.Index))
-		case interface{ encode() []byte }:
+		if a, ok := reflect.Indirect(field).Interface().(interface{ encode() []byte }); ok {
 			attrs = kernel.AppendAttr(attrs, number, a.encode())
 		}
 	}

@@ -72,6 +72,8 @@ func (a *devIndex) UnpackIn(v *runtime.View, val starlark.Value) error {
 	return (*linkArg)(a).UnpackIn(v, val)
 }
 
+func (a *devIndex) Beside() []kernel.LinkRef { return []kernel.LinkRef{a.LinkRef} }
+
 func (a devIndex) encode() []byte        { return encodeNumber[width32](a.Index) }
 func (a *devIndex) decode(data []byte)   { a.Index = decodeNumber[width32](data) }
 func (a devIndex) ip(word string) string { return word + " if" + itoa(a.Index) } // which ip(8) takes for any name

@@ -80,17 +80,17 @@ func (a *matchArgs) terms() (all []kernel.Term) {
 }
 
 // linkTerm takes packets by a link, or all of them.
-func linkTerm(which string, link linkOrNameArg) []kernel.Term {
-	if link == "" {
+func linkTerm(which string, link devArg) []kernel.Term {
+	if link.none() {
 		return nil
 	}
-	return []kernel.Term{kernel.MatchLink(which, string(link))}
+	return []kernel.Term{kernel.MatchLink(which, link.name)}
 }
 
 type masqueradeArgs struct {
-	NS  nsArg         `arg:"ns" doc:"namespace that forwards them"`
-	Out linkOrNameArg `arg:"out?" doc:"link that they leave by, or its name; any when left out"`
-	_   struct{}      `arg:"*"`
+	NS  nsArg    `arg:"ns" doc:"namespace that forwards them"`
+	Out devArg   `arg:"out?" doc:"link that they leave by, or its name; any when left out"`
+	_   struct{} `arg:"*"`
 	matchArgs
 	runtime.Irreversible
 }
@@ -101,10 +101,10 @@ func (a *masqueradeArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 type snatArgs struct {
-	NS  nsArg         `arg:"ns" doc:"namespace that forwards them"`
-	To  endArg        `arg:"to" doc:"address that they get, with a port behind it if they are to get that, too: \"192.0.2.1:5000\""`
-	Out linkOrNameArg `arg:"out?" doc:"link that they leave by, or its name; any when left out"`
-	_   struct{}      `arg:"*"`
+	NS  nsArg    `arg:"ns" doc:"namespace that forwards them"`
+	To  endArg   `arg:"to" doc:"address that they get, with a port behind it if they are to get that, too: \"192.0.2.1:5000\""`
+	Out devArg   `arg:"out?" doc:"link that they leave by, or its name; any when left out"`
+	_   struct{} `arg:"*"`
 	matchArgs
 	runtime.Irreversible
 }
@@ -121,13 +121,13 @@ func (a *snatArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 type dnatArgs struct {
-	NS    nsArg         `arg:"ns" doc:"namespace that they come to"`
-	From  endArg        `arg:"from" doc:"address that they are for, a port of it, or a port of all: \"192.0.2.1\", \"192.0.2.1:80\", 80 or \":80\""`
-	To    endArg        `arg:"to" doc:"address that they are sent to, with another port behind it if it is one: \"10.0.0.2:8080\""`
-	_     struct{}      `arg:"*"`
-	Proto protoArg      `arg:"proto?" doc:"protocol that ports are of: tcp, udp or sctp; tcp when left out"`
-	In    linkOrNameArg `arg:"iif?" doc:"link that they come in by, or its name: then those of the namespace itself stay"`
-	Src   *dstArg       `arg:"src?" doc:"prefix or address that they come from; any when left out"`
+	NS    nsArg    `arg:"ns" doc:"namespace that they come to"`
+	From  endArg   `arg:"from" doc:"address that they are for, a port of it, or a port of all: \"192.0.2.1\", \"192.0.2.1:80\", 80 or \":80\""`
+	To    endArg   `arg:"to" doc:"address that they are sent to, with another port behind it if it is one: \"10.0.0.2:8080\""`
+	_     struct{} `arg:"*"`
+	Proto protoArg `arg:"proto?" doc:"protocol that ports are of: tcp, udp or sctp; tcp when left out"`
+	In    devArg   `arg:"iif?" doc:"link that they come in by, or its name: then those of the namespace itself stay"`
+	Src   *dstArg  `arg:"src?" doc:"prefix or address that they come from; any when left out"`
 	runtime.Irreversible
 }
 
@@ -150,21 +150,21 @@ func (a *dnatArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		m.Dport = &port
 	}
 	chains := []string{"dstnat", "dstnat_out"}
-	if a.In != "" {
+	if !a.In.none() {
 		chains = chains[:1]
 	}
 	return addRule(tx, a.NS.NSRef, "dnat", chains, about, m.terms(), kernel.NAT("dnat", a.To.AddrPort))
 }
 
 type redirectArgs struct {
-	NS    nsArg         `arg:"ns" doc:"namespace that they come to"`
-	Port  portArg       `arg:"port" doc:"port that they are for, 1 to 65535"`
-	To    portArg       `arg:"to" doc:"port that they go to, 1 to 65535"`
-	_     struct{}      `arg:"*"`
-	Proto protoArg      `arg:"proto?" doc:"protocol that the ports are of: tcp, udp or sctp"`
-	In    linkOrNameArg `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
-	Src   *dstArg       `arg:"src?" doc:"prefix or address that they come from; any when left out"`
-	Dst   *dstArg       `arg:"dst?" doc:"prefix or address that they are for; any when left out"`
+	NS    nsArg    `arg:"ns" doc:"namespace that they come to"`
+	Port  portArg  `arg:"port" doc:"port that they are for, 1 to 65535"`
+	To    portArg  `arg:"to" doc:"port that they go to, 1 to 65535"`
+	_     struct{} `arg:"*"`
+	Proto protoArg `arg:"proto?" doc:"protocol that the ports are of: tcp, udp or sctp"`
+	In    devArg   `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
+	Src   *dstArg  `arg:"src?" doc:"prefix or address that they come from; any when left out"`
+	Dst   *dstArg  `arg:"dst?" doc:"prefix or address that they are for; any when left out"`
 	runtime.Irreversible
 }
 
@@ -175,11 +175,11 @@ func (a *redirectArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 }
 
 type markArgs struct {
-	NS   nsArg         `arg:"ns" doc:"namespace that they are in"`
-	Mark nftMarkArg    `arg:"mark" doc:"the mark, 0 to 4294967295"`
-	_    struct{}      `arg:"*"`
-	At   markHookArg   `arg:"at?" doc:"which: those that come in (\"prerouting\"), or those of the namespace itself (\"output\")"`
-	In   linkOrNameArg `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
+	NS   nsArg       `arg:"ns" doc:"namespace that they are in"`
+	Mark nftMarkArg  `arg:"mark" doc:"the mark, 0 to 4294967295"`
+	_    struct{}    `arg:"*"`
+	At   markHookArg `arg:"at?" doc:"which: those that come in (\"prerouting\"), or those of the namespace itself (\"output\")"`
+	In   devArg      `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
 	matchArgs
 	runtime.Irreversible
 }
@@ -191,11 +191,11 @@ func (a *markArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 
 // verdictArgs are those of a rule that says what becomes of packets.
 type verdictArgs struct {
-	NS  nsArg         `arg:"ns" doc:"namespace that they are in"`
-	_   struct{}      `arg:"*"`
-	At  hookArg       `arg:"at?" doc:"which: those for the namespace itself (\"input\"), those through it (\"forward\"), its own (\"output\")"`
-	In  linkOrNameArg `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
-	Out linkOrNameArg `arg:"oif?" doc:"link that they leave by, or its name; any when left out"`
+	NS  nsArg    `arg:"ns" doc:"namespace that they are in"`
+	_   struct{} `arg:"*"`
+	At  hookArg  `arg:"at?" doc:"which: those for the namespace itself (\"input\"), those through it (\"forward\"), its own (\"output\")"`
+	In  devArg   `arg:"iif?" doc:"link that they come in by, or its name; any when left out"`
+	Out devArg   `arg:"oif?" doc:"link that they leave by, or its name; any when left out"`
 	matchArgs
 	runtime.Irreversible
 }

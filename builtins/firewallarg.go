@@ -97,22 +97,6 @@ func (a *connStatesArg) Unpack(val starlark.Value) error {
 	return nil
 }
 
-// linkOrNameArg is the name of a link, which need not be there.
-type linkOrNameArg string
-
-func (linkOrNameArg) ArgType() string { return "link or its name" }
-func (a *linkOrNameArg) UnpackIn(v *runtime.View, val starlark.Value) error {
-	switch val := val.(type) {
-	case *linkValue:
-		*a = linkOrNameArg(val.current().Name)
-		return nil
-	case starlark.String:
-		*a = linkOrNameArg(val)
-		return kernel.ValidLinkName(string(val))
-	}
-	return want("link or its name", val)
-}
-
 // endArg is an address, one with a port, or a port alone.
 type endArg struct{ netip.AddrPort }
 

@@ -15,7 +15,7 @@ var flowerFilter = declareTC(tcKind{Name: "flower", Args: &flowerArgs{}, Fill: f
 	Doc: "looks at parts of a packet by their names", Module: "cls_flower", Config: "NET_CLS_FLOWER"})
 
 type flowerArgs struct {
-	InDev     *linkName                          `arg:"indev?" nla:"2" doc:"link that the packet came in by"`
+	InDev     *devName                           `arg:"indev?" nla:"2" doc:"link that the packet came in by"`
 	DstMAC    *maskedMAC                         `arg:"dst_mac?" nla:"4,5" doc:"link-layer address that it goes to, \"02:00:00:00:00:01\", or some bits of one: \"02:00:00:00:00:00/ff:ff:00:00:00:00\""`
 	SrcMAC    *maskedMAC                         `arg:"src_mac?" nla:"6,7" doc:"link-layer address that it comes from"`
 	VlanID    *whole[width16]                    `arg:"vlan_id?" nla:"23" zero:"yes" doc:"id of its vlan tag, 0 to 4095; with protocol = \"802.1q\" or \"802.1ad\""`

@@ -47,9 +47,10 @@ func mrouteCommand(verb string, e kernel.Entry) string {
 // mrouteLinks are links of a namespace, by their indexes.
 type mrouteLinks []kernel.LinkRef
 
-func (mrouteLinks) ArgType() string         { return "link, or a list of them" }
-func (a mrouteLinks) encode() []byte        { return kernel.MrouteLinks(a.indexes()) }
-func (a mrouteLinks) value() starlark.Value { return starlark.NewList(nil) } // see valueIn
+func (mrouteLinks) ArgType() string            { return "link, or a list of them" }
+func (a mrouteLinks) Beside() []kernel.LinkRef { return a }
+func (a mrouteLinks) encode() []byte           { return kernel.MrouteLinks(a.indexes()) }
+func (a mrouteLinks) value() starlark.Value    { return starlark.NewList(nil) } // see valueIn
 
 func (a mrouteLinks) indexes() (all []int) {
 	for _, l := range a {
@@ -123,9 +124,6 @@ func (a *mrouteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, fmt.Errorf("mroute: source=%s and group %s are of two families", a.Source.Addr, a.Group.Addr)
 	}
 	for _, l := range append([]kernel.LinkRef{a.IIF.LinkRef}, *a.OIFs...) {
-		if err := (&linkArg{l}).within(n, "add multicast route", a.Group.String()); err != nil {
-			return nil, err
-		}
 		if err := routedOver(tx, l, netlinkFamily(a.Group.Addr)); err != nil {
 			return nil, err
 		}

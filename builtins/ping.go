@@ -31,7 +31,7 @@ type pingArgs struct {
 	TTL      ttlArg       `arg:"ttl?" doc:"time to live or hop limit, 1 to 255; the namespace's own when left out"`
 	DF       bool         `arg:"df?" doc:"forbid fragmentation"`
 	Source   *endpointArg `arg:"source?" doc:"address to send from, or a link or namespace that has one"`
-	VRF      *linkArg     `arg:"vrf?" doc:"vrf, or another link of the namespace, that its requests leave by; what its rules say when left out"`
+	VRF      *devIndex    `arg:"vrf?" doc:"vrf, or another link of the namespace, that its requests leave by; what its rules say when left out"`
 	Family   familyArg    `arg:"family?" doc:"4 or 6: only addresses of that family; either when left out"`
 	Check    bool         `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
 }
@@ -39,7 +39,8 @@ type pingArgs struct {
 // senderArg is a namespace, or a link or an address in one.
 type senderArg struct{ endpointArg }
 
-func (senderArg) ArgType() string { return "namespace or its name, link or address" }
+func (senderArg) ArgType() string          { return "namespace or its name, link or address" }
+func (a *senderArg) Located() kernel.NSRef { return *a.ns }
 
 func (a *senderArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	switch val.(type) {
@@ -93,9 +94,6 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
 		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF, Aside: v.Aside}
 	if a.VRF != nil {
-		if err := a.VRF.within(n, "ping", dst.String()); err != nil {
-			return nil, err
-		}
 		p.Dev = a.VRF.Name
 	}
 	object := dst.String()

@@ -43,7 +43,7 @@ type runArgs struct {
 	Stdin   string         `arg:"stdin?" doc:"what it reads"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in"`
-	VRF     *linkArg       `arg:"vrf?" doc:"vrf, or another link of the namespace, that its sockets are bound to, as ip-vrf(8) does; what the rules of the namespace say when left out"`
+	VRF     *devIndex      `arg:"vrf?" doc:"vrf, or another link of the namespace, that its sockets are bound to, as ip-vrf(8) does; what the rules of the namespace say when left out"`
 	Check   bool           `arg:"check?" doc:"fail when the exit code is not 0 or a signal ended it; False returns the result instead"`
 }
 
@@ -77,9 +77,6 @@ func (a *runArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 		return nil, err
 	}
 	if a.VRF != nil {
-		if err := a.VRF.within(n, "run", a.Argv[0]); err != nil {
-			return nil, err
-		}
 		in.Link = a.VRF.Index
 	}
 	status, err := n.Run(ctx, cmd, in, tx.Aside)

@@ -19,9 +19,9 @@ type routeGetArgs struct {
 	Dst      endpointArg       `arg:"dst" doc:"where it goes to: an address, or a link or a namespace that has one"`
 	_        struct{}          `arg:"*"`
 	Src      *endpointArg      `arg:"src?" doc:"its source address; with iif= that of another one"`
-	OIF      *linkArg          `arg:"oif?" nla:"4" doc:"link that its socket is bound to"`
-	IIF      *linkArg          `arg:"iif?" nla:"3" doc:"link that it came by, for one that is forwarded"`
-	VRF      *linkArg          `arg:"vrf?" nla:"4" doc:"VRF that its socket is bound to"`
+	OIF      *devIndex         `arg:"oif?" nla:"4" doc:"link that its socket is bound to"`
+	IIF      *devIndex         `arg:"iif?" nla:"3" doc:"link that it came by, for one that is forwarded"`
+	VRF      *devIndex         `arg:"vrf?" nla:"4" doc:"VRF that its socket is bound to"`
 	Mark     *whole[width32]   `arg:"mark?" nla:"16" doc:"its mark"`
 	TOS      *whole[width8]    `arg:"tos?" doc:"its type of service, 0 to 255"`
 	Proto    *ipProtoArg       `arg:"proto?" nla:"27" doc:"its protocol, for rules that look at it: \"tcp\", \"udp\", \"icmp\" ... or a number"`

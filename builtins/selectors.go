@@ -11,31 +11,57 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 // What packets are told apart by, as several builtins take it.
 
 // devArg is a link, or the name of one that may come to be.
-type devArg string
+type devArg struct {
+	name string
+	link *kernel.LinkRef // nil when it was given as a name
+}
 
 func (devArg) ArgType() string { return "link or its name" }
 
 func (a *devArg) UnpackIn(v *runtime.View, val starlark.Value) error {
-	if l, ok := val.(*linkValue); ok {
-		*a = devArg(l.current().Name)
-		return nil
+	if s, ok := val.(starlark.String); ok {
+		a.name = string(s)
+		return kernel.ValidLinkName(a.name)
 	}
-	var name linkNameArg
-	err := name.Unpack(val)
-	*a = devArg(name)
+	var l linkArg
+	if _, ok := val.(*linkValue); !ok {
+		return want("link or its name", val)
+	}
+	err := l.UnpackIn(v, val)
+	a.name, a.link = l.Name, &l.LinkRef
 	return err
 }
 
-func (a devArg) encode() []byte        { return append([]byte(a), 0) }
-func (a *devArg) decode(data []byte)   { *a = devArg(unix.ByteSliceToString(data)) }
-func (a devArg) ip(word string) string { return word + " " + string(a) }
-func (a devArg) value() starlark.Value { return starlark.String(a) }
-func (a devArg) none() bool            { return a == "" }
+func (a *devArg) Beside() []kernel.LinkRef {
+	if a.link == nil {
+		return nil
+	}
+	return []kernel.LinkRef{*a.link}
+}
+
+func (a devArg) encode() []byte        { return append([]byte(a.name), 0) }
+func (a *devArg) decode(data []byte)   { a.name = unix.ByteSliceToString(data) }
+func (a devArg) ip(word string) string { return word + " " + a.name }
+func (a devArg) value() starlark.Value { return starlark.String(a.name) }
+func (a devArg) none() bool            { return a.name == "" }
+
+// devName is a link of the same namespace, by its name.
+type devName struct{ devArg }
+
+func (devName) ArgType() string { return "link" }
+
+func (a *devName) UnpackIn(v *runtime.View, val starlark.Value) error {
+	if _, ok := val.(*linkValue); !ok {
+		return want("link", val)
+	}
+	return a.devArg.UnpackIn(v, val)
+}
 
 // markArg is the mark of a packet, and which bits of it count.
 type markArg struct{ mark, mask uint32 }

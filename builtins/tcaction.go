@@ -178,18 +178,6 @@ func (a *tcActions) Unpack(val starlark.Value) error {
 	return nil
 }
 
-// fit says why some cannot be those of a filter in a namespace: a link is known by its number there.
-func (a tcActions) fit(ns kernel.NSRef) error {
-	for _, one := range a {
-		for _, l := range one.on {
-			if l.NS.Cookie != ns.Cookie {
-				return fmt.Errorf("action.%s: link %s is in %s, and the filter in %s", one.kind, l.Name, l.NS, ns)
-			}
-		}
-	}
-	return nil
-}
-
 func (a tcActions) encode() (list []byte) {
 	for i, one := range a {
 		msg := kernel.AppendAttr(nil, 1, append([]byte(one.kind), 0))

@@ -57,9 +57,6 @@ func (a *filterArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if given["action"] != nil {
 		acts = *given["action"].(*tcActions)
 	}
-	if err := acts.fit(l.NS); err != nil {
-		return nil, err
-	}
 	n, err := tx.Machine().Namespace(l.NS)
 	if err != nil {
 		return nil, err

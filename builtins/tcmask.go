@@ -12,9 +12,6 @@ import (
 	"strings"
 
 	"go.starlark.net/starlark"
-	"golang.org/x/sys/unix"
-
-	"github.com/nsscript/nsscript/runtime"
 )
 
 // What filters compare parts of packets with: a value, and the bits of it that count. To the kernel these are two
@@ -246,19 +243,4 @@ func (a *bitWords[S, W]) Unpack(val starlark.Value) error {
 		return fmt.Errorf("%s is none of %s, each with %q or %q before it", val, strings.Join(names, ", "), yes, no)
 	}
 	return nil
-}
-
-// linkName is a link by its name.
-type linkName struct{ name string }
-
-func (linkName) ArgType() string         { return "link" }
-func (a linkName) encode() []byte        { return append([]byte(a.name), 0) }
-func (a *linkName) decode(data []byte)   { a.name = unix.ByteSliceToString(data) }
-func (a linkName) ip(word string) string { return word + " " + a.name }
-func (a linkName) value() starlark.Value { return starlark.String(a.name) }
-func (a *linkName) UnpackIn(v *runtime.View, val starlark.Value) error {
-	var l linkArg
-	err := l.UnpackIn(v, val)
-	a.name = l.Name
-	return err
 }

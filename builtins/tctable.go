@@ -114,6 +114,24 @@ func (a *tcWords[T]) Give(v *runtime.View, name string, val starlark.Value) (err
 	return err
 }
 
+// Beside are the links that are given, and those of actions.
+func (a *tcWords[T]) Beside() (all []kernel.LinkRef) {
+	for _, g := range *a {
+		switch val := g.val.(type) {
+		case *linkValue:
+			all = append(all, val.current())
+		default:
+			var acts tcActions
+			if acts.Unpack(val) == nil {
+				for _, one := range acts {
+					all = append(all, one.on...)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // whole are the words as those of a new one of a kind.
 func (a tcWords[T]) whole(v *runtime.View, k *tcKind) (map[string]kindAttr, error) {
 	given, err := a.of(v, k)

@@ -36,7 +36,8 @@ func equal(op syntax.Token, typ string, same bool) (bool, error) {
 // nsArg is a namespace, given as itself or by its name.
 type nsArg struct{ kernel.NSRef }
 
-func (nsArg) ArgType() string { return "namespace or its name" }
+func (nsArg) ArgType() string          { return "namespace or its name" }
+func (a *nsArg) Located() kernel.NSRef { return a.NSRef }
 
 func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	switch val := val.(type) {
@@ -61,7 +62,8 @@ func (a *nsArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 // linkArg is a link.
 type linkArg struct{ kernel.LinkRef }
 
-func (linkArg) ArgType() string { return "link" }
+func (linkArg) ArgType() string          { return "link" }
+func (a *linkArg) Located() kernel.NSRef { return a.NS }
 
 func (a *linkArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	l, ok := val.(*linkValue)
@@ -70,15 +72,6 @@ func (a *linkArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 	}
 	a.LinkRef = l.current()
 	return v.Reachable(a.NS)
-}
-
-// within is an error unless the link is in the namespace.
-func (a *linkArg) within(n *kernel.Namespace, op, object string) error {
-	if a.NS.Cookie == n.Ref().Cookie {
-		return nil
-	}
-	return &kernel.Error{Op: op, Object: object, NS: n.Name(),
-		Err: fmt.Errorf("%s is in another namespace, %s", a.Name, a.NS)}
 }
 
 // prefixArg is an address with its prefix length.

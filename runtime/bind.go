@@ -7,6 +7,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/nsscript/nsscript/runtime/kernel"
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -91,7 +92,49 @@ func (d *Decl) bind(v *View, recv starlark.Value, args starlark.Tuple, kwargs []
 	default:
 		return nil, d.usage("missing arguments for %s", strings.Join(missing, ", "))
 	}
-	return target.Interface(), nil
+	return target.Interface(), d.beside(target.Elem())
+}
+
+type (
+	// A Located is the first argument of a builtin when it is a namespace, or is in one.
+	Located interface{ Located() kernel.NSRef }
+	// A Beside is an argument that names links in the namespace of the first one, by their index or their name.
+	Beside interface{ Beside() []kernel.LinkRef }
+)
+
+// beside is an error when a link that is named is in another namespace: another link may have its index, or its name.
+func (d *Decl) beside(args reflect.Value) error {
+	var where kernel.NSRef
+	for i, p := range d.Params {
+		field := args.FieldByIndex(p.field)
+		if field.Kind() == reflect.Pointer {
+			if field.IsNil() {
+				continue
+			}
+			field = field.Elem()
+		}
+		if i == 0 {
+			first, ok := field.Addr().Interface().(Located)
+			if !ok {
+				return nil
+			}
+			where = first.Located()
+		}
+		named, ok := field.Addr().Interface().(Beside)
+		if !ok {
+			continue
+		}
+		for _, l := range named.Beside() {
+			if l.NS.Cookie != where.Cookie {
+				param := fmt.Sprintf("parameter %q: ", p.Name)
+				if p.more { // it is one of several words
+					param = ""
+				}
+				return fmt.Errorf("%s: %s%s is in another namespace, %s", d.Name, param, l.Name, l.NS)
+			}
+		}
+	}
+	return nil
 }
 
 // named lists the parameters that can be given by name: not a method's receiver, and not what takes the rest.
