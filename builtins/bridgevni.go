@@ -13,7 +13,8 @@ var _ = declareEntry(entryKind{Name: "bridge_vni", Command: "bridge vni", DelVer
 	Doc: "Has a vxlan with vnifilter=True take a network identifier, or several: it drops what comes with another " +
 		"one (bridge-vni(8)). A range of them is a list of values.",
 	Value:    "A network identifier that a vxlan takes (bridge-vni(8)).",
-	LinkList: "vnis", ListDoc: "network identifiers that it takes, as a vxlan with vnifilter=True",
+	LinkList: "vnis", ListDoc: "network identifiers that it takes, as a vxlan with vnifilter=True; " +
+		"more than 4096 in a row, which somebody else has given it, are one value",
 	Needs: []string{"vxlan"}})
 
 type bridgeVNIArgs struct {
@@ -32,6 +33,11 @@ func (a *bridgeVNIArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if on := linkKinds["vxlan"].word("vnifilter").read(l.Info); l.Kind != "vxlan" || on == nil ||
 		on.value() != starlark.Value(starlark.True) {
 		return nil, fmt.Errorf("bridge_vni: link %s is no vxlan with vnifilter=True", l.Name)
+	}
+	if n := a.VNIs.last - a.VNIs.first + 1; n > kernel.MostVNIs {
+		return nil, &kernel.Error{Op: "add vnis", Object: a.VNIs.String(), NS: l.NS.String(),
+			Err:  fmt.Errorf("%d of them, want %d at most", n, kernel.MostVNIs),
+			Hint: "each is a change of its own; a vxlan with external=True and no vnifilter=True takes all there are"}
 	}
 	var all []starlark.Value
 	for vni := a.VNIs.first; vni <= a.VNIs.last; vni++ {

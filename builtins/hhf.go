@@ -35,22 +35,21 @@ type sfbArgs struct {
 // A sfbMillis is a time that tc-sfb(8) takes as a number of milliseconds.
 type sfbMillis = lasting[inMilliseconds, width32]
 
-// fillSFB is what tc-sfb(8) adds.
-func fillSFB(o *tcOptions, _ map[string]kindAttr) error {
-	at := func(offset int) tcPlace { return tcPlace{0, 1, offset} }
-	usual := func(offset, n int) {
-		if o.number(at(offset)) == 0 {
-			o.setNumber(at(offset), n)
+// fillSFB is what tc-sfb(8) adds to a new one, where nothing is given.
+func fillSFB(o *tcOptions, given map[string]kindAttr) error {
+	usual := func(word string, offset, n int) {
+		if o.new && given[word] == nil {
+			o.setNumber(tcPlace{0, 1, offset}, n)
 		}
 	}
-	usual(0, 600000)
-	usual(4, 60000)
-	usual(8, 25)
-	usual(12, (o.number(at(8))*4+3)/5)
-	usual(16, (sfbWhole+1000)/2000)
-	usual(20, (sfbWhole+10000)/20000)
-	usual(28, 10)
-	usual(32, 20)
+	usual("rehash", 0, 600000)
+	usual("db", 4, 60000)
+	usual("max", 8, 25)
+	usual("target", 12, (o.number(tcPlace{0, 1, 8})*4+3)/5)
+	usual("increment", 16, (sfbWhole+1000)/2000)
+	usual("decrement", 20, (sfbWhole+10000)/20000)
+	usual("penalty_rate", 28, 10)
+	usual("penalty_burst", 32, 20)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -71,10 +72,15 @@ func fillChoke(o *tcOptions, given map[string]kindAttr) error {
 // redAverage sets what is reckoned of the average, whose lengths are in units of bytes (Floyd, Jacobson: Random Early
 // Detection, 1993).
 func redAverage(name string, o *tcOptions, given map[string]kindAttr, unit int) error {
+	for _, word := range []string{"max", "avpkt", "burst", "bandwidth"} {
+		if a := given[word]; a != nil && strings.Trim(string(a.encode()), "\x00") == "" {
+			return fmt.Errorf("%s: %s= is 0, want more", name, word)
+		}
+	}
 	if o.number(redMax) == 0 {
 		o.setNumber(redMax, o.number(redLimit)/4)
 	}
-	if o.number(redMin) == 0 {
+	if o.number(redMin) == 0 && given["min"] == nil {
 		o.setNumber(redMin, o.number(redMax)/3)
 	}
 	least, most := o.number(redMin), o.number(redMax)

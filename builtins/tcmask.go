@@ -152,20 +152,34 @@ func (a *maskedMAC) Unpack(val starlark.Value) error {
 }
 
 // maskedPrefix is an address with the bits of its prefix.
-type maskedPrefix struct{ dstArg }
+type maskedPrefix struct {
+	dstArg
+	holes net.IPMask // of somebody else's filter, whose bits are those of no prefix; nil: they are
+}
 
 func (a maskedPrefix) encode() []byte {
 	ip := a.Addr().AsSlice()
+	if a.holes != nil {
+		return append(ip, a.holes...)
+	}
 	return append(ip, net.CIDRMask(a.Bits(), 8*len(ip))...)
 }
 
 func (a *maskedPrefix) decode(data []byte) {
 	ip, _ := netip.AddrFromSlice(data[:len(data)/2])
-	bits, _ := net.IPMask(data[len(data)/2:]).Size()
+	mask := net.IPMask(data[len(data)/2:])
+	bits, whole := mask.Size()
+	if whole == 0 && len(mask) > 0 {
+		a.holes = slices.Clone(mask)
+	}
 	a.Prefix = netip.PrefixFrom(ip, bits)
 }
 
 func (a maskedPrefix) String() string {
+	if a.holes != nil {
+		mask, _ := netip.AddrFromSlice(a.holes)
+		return a.Addr().String() + "/" + mask.String()
+	}
 	if a.IsSingleIP() {
 		return a.Addr().String()
 	}

@@ -14,10 +14,12 @@ type tcOptions struct {
 	attrs map[tcPlace][]byte // by places without an offset
 	sizes map[int]int
 	lists []int
+	new   bool // they are not those of something that is there
 }
 
 func (k *tcKind) parse(options []byte) *tcOptions {
-	o := &tcOptions{head: make([]byte, k.Head), attrs: map[tcPlace][]byte{}, sizes: k.Sizes, lists: k.Lists}
+	o := &tcOptions{head: make([]byte, k.Head), attrs: map[tcPlace][]byte{}, sizes: k.Sizes, lists: k.Lists,
+		new: options == nil}
 	options = options[copy(o.head, options):]
 	for number, value := range kernel.Attrs(options) {
 		if !slices.Contains(k.Nests, number) {

@@ -42,6 +42,9 @@ const (
 	vniGroup6 = 4
 )
 
+// MostVNIs is how many identifiers one call adds. A longer range, which is somebody else's, is one entry.
+const MostVNIs = 4096
+
 // splitVNIs makes requests of the identifiers of a link. Those that follow each other the kernel says by the first and
 // the last.
 func splitVNIs(raw []byte) (all [][]byte) {
@@ -53,8 +56,16 @@ func splitVNIs(raw []byte) (all [][]byte) {
 			continue
 		}
 		first := rtnl.Uint32(nest, 0, vniStart)
-		for vni := first; vni <= min(max(first, rtnl.Uint32(nest, 0, vniEnd)), 1<<24-1); vni++ {
+		last := min(max(first, rtnl.Uint32(nest, 0, vniEnd)), 1<<24-1)
+		step := 1
+		if last-first >= MostVNIs {
+			step = last - first + 1
+		}
+		for vni := first; vni <= last; vni += step {
 			one := AppendAttr(nil, vniStart, binary.NativeEndian.AppendUint32(nil, uint32(vni)))
+			if step > 1 {
+				one = AppendAttr(one, vniEnd, binary.NativeEndian.AppendUint32(nil, uint32(last)))
+			}
 			for _, group := range []int{vniGroup, vniGroup6} {
 				if ip := rtnl.Attr(nest, 0, group); ip != nil {
 					one = AppendAttr(one, group, ip)
