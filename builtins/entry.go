@@ -121,6 +121,7 @@ func (o *delEntry) Check(m *kernel.Machine, fresh bool) error {
 	if found == nil {
 		return &kernel.Error{Op: "delete " + o.Table, Object: o.Entry.String(), NS: o.NS.String(), Err: kernel.ErrGone}
 	}
+	found.Links = o.Links
 	o.Entry = *found
 	o.Behind, err = m.Behind(o.Entry)
 	if err = errors.Join(err, m.Holds(o.Entry)); fresh {
@@ -198,6 +199,9 @@ func (k *entryKind) entries(v *runtime.View, ns kernel.NSRef, link *kernel.LinkR
 			all, err = n.Entries(table, link)
 		}
 		for _, e := range all {
+			if err == nil {
+				err = k.nameLinks(n, &e)
+			}
 			values = append(values, &entryValue{v, e})
 		}
 	}

@@ -203,7 +203,7 @@ func (k *entryKind) text(e kernel.Entry) (words []string) {
 		w := &k.words[i]
 		said := w.none
 		if a := w.in(e.Shown()); a != nil {
-			said = a.ip(w.ip)
+			said = inWords(e, a, w.ip)
 		}
 		if w.first {
 			first = append(first, strings.Fields(said)...)
@@ -212,6 +212,44 @@ func (k *entryKind) text(e kernel.Entry) (words []string) {
 		}
 	}
 	return append(first, words...)
+}
+
+// inWords is what ip(8) says of an attribute. Links that it names by their indexes have their names where these are
+// known.
+func inWords(e kernel.Entry, a kindAttr, word string) string {
+	said := a.ip(word)
+	if _, ok := a.(runtime.Beside); !ok {
+		return said
+	}
+	words := strings.Fields(said)
+	for i, w := range words {
+		for _, l := range e.Links {
+			if w == "if"+itoa(l.Index) {
+				words[i] = l.Name
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// nameLinks finds the links beside the one that an entry hangs on.
+func (k *entryKind) nameLinks(n *kernel.Namespace, e *kernel.Entry) error {
+	for i := range k.words {
+		named, ok := k.words[i].in(*e).(runtime.Beside)
+		if !ok || len(named.Beside()) == 0 {
+			continue
+		}
+		links, err := n.Links()
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if slices.ContainsFunc(named.Beside(), func(o kernel.LinkRef) bool { return o.Index == l.Index }) {
+				e.Links = append(e.Links, l.LinkRef)
+			}
+		}
+	}
+	return nil
 }
 
 // addNew adds the entry that has these arguments. What else its header has to say is set by its builtin, in finish.
@@ -254,6 +292,9 @@ func fillEntry(
 			field = field.Elem()
 		}
 		a := field.Addr().Interface().(kindAttr)
+		if named, ok := a.(runtime.Beside); ok {
+			e.Links = append(e.Links, named.Beside()...)
+		}
 		if flag, ok := a.(flagged); ok && !flag.flag() || absent(a) {
 			continue
 		}

@@ -15,8 +15,8 @@ import (
 var _ = declareEntry(entryKind{Name: "mroute", Args: &mrouteArgs{}, Key: []string{"group", "source"},
 	Doc: "Routes the multicast of a group: what comes in by one link goes out by others, of the same namespace " +
 		"(ip-mroute(8)). The kernel forwards multicast as long as a process has asked for it, " +
-		"as routing daemons do: where none has, a process of the lab does, which ends with it, as what run() leaves " +
-		"running.",
+		"as routing daemons do: where none has, a process of the lab does, which ends with it, or with the attempt() " +
+		"or the task that began it, as what run() leaves running. Routes that others have added end then, too.",
 	Value:  "A multicast route (ip-mroute(8)).",
 	NSList: "mroutes", ListDoc: "its multicast routes, those of daemons as well", Needs: []string{"run"},
 	Shell: mrouteCommand})
@@ -37,7 +37,7 @@ func mrouteCommand(verb string, e kernel.Entry) string {
 		for i := range entryKinds["mroute"].words {
 			w := &entryKinds["mroute"].words[i]
 			if a := w.in(e); w.name == name && a != nil && a.value() != starlark.None {
-				words = append(words, strings.Fields(a.ip(""))...)
+				words = append(words, strings.Fields(inWords(e, a, ""))...)
 			}
 		}
 	}
@@ -110,13 +110,22 @@ func (a *mrouteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if a.Group.Is6() {
 		family, proto = 129, "ipv6"
 	}
+	links := *a.OIFs
 	if a.Source == nil { // the kernel wants the link among the others, and leaves it out
-		anybody, links := addrAttr{ipArg{netip.IPv4Unspecified()}}, append(slices.Clone(*a.OIFs), a.IIF.LinkRef)
+		links = append(slices.Clone(links), a.IIF.LinkRef)
+		anybody := addrAttr{ipArg{netip.IPv4Unspecified()}}
 		if a.Group.Is6() {
 			anybody.Addr = netip.IPv6Unspecified()
 		}
-		a.Source, a.OIFs = &anybody, &links
+		a.Source = &anybody
 	}
+	var once mrouteLinks
+	for _, l := range links {
+		if !slices.Contains(once.indexes(), l.Index) {
+			once = append(once, l)
+		}
+	}
+	a.OIFs = &once
 	switch {
 	case !a.Group.IsMulticast():
 		return nil, fmt.Errorf("mroute: %s is no multicast address", a.Group.Addr)

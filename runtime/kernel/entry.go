@@ -20,7 +20,9 @@ type Entry struct {
 	Link  *LinkRef `json:"link,omitempty"` // that it hangs on
 	// The name of the bridge that the link is a port of, where words need it: for people.
 	Master string `json:"master,omitempty"`
-	Msg    []byte `json:"msg"`
+	// Links are those that its words name, beside the one that it hangs on: for people.
+	Links []LinkRef `json:"links,omitempty"`
+	Msg   []byte    `json:"msg"`
 	// Whole is Msg with its secrets, which no journal has; nil when there are none.
 	Whole []byte `json:"-"`
 }
