@@ -24,11 +24,11 @@ type flowerArgs struct {
 	CVlanID   *whole[width16]                    `arg:"cvlan_id?" nla:"77" zero:"yes" doc:"id of its second vlan tag; with vlan_ethtype = \"802.1q\""`
 	CVlanPrio *whole[width8]                     `arg:"cvlan_prio?" nla:"78" zero:"yes" doc:"priority in its second vlan tag, 0 to 7"`
 	CVlanType *etherType                         `arg:"cvlan_ethtype?" nla:"79" doc:"protocol behind its second vlan tag"`
-	Proto     *flowerProto                       `arg:"ip_proto?" nla:"9" doc:"protocol in the IP packet: tcp, udp, sctp, icmp, icmpv6, or a number; with protocol = \"ip\" or \"ipv6\""`
+	Proto     *flowerProto                       `arg:"ip_proto?" also:"proto" nla:"9" doc:"protocol in the IP packet: tcp, udp, sctp, icmp, icmpv6, or a number; with protocol = \"ip\" or \"ipv6\""`
 	Tos       *maskedBits[width8]                `arg:"ip_tos?" nla:"73,74" zero:"yes" doc:"type of service or traffic class: 0x10, or some bits of it: \"0xb8/0xfc\""`
 	TTL       *maskedNumber[width8]              `arg:"ip_ttl?" nla:"75,76" zero:"yes" doc:"ttl or hop limit: 64, or \"64/0xff\""`
-	DstIP     *maskedPrefix                      `arg:"dst_ip?" nla:"12,13|16,17" doc:"prefix that it goes to"`
-	SrcIP     *maskedPrefix                      `arg:"src_ip?" nla:"10,11|14,15" doc:"prefix that it comes from"`
+	DstIP     *maskedPrefix                      `arg:"dst_ip?" also:"dst" nla:"12,13|16,17" doc:"prefix that it goes to"`
+	SrcIP     *maskedPrefix                      `arg:"src_ip?" also:"src" nla:"10,11|14,15" doc:"prefix that it comes from"`
 	DstPort   *flowerPorts                       `arg:"dst_port?" nla:"~1" doc:"port that it goes to: 80, some bits of it: \"80/0xfff0\", or several: \"1000-2000\"; with ip_proto = \"tcp\", \"udp\" or \"sctp\""`
 	SrcPort   *flowerPorts                       `arg:"src_port?" nla:"~2" doc:"port that it comes from"`
 	TCPFlags  *maskedBits[widthBig16]            `arg:"tcp_flags?" nla:"71,72" zero:"yes" doc:"flags of TCP: \"0x2/0x17\" is SYN alone of FIN, SYN, RST, ACK"`

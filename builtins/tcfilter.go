@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,7 +97,9 @@ func (a *filterArgs) place(n *kernel.Namespace, l kernel.LinkRef) error {
 			}
 		}
 	}
-	return fmt.Errorf("tc_filter: link %s has no qdisc that was given it", l.Name)
+	return &kernel.Error{Op: "add tc_filter", Object: a.Kind.String() + " of " + l.Name, NS: l.NS.String(),
+		Err:  errors.New("the link has no qdisc that was given it"),
+		Hint: `filters hang on a qdisc: qdisc(` + l.Name + `, "clsact") is one for what comes in and what goes out`}
 }
 
 // prefer chooses a preference as the kernel does: one less than the least.

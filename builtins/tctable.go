@@ -66,6 +66,11 @@ func (tcName[T]) Choices(*runtime.Vocabulary) (all []string) {
 }
 func (a *tcName[T]) Unpack(val starlark.Value) error {
 	s, err := choice(val, a.Choices(nil))
+	for other, t := range tcTables {
+		if name, _ := starlark.AsString(val); err != nil && tcNamed(t.kinds(), name) != nil {
+			return fmt.Errorf("%q is made by %s(), and is none of %s", name, other, strings.Join(a.Choices(nil), ", "))
+		}
+	}
 	*a = tcName[T](s)
 	return err
 }

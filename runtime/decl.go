@@ -122,7 +122,11 @@ func Params(name string, args any) (all []Param) {
 			panic("runtime: parameter " + p.Name + " of builtin " + name + " has no doc")
 		}
 		p.Type = typeName(f.Type)
-		if c, ok := reflect.New(f.Type).Interface().(Chooser); ok {
+		one := f.Type
+		if one.Kind() == reflect.Slice && !reflect.PointerTo(one).Implements(reflect.TypeFor[Chooser]()) {
+			one = one.Elem() // of a list of them
+		}
+		if c, ok := reflect.New(one).Interface().(Chooser); ok {
 			p.Values = c.Choices
 		}
 		if !p.Required {
