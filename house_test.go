@@ -46,6 +46,7 @@ var rooms = map[string]string{
 	"runtime/journal":     "runtime/lock runtime/failpoint",
 	"runtime/kernel":      "runtime/kernel/rtnl runtime/kernel/proc runtime/lock runtime/failpoint",
 	"runtime/probe":       "",
+	"runtime/pcapfilter":  "",
 	"runtime/kernel/rtnl": "runtime/failpoint",
 	"runtime/kernel/proc": "runtime/failpoint",
 	"runtime/sandbox":     "",
@@ -153,6 +154,7 @@ func TestImports(t *testing.T) {
 		"github.com/cavaliergopher/cpio":               "runtime/vm",
 		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
 		"github.com/sourcegraph/jsonrpc2":              "runtime/lsp",
+		"golang.org/x/net/bpf":                         "runtime/pcapfilter",
 	}
 	for _, line := range list(t, `{{.ImportPath}}: {{join .Imports " "}}`) {
 		pkg, imports, _ := strings.Cut(line, ":")
