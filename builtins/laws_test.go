@@ -574,6 +574,7 @@ func TestOpLaws(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer other.Close()
+			other.Folder = m.Folder
 			step("read back", func() error { return readBack(other, op) })
 			step("undo", func() error { return again.Undo(other) })
 			same(false)

@@ -1,7 +1,9 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -311,4 +313,56 @@ func TestProcessOfKeptLab(t *testing.T) {
 		t.Error(u, err)
 	}
 	nstest.Same(t, before)
+}
+
+// TestHostileService ends services that a journal may name and that are none: another process listens where a supervisor
+// would. It is let be.
+func TestHostileService(t *testing.T) {
+	m, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	dir := t.TempDir()
+	m.Folder = dir
+	decoy := func(folder string, mode os.FileMode) string {
+		path := filepath.Join(folder, ".process-x")
+		if err := errors.Join(os.RemoveAll(path), os.Mkdir(path, mode), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("unix", filepath.Join(path, "socket"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return path
+	}
+	for _, c := range []struct {
+		want string
+		make func() string
+	}{
+		{"not the folder of a process in", func() string { return decoy(t.TempDir(), 0o700) }},
+		{"is not this user's alone", func() string { return decoy(dir, 0o755) }},
+		{"is not the first of a PID namespace", func() string { return decoy(dir, 0o700) }},
+		{"not a directory", func() string {
+			path := filepath.Join(dir, ".process-y")
+			if err := os.Symlink(decoy(dir, 0o700), path); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}},
+		{"is no socket", func() string {
+			path := decoy(dir, 0o700)
+			other := path + "/other"
+			if err := errors.Join(os.Rename(path+"/socket", other), os.Symlink(other, path+"/socket")); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}},
+	} {
+		err := m.End(kernel.Process{Name: "p", Service: proc.Service(c.make())})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %q", err, c.want)
+		}
+	}
 }

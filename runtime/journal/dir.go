@@ -25,6 +25,9 @@ const DefaultDir = "/run/nsscript"
 // alone, and goes with the last one.
 func OpenDir(path string) *Dir { return &Dir{cmp.Or(path, DefaultDir)} }
 
+// Path is where the folder is.
+func (d *Dir) Path() string { return d.path }
+
 // lock makes the caller the only one who works on the folder. Without make, a folder that is not there is
 // os.ErrNotExist.
 func (d *Dir) lock(make bool) (unlock func(), err error) { return lock.Folder(d.path, make) }

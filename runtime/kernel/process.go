@@ -89,7 +89,7 @@ func (m *Machine) Start(p Process) error {
 
 // End ends a process and all that it has started, and removes its log. It is content when that is done.
 func (m *Machine) End(p Process) error {
-	return fail(p.Service.End(p.Job.Grace), "end process", p.Name, nil)
+	return fail(m.EndService(p.Service, p.Job.Grace), "end process", p.Name, nil)
 }
 
 // enter locks the calling goroutine to its thread for good, and makes that one that commands are started on: in the

@@ -267,6 +267,7 @@ func (l *Labs) undo(name string, drop bool) (u change.Undoing, err error) {
 		return fail(err)
 	}
 	defer m.Close()
+	m.Folder = l.dir.Path()
 	if here := m.Host().Ref().Cookie; here != e.Header.HostNS {
 		return fail(
 			fmt.Errorf("lab %s was made in another network namespace (cookie %d, here it is %d): run this there", name,

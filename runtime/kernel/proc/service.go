@@ -98,8 +98,7 @@ func (s Service) dial() (*net.UnixConn, error) {
 	}
 	defer dir.Close()
 	// An address has room for 107 bytes, and the folder's path may be longer.
-	c, err := net.DialUnix("unix", nil,
-		&net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), serviceSocket), Net: "unix"})
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d", fd), Net: "unix"})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
 		err = ErrEnded
 	}
@@ -115,6 +114,26 @@ func (s Service) ask(o order, patience time.Duration) (a answer, err error) {
 	defer c.Close()
 	return a, converse(c, o, &a, patience)
 }
+	st := new(unix.Stat_t)
+	if err := unix.Fstat(int(dir.Fd()), st); err != nil {
+		return nil, err
+	}
+	if st.Uid != uint32(os.Geteuid()) || st.Mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s is not this user's alone", s)
+	}
+	fd, err := unix.Openat(int(dir.Fd()), serviceSocket, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, ErrEnded
+	} else if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if err := unix.Fstat(fd, st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return nil, fmt.Errorf("%s/%s is no socket", s, serviceSocket)
+	}
 
 func converse(c *net.UnixConn, o order, a *answer, patience time.Duration) error {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -129,8 +148,6 @@ func converse(c *net.UnixConn, o order, a *answer, patience time.Duration) error
 		return ErrEnded
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errors.New("its supervisor does not answer")
-	case err != nil:
-		return err
 	}
 	return a.Refused.err()
 }
@@ -147,6 +164,14 @@ func (s Service) State() (ServiceState, error) {
 	return a.ServiceState, err
 }
 
+	if err != nil {
+		return unanswered(err)
+	}
+	return a.Refused.err()
+}
+
+// unanswered is why a supervisor did not answer.
+func unanswered(err error) error {
 // ended is how the service ended, which its supervisor wrote last. It was killed when it did not write it.
 func (s Service) ended() (st ServiceState, err error) {
 	text, err := os.ReadFile(filepath.Join(string(s), serviceState))
@@ -227,47 +252,4 @@ func (s Service) Stop(grace time.Duration) error {
 func (s Service) Write(text string, within time.Duration) error {
 	_, err := s.ask(order{Do: "write", Text: []byte(text), Within: within}, within+answerPatience)
 	return err
-}
-
-// Process is the number of the command's process as this process sees it, 0 when it is in a PID namespace that is not
-// seen from here.
-func (s Service) Process() (pid int, err error) {
-	c, err := s.dial()
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(answerPatience)); err != nil {
-		return 0, err
-	}
-	if err := json.NewEncoder(c).Encode(order{Do: "process"}); err != nil {
-		return 0, err
-	}
-	text, rights := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := c.ReadMsgUnix(text, rights)
-	if errors.Is(err, io.EOF) || err == nil && n == 0 {
-		return 0, ErrEnded
-	} else if err != nil {
-		return 0, err
-	}
-	msgs, err := unix.ParseSocketControlMessage(rights[:n])
-	if err != nil {
-		return 0, err
-	}
-	fds, err := unix.ParseUnixRights(&msgs[0])
-	if err != nil {
-		return 0, err
-	}
-	defer unix.Close(fds[0])
-	// Only the kernel knows how the numbers of one PID namespace are called in another.
-	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fds[0]))
-	if err != nil {
-		return 0, err
-	}
-	for _, line := range strings.Split(string(info), "\n") {
-		if _, e := fmt.Sscanf(line, "Pid: %d", &pid); e == nil && pid >= 0 {
-			return pid, nil
-		}
-	}
-	return 0, ErrEnded
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// End asks the command to end, kills all that is left of it when its time is over, and removes the folder. It is
-// content when that is gone.
-func (s Service) End(grace time.Duration) error {
+// EndService asks a service's command to end, kills all that is left of it when its time is over, and removes the
+// folder. It is content when that is gone.
+func (r *Runner) EndService(s Service, grace time.Duration) error {
 	if err := s.Valid(); err != nil {
 		return err
 	}
@@ -55,6 +55,14 @@ func (s Service) kill(grace time.Duration) error {
 	again, err := s.dial()
 	if err != nil {
 		return err
+	numbers, err := numbered(supervisor)
+	if err != nil {
+		return err
+	}
+	if len(numbers) < 2 || numbers[len(numbers)-1] != 1 {
+		return fmt.Errorf("process %d listens at its socket, and is not the first of a PID namespace of its own",
+			cred.Pid)
+	}
 	}
 	again.Close()
 	_ = s.Stop(grace) // what does not work is made up for below

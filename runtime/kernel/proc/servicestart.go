@@ -39,7 +39,7 @@ func (r *Runner) StartService(s Service, job Job, enter func() error) error {
 		return err
 	}
 	if err = r.supervise(s, job, enter); err != nil {
-		err = errors.Join(err, s.End(0))
+		err = errors.Join(err, r.EndService(s, 0))
 	}
 	return err
 }
