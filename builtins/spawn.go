@@ -33,7 +33,7 @@ var spawnDecl = runtime.Change("spawn", "process",
 		"code is not 0, or it leaves processes running), the step that waits for it fails, or else the run, at "+
 		"once; at the prompt that is said.",
 	&spawnArgs{Timeout: waitArg(10 * time.Second), Stop: signalArg(unix.SIGTERM),
-		Grace: durationArg(5 * time.Second)}).Needing("spawn")
+		Grace: graceArg(5 * time.Second)}).Needing("spawn")
 
 type spawnArgs struct {
 	NS      nsArg          `arg:"ns" doc:"the namespace"`
@@ -45,9 +45,9 @@ type spawnArgs struct {
 	Stdin   *string        `arg:"stdin?" doc:"all that it reads; what process.write() gives it when left out"`
 	Env     *starlark.Dict `arg:"env?" doc:"variables to add to its environment"`
 	Cwd     string         `arg:"cwd?" doc:"folder it is started in; the script's own when left out"`
-	User    *userArg       `arg:"user?" doc:"user that it runs as, a name or a number; nsscript's own when left out"`
+	User    *userArg       `arg:"user?" doc:"user that it runs as, a name or a number, with the groups of that; a number that is no user's has the group nogroup, 65534; nsscript's own when left out"`
 	Stop    signalArg      `arg:"stop?" doc:"signal that asks it to end, such as \"SIGINT\""`
-	Grace   durationArg    `arg:"grace?" doc:"how long after that signal it is killed"`
+	Grace   graceArg       `arg:"grace?" doc:"how long after that signal it is killed, up to 1m"`
 	Restart bool           `arg:"restart?" doc:"start it again whenever it ends, after 100ms and up to 5s"`
 	MayExit bool           `arg:"may_exit?" doc:"it may fail without the run failing"`
 }
@@ -163,29 +163,51 @@ func (a *signalArg) Unpack(val starlark.Value) error {
 	return nil
 }
 
+// graceArg is how long a process may take to end.
+type graceArg durationArg
+
+func (graceArg) ArgType() string  { return durationArg(0).ArgType() }
+func (a graceArg) String() string { return durationArg(a).String() }
+
+func (a *graceArg) Unpack(val starlark.Value) error {
+	if err := (*durationArg)(a).Unpack(val); err != nil {
+		return err
+	}
+	if time.Duration(*a) > proc.MostGrace {
+		return fmt.Errorf("%s is too long: undoing waits for that, up to %s", a, durationArg(proc.MostGrace))
+	}
+	return nil
+}
+
+// nogroup is the group of whoever is in none.
+const nogroup = 65534
+
 // userArg is a user, with the groups that the user is in.
 type userArg struct{ proc.User }
 
 func (userArg) ArgType() string { return "name or number" }
 
 func (a *userArg) UnpackIn(v *runtime.View, val starlark.Value) error {
-	if n, ok := val.(starlark.Int); ok {
-		id, ok := n.Uint64()
-		if !ok || id >= 1<<32-1 {
+	find := user.Lookup
+	name, ok := starlark.AsString(val)
+	if n, is := val.(starlark.Int); is {
+		id, fits := n.Uint64()
+		if !fits || id >= 1<<32-1 {
 			return fmt.Errorf("%s is no user id", n)
 		}
-		a.UID, a.GID = uint32(id), uint32(id)
-		return nil
+		find, name, ok = user.LookupId, n.String(), true
+		a.UID, a.GID = uint32(id), nogroup
 	}
-	s, ok := starlark.AsString(val)
-	if !ok {
+	switch {
+	case !ok:
 		return want("name or number of a user", val)
-	}
-	if v.Dry() {
+	case v.Dry():
 		return nil
 	}
-	u, err := user.Lookup(s)
-	if err != nil {
+	u, err := find(name)
+	if errors.As(err, new(user.UnknownUserIdError)) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	groups, err := u.GroupIds()

@@ -76,7 +76,10 @@ assert.fails(lambda: sh("true", cwd = "/not/there"), "chdir /not/there: .*ENOENT
 		{"user", `
 p = sh("id -u; id -g; id -G", user = "nobody")
 assert.eq(p.expect("^(\\d+)\n(\\d+)\n")[1], "65534")
-assert.eq(sh("id -u", name = "q", user = 1234).expect("\\d+"), ["1234"])
+assert.eq(sh("id -u; id -g; id -G", name = "q", user = 54321).expect("^(\\d+)\n(\\d+)\n(\\d+)\n$")[1:],
+    ["54321", "65534", "65534"])
+ids = [int(run(host, ["id", which, "man"]).stdout.strip()) for which in ["-u", "-g"]]
+assert.eq(sh("id -g", name = "man", user = ids[0]).expect("\\d+"), [str(ids[1])])
 assert.fails(lambda: sh("true", user = "not-there"), "unknown user not-there")
 `, ""},
 		{"what it reads", `
