@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,8 +103,14 @@ func absolute(path string, look func(proc, path string) bool) (func(p *processVa
 	}
 	return func(p *processValue) (bool, error) {
 		pid, err := p.op.Service.Process()
+		switch {
+		case errors.Is(err, proc.ErrEnded):
+			return false, nil // that is told otherwise, or it is started again
+		case err == nil && pid == 0:
+			err = errors.New("its files are not seen from here, where its PID namespace is not")
+		}
 		if err != nil {
-			return false, nil // its end is told otherwise
+			return false, p.fail("look at", err, false)
 		}
 		return look("/proc/"+strconv.Itoa(pid), filepath.Clean(path)), nil
 	}, nil
@@ -115,11 +122,13 @@ func exists(process, path string) bool {
 	return err == nil
 }
 
-// accepts reports whether a socket is listened on: proc_net(5) shows that by a flag of it.
+// accepts reports whether a socket is listened on: proc_net(5) shows that by a flag of it. Its path is the last of eight
+// fields, as it is.
 func accepts(process, path string) bool {
 	text, _ := os.ReadFile(process + "/net/unix") // one that has ended listens on none
 	return slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool {
-		f := strings.Fields(line)
-		return len(f) == 8 && f[3] == "00010000" && f[7] == path
+		rest, ok := strings.CutSuffix(line, " "+path)
+		f := strings.Fields(rest)
+		return ok && len(f) == 7 && f[3] == "00010000"
 	})
 }

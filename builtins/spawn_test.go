@@ -210,10 +210,11 @@ func TestReady(t *testing.T) {
 		{`lambda: sockets(n)`, `lambda: None`, socat("TCP4-LISTEN:80")},
 	} {
 		for ready, fails := range map[string]string{c.ready: "", c.never: "it did not come within"} {
-			_ = os.Remove(dir + "/s")
+			_, _ = os.Remove(dir+"/s"), os.Remove(dir+"/a b")
 			src := strings.Replace(c.src, "READY", ready, 1)
 			if fails != "" {
 				src = strings.TrimSuffix(src, ")") + `, timeout = "300ms")`
+		{`"unix:` + dir + `/a b"`, `"unix:` + dir + `/b"`, socat("UNIX-LISTEN:" + dir + "/a b")},
 			}
 			s, _, err := session(t, spawning+src)
 			if (err == nil) != (fails == "") || fails != "" && !strings.Contains(err.Error(), fails) {
