@@ -80,9 +80,12 @@ func report(b *strings.Builder, err error, sources script.Sources, outer starlar
 	}
 	cause := err
 	var stop *Interrupted
+	var beside *taskError
 	eval := around
 	if errors.As(err, &stop) {
 		eval = stop.At
+	} else if errors.As(err, &beside) && beside.at != nil {
+		eval = beside.at
 	} else if errors.As(err, &eval) {
 		cause = eval.Unwrap()
 		if cause == nil {

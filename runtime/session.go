@@ -196,7 +196,7 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 // own end first counts as interrupted, too.
 func (s *Session) ending(err error) error {
 	if beside := new(taskError); s.ctx.Err() != nil && errors.As(context.Cause(s.ctx), &beside) {
-		return beside.err
+		return beside
 	}
 	if s.ctx.Err() != nil {
 		return &Interrupted{Cause: context.Cause(s.ctx), At: innermost(err)}

@@ -199,7 +199,7 @@ func (v *View) Begin(name string, c Call, after, every time.Duration, times int)
 				return
 			}
 			if err != nil {
-				fail(&taskError{err})
+				fail(&taskError{err: err})
 				return
 			}
 		}
@@ -219,7 +219,10 @@ func waitUntil(ctx context.Context, at time.Time) bool {
 }
 
 // A taskError ends the run because of what failed beside the script.
-type taskError struct{ err error }
+type taskError struct {
+	err error
+	at  *starlark.EvalError // where that was begun; nil when err knows its place
+}
 
 func (e *taskError) Error() string { return e.err.Error() }
 func (e *taskError) Unwrap() error { return e.err }

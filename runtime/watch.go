@@ -114,8 +114,9 @@ type beside struct {
 
 // A look is at what goes on beside the script.
 type look struct {
-	at   func() error
-	said bool // what it told is known
+	at    func() error
+	begun *starlark.EvalError // where in the script
+	said  bool                // what it told is known
 }
 
 func (b *beside) open() { b.life, b.close = context.WithCancel(context.Background()) }
@@ -124,7 +125,7 @@ func (b *beside) open() { b.life, b.close = context.WithCancel(context.Backgroun
 // Its context ends with the session. When the script has come to its end, at tells the error that fn has not returned
 // yet.
 func (v *View) Beside(fn func(context.Context) error, at func() error) {
-	b, l := &v.s.beside, &look{at: at}
+	b, l := &v.s.beside, &look{at: at, begun: &starlark.EvalError{CallStack: v.thread.CallStack()}}
 	b.mu.Lock()
 	b.looks = append(b.looks, l)
 	b.mu.Unlock()
@@ -145,7 +146,7 @@ func (b *beside) look() error {
 		}
 		if err := l.at(); err != nil {
 			l.said = true
-			return err
+			return &taskError{err, l.begun}
 		}
 	}
 	return nil
@@ -158,13 +159,14 @@ func (b *beside) fail(l *look, err error) {
 		return
 	}
 	l.said = true
+	failed := &taskError{err, l.begun}
 	switch {
 	case b.forgive:
 		b.said = append(b.said, err)
 	case b.end != nil:
-		b.end(err)
+		b.end(failed)
 	case b.broken == nil:
-		b.broken = err
+		b.broken = failed
 	}
 }
 
