@@ -52,7 +52,7 @@ func (p *processValue) fail(op string, err error, said bool) error {
 	if text, _, _ := p.op.Service.Tail(lastLines); strings.TrimSpace(text) != "" {
 		e.Hint = "it said: " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n        ")
 	}
-	return e
+	return &proc.SaidError{Service: p.op.Service, Err: e}
 }
 
 // lastLines is how many lines of a log an error shows.

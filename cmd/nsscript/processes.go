@@ -84,9 +84,7 @@ func (e *events) logs(target string, failure error) {
 	found, err := lab.Open(vocabulary().Ops, "").Find(target)
 	var text stringWriter
 	if err == nil {
-		err = found.ShowLogs(&text, func(p lab.Process) bool {
-			return strings.Contains(failure.Error(), "process "+p.Name+" in "+p.NS)
-		})
+		err = found.ShowLogs(&text, failure)
 	}
 	if err != nil {
 		fmt.Fprintf(&text, "the logs of its processes cannot be read: %v\n", err)

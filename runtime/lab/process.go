@@ -99,13 +99,13 @@ func (p Process) Log(w io.Writer, lines int, follow bool) error {
 // shownLines is how many lines of each log a report has.
 const shownLines = 10
 
-// ShowLogs writes the ends of the logs of the lab's processes, but of those that are told of already.
-func (l Lab) ShowLogs(w io.Writer, told func(p Process) bool) error {
+// ShowLogs writes the ends of the logs of the lab's processes, but of those that a failure has told already.
+func (l Lab) ShowLogs(w io.Writer, failure error) error {
 	all, err := l.Processes()
 	for _, p := range all {
 		text, _, e := p.service.Tail(shownLines)
 		err = errors.Join(err, e)
-		if text = strings.TrimRight(text, "\n"); text != "" && !told(p) {
+		if text = strings.TrimRight(text, "\n"); text != "" && !errors.Is(failure, &proc.SaidError{Service: p.service}) {
 			text = fmt.Sprintf("process %s in %s, %s, said:\n    %s\n", p.Name, p.NS, p.State,
 				strings.ReplaceAll(text, "\n", "\n    "))
 			_, e = io.WriteString(w, script.Printable(text))

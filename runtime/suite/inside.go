@@ -111,7 +111,7 @@ func dump(voc *runtime.Vocabulary, name string) string {
 	var text bytes.Buffer
 	found, err := labs.Find(name)
 	if err == nil {
-		err = errors.Join(labs.ShowAll(&text, found), found.ShowLogs(&text, func(lab.Process) bool { return false }))
+		err = errors.Join(labs.ShowAll(&text, found), found.ShowLogs(&text, nil))
 	}
 	if err != nil {
 		fmt.Fprintf(&text, "the lab cannot be shown: %v\n", err)

@@ -89,6 +89,20 @@ type answer struct {
 var ErrEnded = errors.New("it has ended")
 
 // dial connects to the supervisor. The error is ErrEnded when there is none any more.
+// A SaidError is a failure that tells of the end of a service's log. Two of one service are the same to errors.Is.
+type SaidError struct {
+	Service Service
+	Err     error
+}
+
+func (e *SaidError) Error() string { return e.Err.Error() }
+func (e *SaidError) Unwrap() error { return e.Err }
+
+func (e *SaidError) Is(target error) bool {
+	other, ok := target.(*SaidError)
+	return ok && other.Service == e.Service
+}
+
 func (s Service) dial() (*net.UnixConn, error) {
 	dir, err := os.OpenFile(string(s), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, unix.ENOENT) {
