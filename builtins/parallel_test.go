@@ -98,6 +98,7 @@ func TestParallelSerial(t *testing.T) {
 // TestBesideFails has something fail that goes on beside the script: its error, with its place, is the run's, at once
 // and whatever the script is doing, and it cannot be caught.
 func TestBesideFails(t *testing.T) {
+	up := `p = spawn(n, ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], ready = "line:up", grace = "3s")`
 	for what, src := range map[string]string{
 		"sleep":    `sleep("1h")`,
 		"run":      `run(host, ["sleep", "3600"])`,
@@ -107,11 +108,17 @@ func TestBesideFails(t *testing.T) {
 		"wait":     `wait(lambda: False, timeout = "1h", every = "1h")`,
 		"ended":    `pass`,
 		"expect":   `monitor(host).expect("nothing", timeout = "1h")`,
+		"stop":     `p.stop(); fail("it was waited for")`,
+		"write":    `p.write((1 << 20) * "x", timeout = "1h")`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			before := nstest.Dump(t)
-			_, err := runScript(t, "beside.star",
-				"n = netns(\"n\")\ndef late():\n    bridge(n)\n    fail(\"too late\")\nat(\"20ms\", late)\n"+src+"\n")
+			begin := ""
+			if strings.HasPrefix(src, "p.") {
+				begin = up
+			}
+			_, err := runScript(t, "beside.star", "n = netns(\"n\"); "+begin+
+				"\ndef late():\n    bridge(n)\n    fail(\"too late\")\nat(\"20ms\", late)\n"+src+"\n")
 			if err == nil || !regexp.MustCompile(`(?s)beside.star:4:9: too late\n +fail`).MatchString(err.Error()) {
 				t.Errorf("got %v", err)
 			}

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"time"
@@ -134,8 +135,9 @@ type processStopArgs struct {
 
 func (a *processStopArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	p := &processValue{tx.View, a.Process.op}
-	if err := p.op.Service.Stop(p.op.Job.Grace); err != nil {
-		return nil, p.fail("stop", err, true)
+	err := p.aside("stop", func(ctx context.Context) error { return p.op.Service.Stop(ctx, p.op.Job.Grace) })
+	if err != nil {
+		return nil, err
 	}
 	return p.code("stop")
 }
@@ -194,7 +196,9 @@ type processWriteArgs struct {
 	Timeout waitArg       `arg:"timeout?" doc:"how long the process may take to read it"`
 }
 
-func (a *processWriteArgs) Change(*runtime.Tx) (starlark.Value, error) {
-	err := a.Process.op.Service.Write(a.Text, time.Duration(a.Timeout))
-	return starlark.None, a.Process.fail("write to", err, true)
+func (a *processWriteArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
+	p := &processValue{tx.View, a.Process.op}
+	return starlark.None, p.aside("write to", func(ctx context.Context) error {
+		return p.op.Service.Write(ctx, a.Text, time.Duration(a.Timeout))
+	})
 }

@@ -167,6 +167,16 @@ func (p *processValue) until(op string, timeout time.Duration, polled bool,
 	}
 }
 
+// aside does what takes its time, while other parts of the script go on.
+func (p *processValue) aside(op string, do func(context.Context) error) error {
+	ctx := p.v.Context()
+	err := p.v.Aside(func() error { return do(ctx) })
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return p.fail(op, err, true)
+}
+
 // match waits until the log matches, from where the last match ended.
 func (p *processValue) match(op string, re *regexp.Regexp, timeout time.Duration) (all []string, err error) {
 	w := p.op.waits
@@ -219,10 +229,11 @@ var processType = &runtime.Type{Name: "process",
 		processAttr("ns", "namespace", "the namespace that it is in", func(p *processValue) (starlark.Value, error) {
 			return &nsValue{p.v, p.op.NS}, nil
 		}),
-		processAttr("pid", "int", "the number of its process, as the host sees it; None when it has ended",
+		processAttr("pid", "int", "the number of its process, as the host sees it; None when it has ended, or is in a PID "+
+			"namespace that is not seen from here",
 			func(p *processValue) (starlark.Value, error) {
 				pid, err := p.op.Service.Process()
-				if errors.Is(err, proc.ErrEnded) {
+				if errors.Is(err, proc.ErrEnded) || err == nil && pid == 0 {
 					return starlark.None, nil
 				}
 				return starlark.MakeInt(pid), p.fail("look at", err, false)

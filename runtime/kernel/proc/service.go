@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ const (
 
 // servicePrefix is what the name of every service's folder begins with: it is no lab's name.
 const servicePrefix = ".process-"
+
+// MostGrace is the longest time that a command may be given to end: undoing waits that long for one that is deaf.
+const MostGrace = time.Minute
 
 var serviceName = regexp.MustCompile(`^\.process-[0-9a-z]{1,13}$`)
 
@@ -85,10 +89,6 @@ type answer struct {
 	Refused report `json:"refused,omitzero"`
 }
 
-// ErrEnded means that a service has ended.
-var ErrEnded = errors.New("it has ended")
-
-// dial connects to the supervisor. The error is ErrEnded when there is none any more.
 // A SaidError is a failure that tells of the end of a service's log. Two of one service are the same to errors.Is.
 type SaidError struct {
 	Service Service
@@ -103,6 +103,10 @@ func (e *SaidError) Is(target error) bool {
 	return ok && other.Service == e.Service
 }
 
+// ErrEnded means that a service has ended.
+var ErrEnded = errors.New("it has ended")
+
+// dial connects to the supervisor. The error is ErrEnded when there is none any more.
 func (s Service) dial() (*net.UnixConn, error) {
 	dir, err := os.OpenFile(string(s), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, unix.ENOENT) {
@@ -111,23 +115,6 @@ func (s Service) dial() (*net.UnixConn, error) {
 		return nil, err
 	}
 	defer dir.Close()
-	// An address has room for 107 bytes, and the folder's path may be longer.
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d", fd), Net: "unix"})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
-		err = ErrEnded
-	}
-	return c, err
-}
-
-// ask has the supervisor do something, and waits for its answer.
-func (s Service) ask(o order, patience time.Duration) (a answer, err error) {
-	c, err := s.dial()
-	if err != nil {
-		return a, err
-	}
-	defer c.Close()
-	return a, converse(c, o, &a, patience)
-}
 	st := new(unix.Stat_t)
 	if err := unix.Fstat(int(dir.Fd()), st); err != nil {
 		return nil, err
@@ -148,6 +135,28 @@ func (s Service) ask(o order, patience time.Duration) (a answer, err error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return nil, fmt.Errorf("%s/%s is no socket", s, serviceSocket)
 	}
+	// An address has room for 107 bytes, and the folder's path may be longer.
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d", fd), Net: "unix"})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED) {
+		err = ErrEnded
+	}
+	return c, err
+}
+
+// ask has the supervisor do something, and waits for its answer, until ctx ends.
+func (s Service) ask(ctx context.Context, o order, patience time.Duration) (a answer, err error) {
+	c, err := s.dial()
+	if err != nil {
+		return a, err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	err = converse(c, o, &a, patience)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return a, err
+}
 
 func converse(c *net.UnixConn, o order, a *answer, patience time.Duration) error {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -157,27 +166,6 @@ func converse(c *net.UnixConn, o order, a *answer, patience time.Duration) error
 	if err == nil {
 		err = json.NewDecoder(c).Decode(a)
 	}
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
-		return ErrEnded
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("its supervisor does not answer")
-	}
-	return a.Refused.err()
-}
-
-// answerPatience is how long a supervisor may take to answer, on a machine that is busy.
-const answerPatience = 30 * time.Second
-
-// State is what the service is now, with what it uses as long as it runs.
-func (s Service) State() (ServiceState, error) {
-	a, err := s.ask(order{Do: "state"}, answerPatience)
-	if errors.Is(err, ErrEnded) {
-		return s.ended()
-	}
-	return a.ServiceState, err
-}
-
 	if err != nil {
 		return unanswered(err)
 	}
@@ -186,6 +174,27 @@ func (s Service) State() (ServiceState, error) {
 
 // unanswered is why a supervisor did not answer.
 func unanswered(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
+		return ErrEnded
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errors.New("its supervisor does not answer")
+	}
+	return err
+}
+
+// answerPatience is how long a supervisor may take to answer, on a machine that is busy.
+const answerPatience = 30 * time.Second
+
+// State is what the service is now, with what it uses as long as it runs.
+func (s Service) State() (ServiceState, error) {
+	a, err := s.ask(context.Background(), order{Do: "state"}, answerPatience)
+	if errors.Is(err, ErrEnded) {
+		return s.ended()
+	}
+	return a.ServiceState, err
+}
+
 // ended is how the service ended, which its supervisor wrote last. It was killed when it did not write it.
 func (s Service) ended() (st ServiceState, err error) {
 	text, err := os.ReadFile(filepath.Join(string(s), serviceState))
@@ -249,21 +258,21 @@ func (s Service) Watch(done <-chan struct{}, see func(ServiceState) bool) error 
 
 // Signal sends a signal to the command.
 func (s Service) Signal(sig unix.Signal) error {
-	_, err := s.ask(order{Do: "signal", Signal: sig}, answerPatience)
+	_, err := s.ask(context.Background(), order{Do: "signal", Signal: sig}, answerPatience)
 	return err
 }
 
-// Stop asks the command to end as its job says, kills it when its time is over, and returns when it has ended.
-func (s Service) Stop(grace time.Duration) error {
-	_, err := s.ask(order{Do: "stop"}, grace+answerPatience)
+// Stop asks the command to end as its job says, kills it when its time is over, and returns when it has ended, or ctx.
+func (s Service) Stop(ctx context.Context, grace time.Duration) error {
+	_, err := s.ask(ctx, order{Do: "stop"}, grace+answerPatience)
 	if errors.Is(err, ErrEnded) {
 		return nil
 	}
 	return err
 }
 
-// Write has the command read a text.
-func (s Service) Write(text string, within time.Duration) error {
-	_, err := s.ask(order{Do: "write", Text: []byte(text), Within: within}, within+answerPatience)
+// Write has the command read a text, until ctx ends.
+func (s Service) Write(ctx context.Context, text string, within time.Duration) error {
+	_, err := s.ask(ctx, order{Do: "write", Text: []byte(text), Within: within}, within+answerPatience)
 	return err
 }

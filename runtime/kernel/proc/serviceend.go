@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +16,9 @@ import (
 func (r *Runner) EndService(s Service, grace time.Duration) error {
 	if err := s.Valid(); err != nil {
 		return err
+	}
+	if filepath.Dir(string(s)) != filepath.Clean(r.Folder) {
+		return fmt.Errorf("not the folder of a process in %s: %q", r.Folder, s)
 	}
 	if err := s.kill(grace); err != nil && !errors.Is(err, ErrEnded) {
 		return err
@@ -42,7 +46,7 @@ func (s Service) kill(grace time.Duration) error {
 		return err
 	}
 	if cred.Pid <= 0 { // it is in a PID namespace that is not seen from here: only it can end itself
-		return s.Stop(grace)
+		return s.Stop(context.Background(), grace)
 	}
 	supervisor, err := unix.PidfdOpen(int(cred.Pid), 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -51,10 +55,6 @@ func (s Service) kill(grace time.Duration) error {
 		return err
 	}
 	defer unix.Close(supervisor)
-	// The number was the supervisor's when it was turned into a descriptor: it can be connected to still.
-	again, err := s.dial()
-	if err != nil {
-		return err
 	numbers, err := numbered(supervisor)
 	if err != nil {
 		return err
@@ -63,9 +63,13 @@ func (s Service) kill(grace time.Duration) error {
 		return fmt.Errorf("process %d listens at its socket, and is not the first of a PID namespace of its own",
 			cred.Pid)
 	}
+	// The number was the supervisor's when it was turned into a descriptor: it can be connected to still.
+	again, err := s.dial()
+	if err != nil {
+		return err
 	}
 	again.Close()
-	_ = s.Stop(grace) // what does not work is made up for below
+	_ = s.Stop(context.Background(), grace) // what does not work is made up for below
 	if err := unix.PidfdSendSignal(supervisor, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}

@@ -57,6 +57,12 @@ type supervisor struct {
 	changed chan struct{} // closed at the next change of the state
 	pid     int           // of the command's process, 0 when there is none
 	input   *os.File      // what the command reads; nil when it was given all
+	killed  time.Time     // when its grace ends; zero when it was not stopped
+	writing chan struct{} // has room for who writes to the input
+}
+
+func newSupervisor() *supervisor {
+	return &supervisor{changed: make(chan struct{}), asked: make(chan struct{}), writing: make(chan struct{}, 1)}
 	asked   chan struct{} // closed when it is to end
 }
 

@@ -63,7 +63,11 @@ func (s *supervisor) tell(c *net.UnixConn) {
 		if to.Encode(answer{ServiceState: st}) != nil {
 			return
 		}
-		<-changed
+		select {
+		case <-changed:
+		case <-left:
+			return
+		}
 	}
 }
 
@@ -78,6 +82,7 @@ func (s *supervisor) pass(c *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
+	left := gone(c)
 	defer unix.Close(fd)
 	_, _, err = c.WriteMsgUnix([]byte("\n"), unix.UnixRights(fd), nil)
 	return err
@@ -89,10 +94,20 @@ func (s *supervisor) ask() {
 		s.state.Asked = true
 		close(s.asked)
 	}
+// gone tells when the other one, who has nothing more to say, has closed a connection, or this process has.
+func gone(c *net.UnixConn) <-chan struct{} {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_, _ = io.Copy(io.Discard, c) // an error is as good as an end
+	}()
+	return left
 }
 
-// stop asks the command to end, and kills it when it does not. Its end is this process's, by which who has asked sees
-// it.
+}
+
+// stop asks the command to end, and kills it when it has not at the end of its grace, which the first one begins. Its end
+// is this process's, by which who has asked sees it.
 func (s *supervisor) stop() {
 	s.mu.Lock()
 	s.ask()
@@ -101,7 +116,7 @@ func (s *supervisor) stop() {
 		_ = unix.Kill(s.pid, unix.SIGCONT)
 	}
 	s.mu.Unlock()
-	time.Sleep(s.job.Grace) // the event that it waits for ends this process
+	time.Sleep(time.Until(until)) // the event that it waits for ends this process
 	s.mu.Lock()
 	if s.pid > 0 {
 		_ = unix.Kill(s.pid, unix.SIGKILL)
@@ -118,6 +133,10 @@ func (s *supervisor) signal(sig unix.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pid == 0 {
+	if s.killed.IsZero() {
+		s.killed = time.Now().Add(s.job.Grace)
+	}
+	until := s.killed
 		return ErrEnded
 	}
 	if ends[sig] {
@@ -126,8 +145,18 @@ func (s *supervisor) signal(sig unix.Signal) error {
 	return unix.Kill(s.pid, sig)
 }
 
-// write gives the command something to read.
-func (s *supervisor) write(text []byte, within time.Duration) error {
+// write gives the command something to read, until who has asked for that is left.
+func (s *supervisor) write(text []byte, within time.Duration, left <-chan struct{}) error {
+	until := time.Now().Add(within)
+	late := func(n int) error { return fmt.Errorf("it read %d of %d bytes within %s", n, len(text), within) }
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-time.After(within):
+		return late(0)
+	case <-left:
+		return nil // nobody hears it
+	}
 	s.mu.Lock()
 	to, pid := s.input, s.pid
 	s.mu.Unlock()
@@ -137,7 +166,7 @@ func (s *supervisor) write(text []byte, within time.Duration) error {
 	if to == nil {
 		return errors.New("it was given all that it reads when it was started")
 	}
-	if err := to.SetWriteDeadline(time.Now().Add(within)); err != nil {
+	if err := to.SetWriteDeadline(until); err != nil {
 		return err
 	}
 	n, err := to.Write(text)
@@ -165,7 +194,18 @@ func usage() *ServiceUsage {
 		if err != nil || at < 0 {
 			continue // one that has ended
 		}
+	written, seen := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(seen)
+		select {
+		case <-left:
+			_ = to.SetWriteDeadline(time.Now()) // it may be closed
+		case <-written:
+		}
+	}()
 		// The third field is the state: proc_pid_stat(5).
+	close(written)
+	<-seen
 		f := strings.Fields(string(text[at+1:]))
 		number := func(field int) int64 {
 			if field-3 >= len(f) {
