@@ -98,7 +98,8 @@ func TestParallelSerial(t *testing.T) {
 // TestBesideFails has something fail that goes on beside the script: its error, with its place, is the run's, at once
 // and whatever the script is doing, and it cannot be caught.
 func TestBesideFails(t *testing.T) {
-	up := `p = spawn(n, ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], ready = "line:up", grace = "3s")`
+	up := `p = spawn(n, ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], ready = "line:up", ` +
+		`grace = "3s")`
 	for what, src := range map[string]string{
 		"sleep":    `sleep("1h")`,
 		"run":      `run(host, ["sleep", "3600"])`,

@@ -229,8 +229,8 @@ var processType = &runtime.Type{Name: "process",
 		processAttr("ns", "namespace", "the namespace that it is in", func(p *processValue) (starlark.Value, error) {
 			return &nsValue{p.v, p.op.NS}, nil
 		}),
-		processAttr("pid", "int", "the number of its process, as the host sees it; None when it has ended, or is in a PID "+
-			"namespace that is not seen from here",
+		processAttr("pid", "int", "the number of its process, as the host sees it; None when it has ended, or is in a "+
+			"PID namespace that is not seen from here",
 			func(p *processValue) (starlark.Value, error) {
 				pid, err := p.op.Service.Process()
 				if errors.Is(err, proc.ErrEnded) || err == nil && pid == 0 {

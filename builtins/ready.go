@@ -122,8 +122,8 @@ func exists(process, path string) bool {
 	return err == nil
 }
 
-// accepts reports whether a socket is listened on: proc_net(5) shows that by a flag of it. Its path is the last of eight
-// fields, as it is.
+// accepts reports whether a socket is listened on: proc_net(5) shows that by a flag of it. Its path is the last of
+// eight fields, as it is.
 func accepts(process, path string) bool {
 	text, _ := os.ReadFile(process + "/net/unix") // one that has ended listens on none
 	return slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool {

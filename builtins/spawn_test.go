@@ -121,6 +121,15 @@ assert.eq((p.restarts, p.alive), (1, True))
 p.stop()
 assert.eq((p.restarts, p.alive), (1, False))
 `, ""},
+		{"it is asked to end before it is started again", `
+for end in [lambda p: p.kill(), lambda p: p.stop(), lambda p: p.signal("TERM")]:
+    p = sh("exit 3", restart = True)
+    eventually(lambda: assert.ge(p.restarts, 3), timeout = "60s")
+    end(p)
+    p.wait(timeout = "60s")
+    assert.eq(p.alive, False)
+`, ""},
+		{"grace", `sh("true", grace = "61s")`, "1m1s is too long: undoing waits for that, up to 1m"},
 		{"expect goes on", `
 p = sh("echo a; echo b; echo a; sleep 1000")
 assert.eq([p.expect("a"), p.expect("b"), p.expect("a")], [["a"], ["b"], ["a"]])
@@ -205,6 +214,7 @@ func TestReady(t *testing.T) {
 		{`"udp:53"`, `"tcp:53"`, socat("UDP4-RECV:53")},
 		{`"unix:` + dir + `/s"`, `"unix:` + dir + `/t"`, socat("UNIX-LISTEN:" + dir + "/s")},
 		{`"unix:` + dir + `/s"`, `"unix:` + dir + `"`, socat("UNIX-LISTEN:" + dir + "/s")},
+		{`"unix:` + dir + `/a b"`, `"unix:` + dir + `/b"`, socat("UNIX-LISTEN:" + dir + "/a b")},
 		{`"file:` + dir + `/s"`, `"file:` + dir + `/t"`, socat("UNIX-RECV:" + dir + "/s")},
 		{`"line:^up \\d+$"`, `"line:^up \\w$"`, `sh("echo up 77; sleep 1000", ready = READY)`},
 		{`lambda: sockets(n)`, `lambda: None`, socat("TCP4-LISTEN:80")},
@@ -214,7 +224,6 @@ func TestReady(t *testing.T) {
 			src := strings.Replace(c.src, "READY", ready, 1)
 			if fails != "" {
 				src = strings.TrimSuffix(src, ")") + `, timeout = "300ms")`
-		{`"unix:` + dir + `/a b"`, `"unix:` + dir + `/b"`, socat("UNIX-LISTEN:" + dir + "/a b")},
 			}
 			s, _, err := session(t, spawning+src)
 			if (err == nil) != (fails == "") || fails != "" && !strings.Contains(err.Error(), fails) {
@@ -319,8 +328,8 @@ func TestProcessOfKeptLab(t *testing.T) {
 	nstest.Same(t, before)
 }
 
-// TestHostileService ends services that a journal may name and that are none: another process listens where a supervisor
-// would. It is let be.
+// TestHostileService ends services that a journal may name and that are none: another process listens where a
+// supervisor would. It is let be.
 func TestHostileService(t *testing.T) {
 	m, err := kernel.Open()
 	if err != nil {

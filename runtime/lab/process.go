@@ -105,7 +105,8 @@ func (l Lab) ShowLogs(w io.Writer, failure error) error {
 	for _, p := range all {
 		text, _, e := p.service.Tail(shownLines)
 		err = errors.Join(err, e)
-		if text = strings.TrimRight(text, "\n"); text != "" && !errors.Is(failure, &proc.SaidError{Service: p.service}) {
+		told := errors.Is(failure, &proc.SaidError{Service: p.service})
+		if text = strings.TrimRight(text, "\n"); text != "" && !told {
 			text = fmt.Sprintf("process %s in %s, %s, said:\n    %s\n", p.Name, p.NS, p.State,
 				strings.ReplaceAll(text, "\n", "\n    "))
 			_, e = io.WriteString(w, script.Printable(text))

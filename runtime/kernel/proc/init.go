@@ -17,16 +17,6 @@ const (
 	initReport  = 4 // it writes here how the command ended
 )
 
-// A report is how a command ended, or why it could not be started.
-type report struct {
-	Status unix.WaitStatus `json:"status"`
-	Last   bool            `json:"last,omitempty"` // it left nothing running
-	Error  string          `json:"error,omitempty"`
-	Errno  unix.Errno      `json:"errno,omitempty"`
-	Op     string          `json:"op,omitempty"` // of a file that is the matter
-	Path   string          `json:"path,omitempty"`
-}
-
 // Init is the first process of a PID namespace: it runs the program at path with argv, reports how that ended, and
 // stays as long as anything that was started is running. With it the kernel kills all that is left, whatever became of
 // its session, its process group and its parents (pid_namespaces(7)). It never returns when the process is to stay.
@@ -41,9 +31,7 @@ func Init(path string, argv []string) error {
 		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true} // as a login shell has it
 	}
 	if err := cmd.Start(); err != nil {
-		r := report{Error: err.Error()}
-		errors.As(err, &r.Errno)
-		return json.NewEncoder(out).Encode(r)
+		return json.NewEncoder(out).Encode(reportOf(err))
 	}
 	// The command's descriptors are the command's alone: who reads its output waits for their end.
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

@@ -135,10 +135,8 @@ func (p *initProcs) wait() (unix.WaitStatus, error) {
 	switch {
 	case err != nil: // it was killed before it could report
 		return unix.WaitStatus(unix.SIGKILL), nil
-	case r.Errno != 0:
-		return 0, r.Errno
-	case r.Error != "":
-		return 0, errors.New(r.Error)
+	case r.err() != nil:
+		return 0, r.err()
 	case r.Last:
 		<-p.ended
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -57,13 +56,13 @@ type supervisor struct {
 	changed chan struct{} // closed at the next change of the state
 	pid     int           // of the command's process, 0 when there is none
 	input   *os.File      // what the command reads; nil when it was given all
+	asked   chan struct{} // closed when it is to end
 	killed  time.Time     // when its grace ends; zero when it was not stopped
 	writing chan struct{} // has room for who writes to the input
 }
 
 func newSupervisor() *supervisor {
 	return &supervisor{changed: make(chan struct{}), asked: make(chan struct{}), writing: make(chan struct{}, 1)}
-	asked   chan struct{} // closed when it is to end
 }
 
 // Supervise is the first process of a service: see Service. It returns when the command has ended and is not to be
@@ -76,7 +75,7 @@ func Supervise() error {
 	if err := unix.Fchdir(superviseFolder); err != nil {
 		return err
 	}
-	s := &supervisor{changed: make(chan struct{}), asked: make(chan struct{})}
+	s := newSupervisor()
 	in, out := json.NewDecoder(control), json.NewEncoder(control)
 	if err := in.Decode(&s.job); err != nil {
 		return err
@@ -91,23 +90,12 @@ func Supervise() error {
 	if e := errors.Join(out.Encode(reportOf(err)), err); e != nil || in.Decode(new(bool)) != nil {
 		return e
 	}
-	ended, err := s.start()
+	printed, err := s.start()
 	if e := errors.Join(out.Encode(reportOf(err)), control.Close()); e != nil || err != nil {
 		return e
 	}
-	go func() {
-		for {
-			c, err := at.AcceptUnix()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				s.serve(c)
-			}()
-		}
-	}()
-	return s.run(state, ended)
+	go s.accept(at)
+	return s.run(state, printed)
 }
 
 // reserved makes the file for the last state, with room for it, whoever fills the disk meanwhile.
@@ -131,8 +119,8 @@ func (s *supervisor) update(change func(*ServiceState)) {
 	s.changed = make(chan struct{})
 }
 
-// start starts the command; ended is closed when its output has come to its end.
-func (s *supervisor) start() (ended chan struct{}, err error) {
+// start starts the command, unless it was asked to end: then the error is ErrEnded.
+func (s *supervisor) start() (*output, error) {
 	cmd := &exec.Cmd{Path: s.job.Path, Args: s.job.Args, Env: append([]string{}, s.job.Env...), Dir: s.job.Dir,
 		SysProcAttr: &unix.SysProcAttr{Setsid: true}}
 	if u := s.job.User; u != nil {
@@ -155,7 +143,10 @@ func (s *supervisor) start() (ended chan struct{}, err error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = given, print, print
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := cmd.Start(); err != nil {
+	if err = ErrEnded; !s.state.Asked {
+		err = cmd.Start()
+	}
+	if err != nil {
 		printed.Close()
 		give.Close()
 		return nil, err
@@ -171,35 +162,17 @@ func (s *supervisor) start() (ended chan struct{}, err error) {
 			give.Close()
 		}()
 	}
-	ended = make(chan struct{})
-	go func() {
-		_, _ = io.Copy(&logged{s}, printed) // ends when nobody has the other end any more
-		printed.Close()
-		close(ended)
-	}()
-	return ended, nil
-}
-
-// logged is the log, whose length is told.
-type logged struct{ s *supervisor }
-
-func (l *logged) Write(p []byte) (int, error) {
-	n, err := l.s.log.Write(p)
-	l.s.update(func(st *ServiceState) { st.Log, st.Lost = l.s.log.end, l.s.log.lost })
-	return n, err
+	return s.copy(printed), nil
 }
 
 // run waits for the end of the command, and starts it again as long as that is wanted.
-func (s *supervisor) run(state *os.File, ended chan struct{}) error {
+func (s *supervisor) run(state *os.File, printed *output) error {
 	for pause := restartFirst; ; {
 		status, left, err := s.reap()
 		if err != nil {
 			return err
 		}
-		select {
-		case <-ended:
-		case <-time.After(outputPatience): // it has given its output to somebody outside
-		}
+		printed.end(&logged{s})
 		s.update(func(st *ServiceState) {
 			st.Status, st.Left = status, left
 			if time.Since(st.Since) > restartMost {
@@ -210,7 +183,9 @@ func (s *supervisor) run(state *os.File, ended chan struct{}) error {
 			return s.end(state)
 		}
 		pause = min(2*pause, restartMost)
-		if ended, err = s.start(); err != nil {
+		if printed, err = s.start(); errors.Is(err, ErrEnded) {
+			return s.end(state)
+		} else if err != nil {
 			_, _ = io.WriteString(&logged{s}, "start it again: "+err.Error()+"\n")
 			return s.end(state)
 		}
@@ -226,9 +201,14 @@ func (s *supervisor) again(pause time.Duration) bool {
 	case <-s.asked:
 		return false
 	case <-time.After(pause):
-		s.update(func(st *ServiceState) { st.Restarts++ })
-		return true
 	}
+	asked := false
+	s.update(func(st *ServiceState) {
+		if asked = st.Asked; !asked {
+			st.Restarts++
+		}
+	})
+	return !asked
 }
 
 // end writes how the command ended. Who watches it reads that when this process has gone.
@@ -271,28 +251,4 @@ func (s *supervisor) reap() (status unix.WaitStatus, left bool, err error) {
 			return status, left, nil
 		}
 	}
-}
-
-// reportOf is an error for another process, which err makes one of again.
-func reportOf(err error) (r report) {
-	if err != nil {
-		r.Error = err.Error()
-		errors.As(err, &r.Errno)
-		if path := new(fs.PathError); errors.As(err, &path) {
-			r.Path, r.Op = path.Path, path.Op
-		}
-	}
-	return r
-}
-
-func (r report) err() error {
-	switch {
-	case r.Errno != 0 && r.Path != "":
-		return &fs.PathError{Op: r.Op, Path: r.Path, Err: r.Errno}
-	case r.Errno != 0:
-		return r.Errno
-	case r.Error != "":
-		return errors.New(r.Error)
-	}
-	return nil
 }

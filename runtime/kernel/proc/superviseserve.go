@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,27 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// accept answers who connects. Where there is no room for one more, those who wait are answered when there is again.
+func (s *supervisor) accept(at *net.UnixListener) {
+	for {
+		c, err := at.AcceptUnix()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			time.Sleep(acceptPause) // the room is made by whoever has it: there is no event
+		default:
+			go func() {
+				defer c.Close()
+				s.serve(c)
+			}()
+		}
+	}
+}
+
+// acceptPause is how long a supervisor waits for room that others make.
+const acceptPause = 100 * time.Millisecond
 
 // serve answers one who has connected.
 func (s *supervisor) serve(c *net.UnixConn) {
@@ -41,7 +63,7 @@ func (s *supervisor) serve(c *net.UnixConn) {
 	case "signal":
 		err = s.signal(o.Signal)
 	case "write":
-		err = s.write(o.Text, o.Within)
+		err = s.write(o.Text, o.Within, gone(c))
 	default:
 		err = errors.New("unknown order " + o.Do)
 	}
@@ -56,6 +78,7 @@ func (s *supervisor) now() ServiceState {
 
 // tell sends the state, and each one that it changes to. One who does not read misses those in between.
 func (s *supervisor) tell(c *net.UnixConn) {
+	left := gone(c)
 	for to := json.NewEncoder(c); ; {
 		s.mu.Lock()
 		st, changed := s.state, s.changed
@@ -71,6 +94,16 @@ func (s *supervisor) tell(c *net.UnixConn) {
 	}
 }
 
+// gone tells when the other one, who has nothing more to say, has closed a connection, or this process has.
+func gone(c *net.UnixConn) <-chan struct{} {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_, _ = io.Copy(io.Discard, c) // an error is as good as an end
+	}()
+	return left
+}
+
 // pass sends a descriptor of the command's process.
 func (s *supervisor) pass(c *net.UnixConn) error {
 	s.mu.Lock()
@@ -82,7 +115,6 @@ func (s *supervisor) pass(c *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	left := gone(c)
 	defer unix.Close(fd)
 	_, _, err = c.WriteMsgUnix([]byte("\n"), unix.UnixRights(fd), nil)
 	return err
@@ -94,23 +126,17 @@ func (s *supervisor) ask() {
 		s.state.Asked = true
 		close(s.asked)
 	}
-// gone tells when the other one, who has nothing more to say, has closed a connection, or this process has.
-func gone(c *net.UnixConn) <-chan struct{} {
-	left := make(chan struct{})
-	go func() {
-		defer close(left)
-		_, _ = io.Copy(io.Discard, c) // an error is as good as an end
-	}()
-	return left
 }
 
-}
-
-// stop asks the command to end, and kills it when it has not at the end of its grace, which the first one begins. Its end
-// is this process's, by which who has asked sees it.
+// stop asks the command to end, and kills it when it has not at the end of its grace, which the first one begins. Its
+// end is this process's, by which who has asked sees it.
 func (s *supervisor) stop() {
 	s.mu.Lock()
 	s.ask()
+	if s.killed.IsZero() {
+		s.killed = time.Now().Add(s.job.Grace)
+	}
+	until := s.killed
 	if s.pid > 0 {
 		_ = unix.Kill(s.pid, s.job.Stop) // a process that is there can be sent any signal
 		_ = unix.Kill(s.pid, unix.SIGCONT)
@@ -132,15 +158,14 @@ var ends = map[unix.Signal]bool{unix.SIGTERM: true, unix.SIGINT: true, unix.SIGQ
 func (s *supervisor) signal(sig unix.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pid == 0 {
-	if s.killed.IsZero() {
-		s.killed = time.Now().Add(s.job.Grace)
-	}
-	until := s.killed
+	if s.state.Ended || s.pid == 0 && !ends[sig] {
 		return ErrEnded
 	}
 	if ends[sig] {
-		s.ask()
+		s.ask() // also one that is to be started again
+	}
+	if s.pid == 0 {
+		return nil
 	}
 	return unix.Kill(s.pid, sig)
 }
@@ -169,9 +194,20 @@ func (s *supervisor) write(text []byte, within time.Duration, left <-chan struct
 	if err := to.SetWriteDeadline(until); err != nil {
 		return err
 	}
+	written, seen := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(seen)
+		select {
+		case <-left:
+			_ = to.SetWriteDeadline(time.Now()) // it may be closed
+		case <-written:
+		}
+	}()
 	n, err := to.Write(text)
+	close(written)
+	<-seen
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("it read %d of %d bytes within %s", n, len(text), within)
+		return late(n)
 	} else if errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("it has closed its standard input: %w", unix.EPIPE)
 	}
@@ -194,18 +230,7 @@ func usage() *ServiceUsage {
 		if err != nil || at < 0 {
 			continue // one that has ended
 		}
-	written, seen := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(seen)
-		select {
-		case <-left:
-			_ = to.SetWriteDeadline(time.Now()) // it may be closed
-		case <-written:
-		}
-	}()
 		// The third field is the state: proc_pid_stat(5).
-	close(written)
-	<-seen
 		f := strings.Fields(string(text[at+1:]))
 		number := func(field int) int64 {
 			if field-3 >= len(f) {
