@@ -119,7 +119,9 @@ func (m *Machine) addTun(n *Namespace, l LinkSpec) error {
 	}
 	if err = t.keep(); err == nil && l.Up {
 		if err = m.SetLink(l.LinkRef, "up", "on"); err != nil {
-			err = errors.Join(err, m.DelLink(l.LinkRef))
+			if e := m.DelLink(l.LinkRef); e != nil {
+				err = Partly(errors.Join(err, e))
+			}
 		}
 	}
 	return fail(err, "add "+l.Kind, l.Name, n)
