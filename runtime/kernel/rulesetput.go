@@ -28,8 +28,16 @@ const (
 // has counted.
 func (n *Namespace) RestoreRuleset(was, now *Ruleset) error {
 	part, err := n.putRuleset(was, now, inOrder)
-	if err != nil && part != nil {
-		part, err = n.putRuleset(was, now, alone) // of a table that nobody changed the kernel may not take everything
+	refused := func() bool { return err != nil && part != nil && !Unsettled(err) }
+	if refused() {
+		part, err = n.putRuleset(was, now, inOrder) // an error may say nothing of what was asked for, and pass
+	}
+	if refused() {
+		// Of a table that nobody changed the kernel may not take everything.
+		if part, err = n.putRuleset(was, now, alone); err == nil && !was.keepsOrder(now) {
+			err = &Loss{What: "the order of the tables of the ruleset in " + n.Name(),
+				Why: "the kernel does not take back one that stood behind a changed one"}
+		}
 	}
 	switch {
 	case errors.Is(err, unix.ERESTART):
@@ -38,6 +46,15 @@ func (n *Namespace) RestoreRuleset(was, now *Ruleset) error {
 		err = fmt.Errorf("%s: %w", part, err)
 	}
 	return fail(err, "restore ruleset", "", n)
+}
+
+// keepsOrder reports whether tables stand as they did when those alone are made anew that are not as they were.
+func (r *Ruleset) keepsOrder(now *Ruleset) bool {
+	old, order := r.tables()
+	have, _ := now.tables()
+	anew := func(t string) bool { return !sameTable(have[t], old[t]) }
+	first := slices.IndexFunc(order, anew)
+	return first < 0 || !slices.ContainsFunc(order[first:], func(t string) bool { return !anew(t) })
 }
 
 // Restorable is the Loss of a ruleset that would not come back when some of its tables are changed. What the kernel
