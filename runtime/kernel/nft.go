@@ -43,7 +43,7 @@ func (n *Namespace) Nft(text string, args ...string) (out string, err error) {
 		if err := proc.DropInherited(); err != nil {
 			return err
 		}
-		return cmd.Run()
+		return failpoint.Call(cmd.Run)
 	})
 	var exit *exec.ExitError
 	switch said := strings.TrimSpace(stderr.String()); {
@@ -64,10 +64,7 @@ func (n *Namespace) CheckRules(text string) error {
 // ApplyRules has nft(8) make the changes of a text, all of them or none.
 func (n *Namespace) ApplyRules(text string) error {
 	failpoint.Hit("nft: before it is run")
-	err := failpoint.Call(func() error {
-		_, err := n.Nft(text, "-f", "-")
-		return err
-	})
+	_, err := n.Nft(text, "-f", "-")
 	failpoint.Hit("nft: after it was run")
 	return err
 }
