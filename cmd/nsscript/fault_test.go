@@ -382,7 +382,7 @@ func words(command string) (names []string) {
 	if id := regexp.MustCompile(` id \d+`).FindString(command); id != "" && !strings.Contains(command, " link ") {
 		return []string{id[1:]}
 	}
-	for _, w := range strings.FieldsFunc(command, func(r rune) bool { return strings.ContainsRune(" ='", r) }) {
+	for _, w := range strings.FieldsFunc(command, func(r rune) bool { return strings.ContainsRune(" ='\n", r) }) {
 		if strings.HasPrefix(w, "net.") {
 			w = strings.ReplaceAll(w, ".", "/")
 		}
