@@ -77,6 +77,13 @@ func unroute(dst string, metric int) act {
 	}
 }
 
+func appended(dst, via string) act {
+	return func(e *env) change.Op {
+		return e.put(kernel.AppendRoute, kernel.RouteSpec{Dst: netip.MustParsePrefix(dst),
+			Nexthops: []kernel.Nexthop{{Via: netip.MustParseAddr(via)}}})
+	}
+}
+
 func forget(e *env) change.Op { return &delNetns{NS: e.away.Ref()} }
 
 // regressions are what TestProperty found, as small as it gets. A line with a "=" and no space is a sysctl.
@@ -171,6 +178,9 @@ var regressions = []struct {
 		[]act{unroute("fd51::/64", 0)}, true},
 	{"IPv6 route with an mtu", pair + "addr add fd01::1/64 dev m0 nodad; -6 route add fd50::/64 via fd01::2 mtu 1400",
 		[]act{settingOf("m0", "mtu", "1280")}, false},
+	{"IPv6 route behind another's, both made again together",
+		pair + "addr add fd01::1/64 dev m0 nodad; -6 route add fd50::/64 via fd01::8",
+		[]act{appended("fd50::/64", "fd01::9"), settingOf("m0", "mtu", "1279")}, false},
 	{"last address of a subnet",
 		pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/25 dev m0",
 		[]act{removal("m0", "10.1.0.1/24")}, false},

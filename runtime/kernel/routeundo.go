@@ -182,7 +182,15 @@ func (n *Namespace) restoreRoutesAt(r Route, was RoutePlace, under bool) error {
 		}
 		return ErrDiverged
 	case mine >= 0:
-		err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(deletion(at[mine], r.Msg)))
+		msg := deletion(at[mine], r.Msg)
+		err := n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(msg))
+		path := rtnl.Attr(at[mine], unix.SizeofRtMsg, unix.RTA_MULTIPATH)
+		if path != nil && errors.Is(err, unix.ESRCH) {
+			// Ways of an IPv6 route that came back together have all the protocol of the first one.
+			msg = slices.Clone(msg)
+			nl.DeserializeRtMsg(msg).Protocol = unix.RTPROT_UNSPEC
+			err = n.do(unix.RTM_DELROUTE, 0, rtnl.Raw(msg))
+		}
 		if err != nil && !errors.Is(err, unix.ESRCH) {
 			return err
 		}
