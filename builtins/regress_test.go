@@ -181,6 +181,12 @@ var regressions = []struct {
 	{"IPv6 route behind another's, both made again together",
 		pair + "addr add fd01::1/64 dev m0 nodad; -6 route add fd50::/64 via fd01::8",
 		[]act{appended("fd50::/64", "fd01::9"), settingOf("m0", "mtu", "1279")}, false},
+	{"qdisc of an earlier txqlen",
+		"tuntap add name m0 mode tap; link set m0 addrgenmode none; link set m0 up; link set m0 txqlen 0",
+		[]act{move}, true},
+	{"no qdisc, of an earlier txqlen", "tuntap add name m0 mode tap; link set m0 addrgenmode none; " +
+		"link set m0 txqlen 0; link set m0 up; link set m0 txqlen 1000",
+		[]act{move}, true},
 	{"last address of a subnet",
 		pair + "addr add 10.1.0.1/24 dev m0; addr add 10.1.0.2/24 dev m0; addr add 10.1.0.3/25 dev m0",
 		[]act{removal("m0", "10.1.0.1/24")}, false},

@@ -38,6 +38,7 @@ type subject struct {
 // being other than a new link's need not be known here.
 var parts = []part{
 	{Moving | Deleting, lostTC, "tc qdisc show dev %s"},
+	{Moving | Deleting, keptQueue, "ip link show dev %s"},
 	{Moving | Deleting, actionsTo, "tc actions list action mirred"},
 	{Moving | Deleting, givenChains, "nft list ruleset"},
 	{Moving | Deleting, givenMACs, "bridge fdb show dev %s"},

@@ -22,6 +22,22 @@ func lostTC(at *subject) (found []string, err error) {
 	return found, err
 }
 
+// keptQueue is a qdisc by default that the link would not get today: the kernel chose it by the txqlen of that time,
+// and chooses again when the link arrives in a namespace (attach_default_qdiscs in net/sched/sch_generic.c).
+func keptQueue(at *subject) ([]string, error) {
+	given, err := at.n.readTC(at.l)
+	if err != nil || len(given.qdiscs) > 0 {
+		return nil, err
+	}
+	have := nl.BytesToString(rtnl.Attr(at.raw, unix.SizeofIfInfomsg, unix.IFLA_QDISC))
+	// Most kinds that are made have none at any txqlen (IFF_NO_QUEUE, which the kernel does not show).
+	queues := at.l.Kind == "" || kindOf(at.l.Kind).Device != 0
+	if at.l.TxQLen == 0 && have != "noqueue" && have != "noop" || at.l.TxQLen > 0 && have == "noqueue" && queues {
+		return []string{fmt.Sprintf("qdisc %s beside txqlen %d", have, at.l.TxQLen)}, nil
+	}
+	return nil, nil
+}
+
 // sizeofTcaMsg is the length of a struct tcamsg.
 const sizeofTcaMsg = 4
 
