@@ -1,6 +1,8 @@
 package house
 
 import (
+	"flag"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -157,19 +159,63 @@ func eachGo(t *testing.T, fn func(name string, fset *token.FileSet, file *ast.Fi
 	})
 }
 
-// TestScriptsNamed holds README.md to naming every script that there is to begin with.
+var update = flag.Bool("update", false, "write scripts/README.md anew")
+
+// TestScriptsNamed holds scripts/README.md to what each script says of itself in its first paragraph, and README.md to
+// scripts that there are.
 func TestScriptsNamed(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	const page = "scripts/README.md"
 	all, err := filepath.Glob("scripts/*.star")
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
+	var b strings.Builder
+	b.WriteString("# Scenarios\n\nEach shows one thing, is commented for a learner, and is a test: " +
+		"`nsscript test scripts/`.\nWhat one needs that not every machine has is said; " +
+		"[docs/kernels.md](../docs/kernels.md)\nsays how to run it all the same.\n\n")
 	for _, file := range all {
-		if !strings.Contains(string(readme), "("+file+")") {
-			t.Errorf("README.md does not name %s among the scripts to begin with", file)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var comment []string
+		for line := range strings.Lines(string(text)) {
+			words, is := strings.CutPrefix(line, "# ")
+			if !is || strings.HasPrefix(words, "fails: ") {
+				break
+			}
+			comment = append(comment, strings.TrimSpace(words))
+		}
+		if comment == nil {
+			t.Errorf("%s does not begin with what it shows", file)
+		}
+		var needs []string
+		for _, r := range required.FindAllStringSubmatch(string(text), -1) {
+			needs = append(needs, strings.ReplaceAll(r[1], `"`, "`"))
+		}
+		fmt.Fprintf(&b, "- [%s](%[1]s): %s", filepath.Base(file), strings.Join(comment, " "))
+		if needs != nil {
+			fmt.Fprintf(&b, " Needs %s.", strings.Join(needs, ", "))
+		}
+		b.WriteString("\n")
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(page); err != nil || string(have) != b.String() {
+		t.Errorf("%s is not what the scripts say of themselves (%v): go test . -run ScriptsNamed -update", page, err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range regexp.MustCompile(`\((scripts/[^)]*)\)`).FindAllStringSubmatch(string(readme), -1) {
+		if _, err := os.Stat(link[1]); err != nil {
+			t.Errorf("README.md: %v", err)
 		}
 	}
 }
+
+var required = regexp.MustCompile(`(?m)^require\((.*)\)$`)
