@@ -57,6 +57,8 @@ var cares = []struct {
 }{
 	{"qdisc", pair + "sh: tc qdisc add dev m0 root handle 7: pfifo limit 7", deletion("m0"),
 		func(op change.Op) { held(op, without("qdisc")) }},
+	{"default qdisc", "tuntap add name m0 mode tap; link set m0 addrgenmode none; link set m0 up; link set m0 txqlen 0",
+		move, unsaid},
 	{"address let in", pair + "sh: bridge fdb add 02:00:00:00:00:99 dev m0 self permanent", move, unsaid},
 	{"limit", pair + "link set m0 gso_max_size 30000", deletion("m0"), unsaid},
 	{"backup port", bridged +
