@@ -197,7 +197,9 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 	case starlark.Unpacker:
 		return u.Unpack(val)
 	}
-	want := func() error { return fmt.Errorf("got %s, want %s", val.Type(), typeName(field.Type())) }
+	want := func() error {
+		return fmt.Errorf("got %s, want %s%s", val.Type(), typeName(field.Type()), meant(field.Type(), val))
+	}
 	switch field.Kind() {
 	case reflect.String:
 		s, ok := starlark.AsString(val)
@@ -245,6 +247,26 @@ func unpack(v *View, field reflect.Value, val starlark.Value) error {
 		field.Set(reflect.ValueOf(val))
 	}
 	return nil
+}
+
+// meant says how to write a value that is no list, or no function, as one.
+func meant(typ reflect.Type, val starlark.Value) string {
+	text, isText := starlark.AsString(val)
+	fn, isFn := val.(starlark.Callable)
+	switch function := reflect.TypeFor[starlark.Callable](); {
+	case typ == function:
+		return ": name it and do not call it, or write lambda: f(x)"
+	case typ.Kind() != reflect.Slice:
+	case isText && typ.Elem().Kind() == reflect.String:
+		var words []string
+		for _, w := range strings.Fields(text) {
+			words = append(words, script.Show(starlark.String(w)))
+		}
+		return ": write [" + strings.Join(words, ", ") + "]"
+	case isFn && typ.Elem() == function:
+		return ": write [" + fn.Name() + "]"
+	}
+	return ""
 }
 
 // Dry reports whether there is no run: a script is being checked. Then the vocabulary is all that the view knows.

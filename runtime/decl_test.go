@@ -132,7 +132,8 @@ func TestBind(t *testing.T) {
 		{`call(1, iota = "i", zeta = [2, 3])`, `call: parameter "zeta": element 1: 3 is odd`},
 		{`call(1, iota = "i", zeta = range(1 << 40))`, `call: parameter "zeta": 1099511627776 elements are too many`},
 		{`call(1, iota = "i", eta = [])`, `call: parameter "eta": got list, want dict`},
-		{`name("n", fn = 1)`, `thing.name: parameter "fn": got int, want function`},
+		{`name("n", fn = 1)`, `thing.name: parameter "fn": got int, want function` +
+			`: name it and do not call it, or write lambda: f(x)`},
 		// how many
 		{`call(1, 2, "c", 4, iota = "i")`, `call: got 4 positional arguments, want at most 3`},
 		{`name("n", 1, len, 4)`, `thing.name: got 4 positional arguments, want at most 3`},
