@@ -62,7 +62,8 @@ func (a *processWaitArgs) Query(v *runtime.View) (starlark.Value, error) {
 
 var processExpectDecl = runtime.Query("process.expect", "list of string",
 	"Waits until the process's log matches, from where the last match ended, and returns what matched: the whole, and "+
-		"then each group.", &processExpectArgs{Timeout: waitArg(5 * time.Second)})
+		"then each group. Each function of parallel() has a place of its own, and begins where the script was.",
+	&processExpectArgs{Timeout: waitArg(5 * time.Second)})
 
 type processExpectArgs struct {
 	Process *processValue `arg:"process" doc:"the process"`

@@ -179,9 +179,9 @@ func (p *processValue) aside(op string, do func(context.Context) error) error {
 
 // match waits until the log matches, from where the last match ended.
 func (p *processValue) match(op string, re *regexp.Regexp, timeout time.Duration) (all []string, err error) {
-	w := p.op.waits
-	err = p.until(op, timeout, false, func(proc.ServiceState) (bool, error) {
-		text, next, err := p.op.Service.Log(w.at)
+	begin := p.op.waits.place(p.v.Task())
+	err = p.until(op, "come", timeout, false, func(proc.ServiceState) (bool, error) {
+		text, next, err := p.op.Service.Log(begin)
 		if err != nil {
 			return false, p.fail(op, err, false)
 		}
@@ -196,7 +196,7 @@ func (p *processValue) match(op string, re *regexp.Regexp, timeout time.Duration
 			}
 			all = append(all, group)
 		}
-		w.at = next - int64(len(text)) + int64(at[1])
+		p.op.waits.matched(p.v.Task(), next-int64(len(text))+int64(at[1]))
 		return true, nil
 	})
 	return all, err

@@ -256,8 +256,28 @@ func (o *startProcess) Undo(m *kernel.Machine) error      { return m.End(o.Proce
 type waits struct {
 	mu    sync.Mutex
 	steps int
-	told  bool  // one of them has failed because the process has ended
-	at    int64 // up to where the log was matched
+	told  bool          // one of them has failed because the process has ended
+	at    map[any]int64 // up to where each task has matched the log
+}
+
+// place is where a task goes on to match the log: where it was, or else the script itself.
+func (w *waits) place(task any) int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at, ok := w.at[task]; ok {
+		return at
+	}
+	return w.at[nil]
+}
+
+// matched notes up to where a task has matched the log.
+func (w *waits) matched(task any, at int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.at == nil {
+		w.at = map[any]int64{}
+	}
+	w.at[task] = at
 }
 
 // begin counts a step until done is called.

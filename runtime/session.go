@@ -67,6 +67,7 @@ type Session struct {
 	movedIn map[kernel.Object]int   // which of them moved a link there that none of them made
 	deleted map[kernel.Object]int   // which of them deleted a namespace
 	frame   *frame                  // the innermost transaction that is running
+	task    any                     // which task is running; nil for the script itself
 	turn    chan struct{}           // what a task takes out that runs, and puts back when it waits
 	end     context.CancelCauseFunc // ends the phase that is running
 	entered bool                    // the lab was there before: see Enter

@@ -21,6 +21,7 @@ type task struct {
 	ctx    context.Context
 	frame  *frame
 	thread *starlark.Thread // nil before it runs
+	id     any              // tells it from others; nil for the script itself
 }
 
 // A frame is a transaction that is running: the script's own, or an attempt in another one.
@@ -61,11 +62,11 @@ var errEnded = errors.New("what it was a part of has ended")
 
 // aside has other tasks run while wait waits for something. That may use nothing of the session.
 func (s *Session) aside(wait func() error) error {
-	mine := task{s.ctx, s.frame, s.thread.Load()}
+	mine := task{s.ctx, s.frame, s.thread.Load(), s.task}
 	s.turn <- struct{}{}
 	defer func() {
 		<-s.turn
-		s.ctx, s.frame = mine.ctx, mine.frame
+		s.ctx, s.frame, s.task = mine.ctx, mine.frame, mine.id
 		s.thread.Store(mine.thread)
 	}()
 	return wait()
@@ -75,11 +76,14 @@ func (s *Session) aside(wait func() error) error {
 // may look at nothing of the machine, for the others change it.
 func (v *View) Aside(wait func() error) error { return v.s.aside(wait) }
 
+// Task tells the part of the script that is running from others: nil is the script itself.
+func (v *View) Task() any { return v.s.task }
+
 // perform has a task run fn, with a thread of its own, as it gets its turns.
 func (s *Session) perform(t task, name string, fn func(*starlark.Thread) error) error {
 	<-s.turn
 	defer func() { s.turn <- struct{}{} }()
-	s.ctx, s.frame = t.ctx, t.frame
+	s.ctx, s.frame, s.task = t.ctx, t.frame, &t
 	s.thread.Store(nil)
 	_, err := s.call(name, func(thread *starlark.Thread) (_ starlark.StringDict, err error) {
 		defer script.Recovered(name, &err)
