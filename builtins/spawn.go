@@ -39,7 +39,7 @@ type spawnArgs struct {
 	NS      nsArg          `arg:"ns" doc:"the namespace"`
 	Argv    []string       `arg:"argv" doc:"the command and its arguments, a list of strings"`
 	_       struct{}       `arg:"*"`
-	Name    processName    `arg:"name?" doc:"name, up to 64 letters, digits, '.', '_' and '-'; the program's when left out, with the next free number where that is taken"`
+	Name    processName    `arg:"name?" doc:"name, up to 64 letters, digits, '.', '_' and '-'; the program's when left out, with the next free number where the lab has one of that name"`
 	Ready   readyArg       `arg:"ready?" doc:"what it is ready by: \"tcp:80\" or \"udp:53\", a port of the namespace that is listened on; \"line:REGEXP\", which its log matches (RE2); \"unix:/run/x.sock\", a socket that is listened on; \"file:/run/x.pid\", which is there; or a function that returns something true. None: it is ready when it was started"`
 	Timeout waitArg        `arg:"timeout?" doc:"how long it may take to be ready"`
 	Stdin   *string        `arg:"stdin?" doc:"all that it reads; what process.write() gives it when left out"`
@@ -120,13 +120,11 @@ func (a *processName) Unpack(val starlark.Value) error {
 	return kernel.ValidProcessName(s)
 }
 
-// of is the name, or the next free one after a program's. A process that has ended leaves its name to others.
+// of is the name, or the next free one after a program's. A process that has ended leaves its name to whoever says it.
 func (a processName) of(v *runtime.View, program string) (string, error) {
 	taken := map[string]bool{}
 	for _, op := range runtime.Standing[*startProcess](v) {
-		if st, err := op.Service.State(); err != nil || !st.Ended {
-			taken[op.Name] = true
-		}
+		taken[op.Name] = taken[op.Name] || a == "" || op.Name == string(a) && op.running()
 	}
 	base := filepath.Base(program)
 	if a == "" && kernel.ValidProcessName(base) != nil {
@@ -251,6 +249,11 @@ func (o *startProcess) Claims() []change.Claim            { return nil }
 func (o *startProcess) Check(*kernel.Machine, bool) error { return nil }
 func (o *startProcess) Do(m *kernel.Machine) error        { return m.Start(o.Process) }
 func (o *startProcess) Undo(m *kernel.Machine) error      { return m.End(o.Process) }
+
+func (o *startProcess) running() bool {
+	st, err := o.Service.State()
+	return err != nil || !st.Ended
+}
 
 // waits are the steps of a script that wait for a process. When it fails, they do; when there are none, the run does.
 type waits struct {

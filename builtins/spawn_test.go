@@ -62,6 +62,7 @@ a, b = spawn(n, ["sleep", "1000"]), spawn(n, ["sleep", "1000"])
 assert.eq([str(p) for p in processes()], ["sleep", "sleep-2"])
 assert.fails(lambda: spawn(n, ["sleep", "1"], name = "sleep"), "EEXIST")
 a.stop()
+assert.eq(str(spawn(n, ["sleep", "1000"])), "sleep-3")
 assert.eq(str(spawn(n, ["sleep", "1000"], name = "sleep")), "sleep")
 assert.fails(lambda: spawn(n, ["sleep", "1"], name = "a/b"), "process name \"a/b\"")
 `, ""},
