@@ -50,7 +50,7 @@ func (a *processWaitArgs) Query(v *runtime.View) (starlark.Value, error) {
 		timeout = time.Duration(*a.Timeout)
 	}
 	var code int
-	err := p.until("wait for", timeout, false, func(st proc.ServiceState) (bool, error) {
+	err := p.until("wait for", "end", timeout, false, func(st proc.ServiceState) (bool, error) {
 		code = proc.ExitCode(st.Status)
 		if st.Ended && p.failed(st) {
 			return false, p.fail("wait for", how(st), true)
@@ -166,7 +166,8 @@ func (a *processKillArgs) Change(tx *runtime.Tx) (starlark.Value, error) {
 	if err != nil && !errors.Is(err, proc.ErrEnded) {
 		return nil, p.fail("kill", err, false)
 	}
-	if err := p.until("kill", 0, false, func(st proc.ServiceState) (bool, error) { return st.Ended, nil }); err != nil {
+	err = p.until("kill", "end", 0, false, func(st proc.ServiceState) (bool, error) { return st.Ended, nil })
+	if err != nil {
 		return nil, err
 	}
 	return p.code("kill")

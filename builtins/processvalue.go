@@ -102,14 +102,14 @@ func (p *processValue) failure(st proc.ServiceState) error {
 }
 
 // until waits until reached says so. It is asked at each change of the process, and when polled is true also every few
-// milliseconds. When the process ends before, or time is over, that is the error.
-func (p *processValue) until(op string, timeout time.Duration, polled bool,
+// milliseconds. When the process ends before, or time is over, that is the error: late says what it did not do then.
+func (p *processValue) until(op, late string, timeout time.Duration, polled bool,
 	reached func(proc.ServiceState) (bool, error)) error {
 	defer p.op.waits.begin()()
 	ctx := p.v.Context()
 	if timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not come within %s", timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it did not %s within %s", late, timeout))
 		defer cancel()
 	}
 	states, ended := make(chan proc.ServiceState, 1), make(chan error, 1)

@@ -72,7 +72,7 @@ func (a *readyArg) await(p *processValue, timeout time.Duration) error {
 		_, err := p.match(op, a.line, timeout)
 		return err
 	}
-	return p.until(op, timeout, true, func(proc.ServiceState) (bool, error) { return a.reached(p) })
+	return p.until(op, "come", timeout, true, func(proc.ServiceState) (bool, error) { return a.reached(p) })
 }
 
 // listens is whether a port of the namespace is listened on.

@@ -137,17 +137,17 @@ assert.eq([p.expect("a"), p.expect("b"), p.expect("a")], [["a"], ["b"], ["a"]])
 assert.fails(lambda: p.expect("a", timeout = "10ms"), "expect \"a\" of process p in n1: it did not come within 10ms")
 assert.fails(lambda: p.expect("("), "missing closing")
 `, ""},
-`, ""},
 		{"each function expects for itself", `
 p = sh("echo a; echo b; echo c; echo d; sleep 1000")
 p.expect("a")
 assert.eq(parallel([lambda: p.expect("[a-c]") + p.expect("[a-d]")] * 2), [["b", "c"]] * 2)
 assert.eq(p.expect("."), ["b"])
+`, ""},
 		{"it ends before what is expected", `sh("echo why; exit 0").expect("never")`,
 			"expect \"never\" of process p in n1: exit code 0"},
 		{"its log is shown", `sh("echo why; exit 0").expect("never")`, "it said: why"},
 		{"wait is over", `sh("sleep 1000").wait(timeout = "10ms")`,
-			"wait for process p in n1: it did not come within 10ms"},
+			"wait for process p in n1: it did not end within 10ms"},
 		{"wait for one that fails", `sh("echo why; exit 4").wait()`, "process p in n1: exit code 4"},
 		{"it fails beside the script", `
 sh("echo why; exit 4")
