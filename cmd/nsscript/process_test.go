@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -54,6 +56,39 @@ func TestLongArguments(t *testing.T) {
 	}
 	if out, code := outcome(t, nsscript("down", "long")); code != 0 {
 		t.Errorf("down: %d, %s", code, out)
+	}
+	orphans(t)
+	nstest.Same(t, before)
+}
+
+// TestFollowedLog has a log followed until its lab is taken down, which is no failure.
+func TestFollowedLog(t *testing.T) {
+	before := nstest.Dump(t)
+	for _, where := range []string{"--sandbox", "-q"} {
+		up := nsscript(where, "--lab", "followed", "-c",
+			`spawn(netns("n"), ["sh", "-c", "echo up; sleep 1000"], name = "p")`)
+		if out, code := outcome(t, up); code != 0 {
+			t.Fatalf("%s: %d, %s", where, code, out)
+		}
+		follow := nsscript("logs", "followed", "p", "-f")
+		var said bytes.Buffer
+		follow.Stderr = &said
+		printed, err := follow.StdoutPipe()
+		if err == nil {
+			err = follow.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(printed).ReadString('\n'); line != "up\n" || err != nil {
+			t.Errorf("%s: %q, %v", where, line, err)
+		}
+		if out, code := outcome(t, nsscript("down", "followed")); code != 0 {
+			t.Errorf("%s: down: %d, %s", where, code, out)
+		}
+		if err := follow.Wait(); err != nil || said.Len() > 0 {
+			t.Errorf("%s: %v, said %q", where, err, said.String())
+		}
 	}
 	orphans(t)
 	nstest.Same(t, before)

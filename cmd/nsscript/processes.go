@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +19,8 @@ import (
 func psCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{Use: "ps LAB", Short: "List the processes that spawn() has started in a lab",
+		Long: "Lists the processes that spawn() has started in a lab. PID is the number that the machine has for " +
+			"one; '-' where it has ended, or is in a sandbox, which has numbers of its own.",
 		Args: exactly(1), ValidArgsFunction: completeLab, RunE: func(_ *cobra.Command, args []string) error {
 			if done, err := elsewhere(args[0]); done {
 				return err
@@ -53,6 +56,9 @@ func logsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "logs LAB NAME", Short: "Print what a process has printed that spawn() has started",
 		Args: exactly(2), ValidArgsFunction: completeLab, RunE: func(_ *cobra.Command, args []string) error {
 			if done, err := elsewhere(args[0]); done {
+				if follow && errors.Is(err, io.EOF) {
+					return nil // the sandbox has ended, and so has the process
+				}
 				return err
 			}
 			l, err := findLab(args[0])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,11 +69,15 @@ func (l Lab) Process(name string) (Process, error) {
 		}
 		names = append(names, l.processes[i].Name)
 	}
-	err := fmt.Errorf("lab %s has no process %s", l.Name, name)
-	if near := script.Nearest(name, names); near != "" {
-		err = fmt.Errorf("%w, did you mean %s?", err, near)
+	said := fmt.Sprintf("lab %s has no process %s", l.Name, name)
+	slices.Sort(names)
+	switch near := script.Nearest(name, names); {
+	case near != "":
+		said += ", did you mean " + near + "?"
+	case len(names) > 0:
+		said += ", but has " + strings.Join(slices.Compact(names), ", ")
 	}
-	return Process{}, err
+	return Process{}, errors.New(said)
 }
 
 // Log writes what the process has printed: the last lines of it, or all that is kept when lines is negative. With
