@@ -117,6 +117,7 @@ func done(t *testing.T, l law) (change.Op, *kernel.Machine) {
 		t.Fatal(err)
 	}
 	t.Cleanup(other.Close)
+	other.Folder = m.Folder
 	if mover, ok := again.(change.Mover); ok {
 		from, to := mover.Moves()
 		other.At(to) // which opens the namespace, as package runtime does
