@@ -32,6 +32,12 @@ type pingArgs struct {
 	DF       bool         `arg:"df?" doc:"forbid fragmentation"`
 	Source   *endpointArg `arg:"source?" doc:"address to send from, or a link or namespace that has one"`
 	VRF      *devIndex    `arg:"vrf?" doc:"vrf, or another link of the namespace, that its requests leave by; what its rules say when left out"`
+	OIF      *devIndex    `arg:"oif?" doc:"link that its requests leave by, also those to a group, whichever the replies come by; what routes say when left out"`
+	Mark     markNumber   `arg:"mark?" doc:"mark of its requests, 0 to 4294967295, for rules and filters"`
+	TOS      tosArg       `arg:"tos?" doc:"type of service, or traffic class, of its requests, 0 to 255"`
+	PMTUDisc pmtuDiscArg  `arg:"pmtudisc?" doc:"how it takes care of path MTUs, in ping(8)'s words: \"do\" is df=True, \"dont\" allows fragmentation, \"want\" fragments here alone, \"probe\" heeds no path MTU that is known; \"dont\" of IPv4 and \"want\" of IPv6 when left out"`
+	Replies  *pingCount   `arg:"replies?" doc:"how many hosts have to answer each request to a group or a broadcast address, 1 to 65535; it waits timeout= for all of them when left out"`
+	Flood    bool         `arg:"flood?" doc:"send the next request when the one before is answered or after 10ms, as ping -f; with interval 0s"`
 	Family   familyArg    `arg:"family?" doc:"4 or 6: only addresses of that family; either when left out"`
 	Check    bool         `arg:"check?" doc:"fail when no reply came back; False returns the result instead"`
 }
@@ -54,14 +60,34 @@ func (a *senderArg) UnpackIn(v *runtime.View, val starlark.Value) error {
 }
 
 type (
-	pingCount int
-	pingSize  int
-	ttlArg    int
+	pingCount   int
+	pingSize    int
+	ttlArg      int
+	tosArg      int
+	markNumber  int
+	pmtuDiscArg string
 )
 
-func (pingCount) ArgType() string { return "int" }
-func (pingSize) ArgType() string  { return "int" }
-func (ttlArg) ArgType() string    { return "int" }
+func (pingCount) ArgType() string   { return "int" }
+func (pingSize) ArgType() string    { return "int" }
+func (ttlArg) ArgType() string      { return "int" }
+func (tosArg) ArgType() string      { return "int" }
+func (markNumber) ArgType() string  { return "int" }
+func (pmtuDiscArg) ArgType() string { return "string" }
+func (pmtuDiscArg) Choices(*runtime.Vocabulary) []string {
+	return []string{"do", "dont", "probe", "want"}
+}
+func (a *pmtuDiscArg) Unpack(val starlark.Value) error { return oneWord(a, val, a.Choices(nil)) }
+
+func (a *tosArg) Unpack(val starlark.Value) (err error) {
+	*a, err = number[tosArg](val, 0, 255)
+	return err
+}
+
+func (a *markNumber) Unpack(val starlark.Value) (err error) {
+	*a, err = number[markNumber](val, 0, 1<<32-1)
+	return err
+}
 
 func (a *pingCount) Unpack(val starlark.Value) (err error) {
 	*a, err = number[pingCount](val, 1, 65535)
@@ -92,9 +118,20 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	}
 	size := int(a.Size)
 	p := probe.Ping{Dst: dst, Source: source, Count: int(a.Count), Interval: time.Duration(a.Interval),
-		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF, Aside: v.Aside}
+		Timeout: time.Duration(a.Timeout), Size: &size, TTL: int(a.TTL), DF: a.DF, Aside: v.Aside,
+		Mark: uint32(a.Mark), TOS: int(a.TOS), Discover: string(a.PMTUDisc), Flood: a.Flood}
+	by := 0
 	if a.VRF != nil {
-		p.Dev = a.VRF.Name
+		p.Dev, by = a.VRF.Name, a.VRF.Index
+	}
+	if a.OIF != nil {
+		p.OIF, by = a.OIF.Index, a.OIF.Index
+	}
+	if a.Replies != nil {
+		p.Replies = int(*a.Replies)
+	}
+	if p.Broadcast, err = n.Broadcasts(dst, by); err != nil {
+		return nil, err
 	}
 	object := dst.String()
 	if a.Dst.several() {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -62,4 +63,20 @@ func (n *Namespace) Lookup(dst, src netip.Addr, oif int) (local bool, err error)
 	}
 	r, err := n.RouteGet(q)
 	return err == nil && r.Head().Type == unix.RTN_LOCAL, err
+}
+
+// Broadcasts reports whether what is sent to an address, by a link when that is not 0, goes to all hosts of a link.
+func (n *Namespace) Broadcasts(dst netip.Addr, oif int) (bool, error) {
+	if dst.Is6() || dst.IsMulticast() {
+		return false, nil
+	}
+	q := RouteQuery{Dst: dst}
+	if oif != 0 {
+		q.Attrs = AppendAttr(nil, unix.RTA_OIF, nl.Uint32Attr(uint32(oif)))
+	}
+	r, err := n.RouteGet(q)
+	if errno, ok := errors.AsType[unix.Errno](err); ok && errno != 0 {
+		return false, nil // it is not reached, which the sender is told
+	}
+	return err == nil && r.Head().Type == unix.RTN_BROADCAST, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,9 @@ type Failure struct {
 	// MTU is what would have fitted, IP header included, in bytes, when the
 	// failure told it; otherwise 0.
 	MTU int
+
+	// RTT is from the send call until the kernel received the ICMP error; 0 without one.
+	RTT time.Duration
 
 	// Err is the errno: the local one, the one the kernel translates the ICMP
 	// error to (ip(7)), or ETIMEDOUT.

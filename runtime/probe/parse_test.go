@@ -74,6 +74,17 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
+// take gives a run a message as its drain does.
+func take(r *pingRun, m message) {
+	reply, failure := r.take(m)
+	if reply != nil {
+		r.res.Replies = append(r.res.Replies, *reply)
+	}
+	if failure != nil {
+		r.res.Failures = append(r.res.Failures, *failure)
+	}
+}
+
 // What comes again, late, or for a request that was never sent changes nothing.
 func TestTakeOnce(t *testing.T) {
 	t.Parallel()
@@ -81,20 +92,21 @@ func TestTakeOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := pingRun{Ping: p, ident: testIdent, flights: make([]flight, 2), open: 1}
-	r.flights[1].open = true
+	r := p.newRun(testIdent, nil, Result{})
+	r.all, r.open = make([]flight, 2), 1
+	r.all[1].open, r.all[1].dst = true, lo4
 	host := &queuedError{origin: unix.SO_EE_ORIGIN_ICMP, typ: 3, code: 1, errno: unix.EHOSTUNREACH, offender: lo4}
 	for seq := range uint16(5) {
 		request := testIdent.request(false, seq, 56)
 		reply := message{data: answer(false, request), from: lo4}
 		failed := message{data: request, from: lo4, err: host}
 		elsewhere := message{data: request, from: netip.MustParseAddr("192.0.2.1"), err: host}
-		r.flights[1].sent = r.flights[1].sent.Add(1) // long ago
-		r.take(reply)
-		r.take(elsewhere)
-		r.take(failed)
-		r.take(failed)
-		r.take(reply)
+		r.all[1].sent = r.all[1].sent.Add(1) // long ago
+		take(r, reply)
+		take(r, elsewhere)
+		take(r, failed)
+		take(r, failed)
+		take(r, reply)
 	}
 	if len(r.res.Replies) != 0 || len(r.res.Failures) != 1 || r.res.Failures[0].Seq != 2 || r.open != 0 {
 		t.Errorf("got %+v, %d open", r.res, r.open)
@@ -144,12 +156,13 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := pingRun{Ping: p, ident: testIdent, flights: []flight{{open: true}}, open: 1}
-		r.Timeout = 1 << 62
+		p.Timeout = 1 << 62
+		r := p.newRun(testIdent, nil, Result{})
+		r.all, r.open = []flight{{open: true, dst: p.Dst}}, 1
 		m := message{data: data, from: p.Dst}
 		m.parseControl(control, zone)
-		r.take(m)
-		r.take(m)
+		take(r, m)
+		take(r, m)
 		if ended := len(r.res.Replies) + len(r.res.Failures); ended > 1 || r.open != 1-ended {
 			t.Errorf("got %+v, %d open", r.res, r.open)
 		}

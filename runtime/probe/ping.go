@@ -51,6 +51,30 @@ type Ping struct {
 	// to the path MTU that it knows.
 	DF bool
 
+	// Discover is how path MTUs are taken care of (IP_MTU_DISCOVER), in ping(8)'s words: "do", "dont", "want" or
+	// "probe", which forbids fragmentation and heeds no path MTU that is known. Default (""): as DF says.
+	Discover string
+
+	// Mark is the packets' mark, for rules and filters. Default 0.
+	Mark uint32
+
+	// TOS is the type of service, or traffic class. Default 0.
+	TOS int
+
+	// OIF is the index of the link that requests leave by, also those to a group. Replies can come by another one.
+	// Default (0): what routes say.
+	OIF int
+
+	// Broadcast says that Dst is a broadcast address. As with one of a group each request is answered by many.
+	Broadcast bool
+
+	// Replies is how many hosts have to answer a request to many for it to end. Default (0): it waits for others until
+	// its time is over.
+	Replies int
+
+	// Flood has no request wait longer than 10ms for the answer to the one before. It is for Interval 0.
+	Flood bool
+
 	// Aside, when not nil, is given what sends and waits, once the socket is
 	// open, and calls it: meanwhile the caller can let others work.
 	Aside func(probe func() error) error
@@ -89,7 +113,7 @@ func (p Ping) run(ctx context.Context, in func(func() error) error, id ident) (R
 	defer s.close()
 	defer context.AfterFunc(ctx, s.interrupt)()
 
-	r := pingRun{Ping: p, ident: id, sock: s, res: Result{Dst: given}}
+	r := p.newRun(id, s, Result{Dst: given})
 	probe := func() error { return r.loop(ctx) }
 	if p.Aside != nil {
 		err = p.Aside(probe)
@@ -130,6 +154,8 @@ func (p Ping) complete() (Ping, error) {
 		return p, fmt.Errorf("timeout is %s, want more than 0", p.Timeout)
 	case *p.Size < 0 || *p.Size > maxSize:
 		return p, fmt.Errorf("size is %d, want 0 to %d", *p.Size, maxSize)
+	case discovery(p.Discover, false) < 0 || p.Discover != "" && p.DF:
+		return p, fmt.Errorf("discover is %q, want do, dont, want or probe, and no DF", p.Discover)
 	case p.TTL < 0 || p.TTL > 255:
 		return p, fmt.Errorf("ttl is %d, want 1 to 255", p.TTL)
 	}

@@ -61,7 +61,7 @@ func TestPing(t *testing.T) {
 		{"neighbour", client, Ping{Dst: addr("10.0.1.254")}, "56 bytes from 10.0.1.254 ttl 64", 0},
 		{"neighbour v6", client, Ping{Dst: addr("fd00:1::fe")}, "56 bytes from fd00:1::fe ttl 64", 0},
 		{"link-local", client, Ping{Dst: addr("fe80::fe%eth0")}, "56 bytes from fe80::fe%eth0 ttl 64", 0},
-		{"multicast", client, Ping{Dst: addr("ff02::2%eth0"), Source: addr("fe80::1%eth0"), TTL: 1},
+		{"multicast", client, Ping{Dst: addr("ff02::2%eth0"), Source: addr("fe80::1%eth0"), Replies: 1, TTL: 1},
 			"56 bytes from fe80::fe%eth0 ttl 64", 0},
 		{"routed", client, Ping{Dst: addr("10.0.2.2"), Source: addr("10.0.1.1")}, "56 bytes from 10.0.2.2 ttl 63", 0},
 		{"routed v6", client, Ping{Dst: addr("fd00:2::2"), Source: addr("fd00:1::1")},

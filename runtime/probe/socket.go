@@ -56,6 +56,9 @@ func openSocket(in func(func() error) error, p Ping) (*socket, error) {
 	if err == nil && p.Source.IsValid() {
 		err = bind(fd, p.Source)
 	}
+	if err == nil && p.OIF != 0 {
+		err = leaveBy(fd, p.Dst.Is6(), p.OIF)
+	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -157,6 +160,25 @@ func (s *socket) send(packet []byte) (at time.Time, err error) {
 		err = cerr
 	}
 	return at, err
+}
+
+// drain gives away what the socket holds and reports whether that was anything.
+func (s *socket) drain(fd int, take func(m message)) bool {
+	// More messages than a receive buffer holds, so that a flood of foreign
+	// ones can neither hide ours nor keep the clock from being looked at.
+	const most = 1024
+	for n := range most {
+		m, err := s.receive(fd)
+		switch err {
+		case nil:
+			take(m)
+		case unix.EAGAIN:
+			return n > 0
+		}
+		// Any other error was pending on the socket; its cause is in the
+		// error queue, which is read first.
+	}
+	return true
 }
 
 // receive reads one message, errors first. EAGAIN: there is none.
