@@ -47,18 +47,19 @@ var twins = map[string]struct{ same, others []string }{
 	"qdisc":        {[]string{`tb`, `a.qdiscs[0]`}, []string{`qdisc(b, "tbf", rate = "1mbit")`}},
 	"tc_filter": {[]string{`tf`, `a.tc_filters[0]`}, []string{
 		`tc_filter(b, "u32", match = "u32 0 0", flowid = "7:1")`}},
-	"tc_action":   {[]string{`action.mirred(a)`, `action.mirred(a)`}, []string{`action.mirred(a, mode = "mirror")`}},
-	"tc_class":    {[]string{`cl`, `a.tc_classes[0]`}, []string{`tc_class(b, "7:1", rate = "1mbit")`}},
-	"shape":       {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
-	"ruleset":     {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
-	"nft_rule":    {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
-	"connections": {[]string{`conntrack(n)`, `tracked`}, []string{`conntrack(m)`, `conntrack(n, proto = "icmp")[:1]`}},
-	"connection":  {[]string{`conntrack(n)[0]`, `tracked[0]`}, []string{`tracked[1]`}},
-	"pool":        {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
-	"ping":        {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
-	"result":      {[]string{`done`}, []string{`run(n, ["true"])`}},
-	"wg_peer":     {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
-	"process":     {[]string{`beside`, `processes()[0]`}, []string{`spawn(n, ["sleep", "1000"], name = "beside2")`}},
+	"tc_action":    {[]string{`action.mirred(a)`, `action.mirred(a)`}, []string{`action.mirred(a, mode = "mirror")`}},
+	"tc_class":     {[]string{`cl`, `a.tc_classes[0]`}, []string{`tc_class(b, "7:1", rate = "1mbit")`}},
+	"shape":        {[]string{`shape(b)`, `shape(b, rate = "1mbit")`}, []string{`shape(a)`}},
+	"ruleset":      {[]string{`nft(n)`, `nft(n, "table ip t {}")`}, []string{`nft(m)`}},
+	"nft_rule":     {[]string{`wall`, `[wall][0]`}, []string{`drop(n, sport = 1)`, `drop(m, sport = 1)`}},
+	"connections":  {[]string{`conntrack(n)`, `tracked`}, []string{`conntrack(m)`, `conntrack(n, proto = "icmp")[:1]`}},
+	"connection":   {[]string{`conntrack(n)[0]`, `tracked[0]`}, []string{`tracked[1]`}},
+	"pool":         {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
+	"reachability": {[]string{`reached`}, []string{`ping_all([n, m], check = False)`}},
+	"ping":         {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
+	"result":       {[]string{`done`}, []string{`run(n, ["true"])`}},
+	"wg_peer":      {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
+	"process":      {[]string{`beside`, `processes()[0]`}, []string{`spawn(n, ["sleep", "1000"], name = "beside2")`}},
 	"xfrm_policy": {[]string{`shield`, `n.xfrm_policies[0]`}, []string{`xfrm_policy(n, dir = "in")`,
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
@@ -119,6 +120,9 @@ others = []
 		}
 		if strings.HasPrefix(typ.Name, "mroute") {
 			src += "mr = mroute(n, \"239.1.1.1\", source = \"10.0.0.9\", iif = a, oifs = [])\n"
+		}
+		if typ.Name == "reachability" {
+			src += "reached = ping_all([n, m], check = False)\n"
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"

@@ -101,9 +101,13 @@ func TestBesideFails(t *testing.T) {
 	up := `p = spawn(n, ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], ready = "line:up", ` +
 		`grace = "3s")`
 	for what, src := range map[string]string{
-		"sleep":    `sleep("1h")`,
-		"run":      `run(host, ["sleep", "3600"])`,
-		"ping":     `ping(host, "127.0.0.1", interval = "1h")`,
+		"sleep": `sleep("1h")`,
+		"run":   `run(host, ["sleep", "3600"])`,
+		"ping":  `ping(host, "127.0.0.1", interval = "1h")`,
+		"ping_all": `
+for ns in veth(n, netns(), addrs = ("10.0.0.1/24", "10.0.0.2/24")):
+    sysctl(ns.ns, "net.ipv4.icmp_echo_ignore_all", 1)
+ping_all(timeout = "1h")`,
 		"attempt":  `attempt(sleep, "1h")`,
 		"parallel": `parallel([lambda: sleep("1h"), lambda: sleep("1h")])`,
 		"wait":     `wait(lambda: False, timeout = "1h", every = "1h")`,

@@ -1,15 +1,12 @@
 package builtins
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
-	"golang.org/x/sys/unix"
 
 	"github.com/nsscript/nsscript/runtime"
 	"github.com/nsscript/nsscript/runtime/kernel"
@@ -143,7 +140,7 @@ func (a *pingArgs) Query(v *runtime.View) (starlark.Value, error) {
 	}
 	if a.Check && res.Received == 0 {
 		return nil, &kernel.Error{Op: "ping", Object: object, NS: n.Name(), Err: unanswered(res),
-			Hint: pingHint(n, dst, res)}
+			Hint: probeHint(n, dst, res.Failures)}
 	}
 	return &pingValue{v, res}, nil
 }
@@ -201,21 +198,6 @@ func (a *pingArgs) ends(v *runtime.View, n *kernel.Namespace) (dst, source netip
 		return best.to, best.from, nil
 	}
 	return dst, source, a.Dst.apart("ping", int(a.Family), to, sender, own)
-}
-
-// pingHint says what to look at. Where the kernel could not keep the neighbour, all is well with the lab.
-func pingHint(n *kernel.Namespace, dst netip.Addr, res probe.Result) string {
-	tables, err := n.NeighbourTables()
-	for _, table := range tables {
-		full := slices.ContainsFunc(res.Failures, func(f probe.Failure) bool { return errors.Is(f.Err, unix.ENOBUFS) })
-		if full && err == nil && table.Refused > 0 && dst.Is6() == (table.Family == "ipv6") {
-			return fmt.Sprintf("the machine's neighbour table, which all namespaces share, "+
-				"was full (%d entries of %d now): raise net.%s.neigh.default.gc_thresh3 on the machine itself",
-				table.Entries, table.Limit, table.Family)
-		}
-	}
-	return "are both ends up, with addresses of one subnet or a route? " + n.Name() +
-		".routes shows the routes; check=False returns the result instead"
 }
 
 // unanswered says why no reply came: the errors that were sent back, each once.

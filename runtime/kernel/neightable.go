@@ -27,19 +27,25 @@ type NeighbourTable struct {
 }
 
 // NeighbourTables reads both.
-func (n *Namespace) NeighbourTables() (tables []NeighbourTable, err error) {
-	const header = 4 // of struct ndtmsg
-	all, err := n.dump(unix.RTM_GETNEIGHTBL, rtnl.Raw(make([]byte, header)))
+func (n *Namespace) NeighbourTables() ([]NeighbourTable, error) {
+	all, err := n.dump(unix.RTM_GETNEIGHTBL, rtnl.Raw(make([]byte, sizeofNdtMsg)))
+	return neighbourTables(all), fail(err, "list neighbour tables", "", n)
+}
+
+const sizeofNdtMsg = 4 // struct ndtmsg
+
+func neighbourTables(all [][]byte) (tables []NeighbourTable) {
 	for _, raw := range all {
-		stats, config := rtnl.Attr(raw, header, ndtaStats), rtnl.Attr(raw, header, ndtaConfig)
+		attr := func(typ int) []byte { return rtnl.Attr(raw, sizeofNdtMsg, typ) }
+		stats, config := attr(ndtaStats), attr(ndtaConfig)
 		family := map[string]string{"arp_cache": "ipv4",
-			"ndisc_cache": "ipv6"}[strings.TrimRight(string(rtnl.Attr(raw, header, ndtaName)), "\x00")]
+			"ndisc_cache": "ipv6"}[strings.TrimRight(string(attr(ndtaName)), "\x00")]
 		if family == "" || len(stats) < 88 || len(config) < 8 { // those of a link's own come behind them, without these
 			continue
 		}
-		tables = append(tables, NeighbourTable{Family: family, Limit: rtnl.Uint32(raw, header, ndtaThresh3),
+		tables = append(tables, NeighbourTable{Family: family, Limit: rtnl.Uint32(raw, sizeofNdtMsg, ndtaThresh3),
 			Entries: int(binary.NativeEndian.Uint32(config[4:])),  // struct ndt_config: ndtc_entries
 			Refused: int(binary.NativeEndian.Uint64(stats[80:]))}) // struct ndt_stats: ndts_table_fulls
 	}
-	return tables, fail(err, "list neighbour tables", "", n)
+	return tables
 }

@@ -26,6 +26,34 @@ type socket struct {
 }
 
 func openSocket(in func(func() error) error, p Ping) (*socket, error) {
+	fd, err := openICMP(in, p)
+	if err != nil {
+		return nil, err
+	}
+	s := newSocket(p)
+	s.file = os.NewFile(uintptr(fd), "icmp") // nonblocking, so the runtime polls it
+	if s.dst, err = sockaddr(fd, p.Dst); err != nil {
+		s.close()
+		return nil, err
+	}
+	if sa, ok := s.dst.(*unix.SockaddrInet6); ok {
+		s.zone = zoneNames(p.Dst.Zone(), sa.ZoneId)
+	}
+	if s.raw, err = s.file.SyscallConn(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("open icmp socket: %w", err)
+	}
+	return s, nil
+}
+
+// newSocket has what is read into.
+func newSocket(p Ping) *socket {
+	return &socket{zone: zoneNames("", 0), control: make([]byte, 256),
+		data: make([]byte, 60+icmpHeader+*p.Size)} // 60: longest IPv4 header
+}
+
+// openICMP opens a socket that sends and receives as p says.
+func openICMP(in func(func() error) error, p Ping) (int, error) {
 	domain, proto := unix.AF_INET, unix.IPPROTO_ICMP
 	if p.Dst.Is6() {
 		domain, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
@@ -41,13 +69,6 @@ func openSocket(in func(func() error) error, p Ping) (*socket, error) {
 	if err == nil {
 		err = configure(fd, p)
 	}
-	if err != nil {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-		return nil, err
-	}
-	dst, err := sockaddr(fd, p.Dst)
 	if err == nil && p.Dev != "" {
 		if err = unix.BindToDevice(fd, p.Dev); err != nil {
 			err = fmt.Errorf("bind to interface %s: %w", p.Dev, err)
@@ -59,25 +80,10 @@ func openSocket(in func(func() error) error, p Ping) (*socket, error) {
 	if err == nil && p.OIF != 0 {
 		err = leaveBy(fd, p.Dst.Is6(), p.OIF)
 	}
-	if err != nil {
+	if err != nil && fd >= 0 {
 		unix.Close(fd)
-		return nil, err
 	}
-	s := &socket{
-		file:    os.NewFile(uintptr(fd), "icmp"), // nonblocking, so the runtime polls it
-		dst:     dst,
-		zone:    zoneNames("", 0),
-		data:    make([]byte, 60+icmpHeader+*p.Size), // 60: longest IPv4 header
-		control: make([]byte, 256),
-	}
-	if sa, ok := dst.(*unix.SockaddrInet6); ok {
-		s.zone = zoneNames(p.Dst.Zone(), sa.ZoneId)
-	}
-	if s.raw, err = s.file.SyscallConn(); err != nil {
-		s.close()
-		return nil, fmt.Errorf("open icmp socket: %w", err)
-	}
-	return s, nil
+	return fd, err
 }
 
 func bind(fd int, source netip.Addr) error {
