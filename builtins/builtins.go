@@ -28,7 +28,7 @@ func All() *runtime.Vocabulary {
 			nftDecl, rulesDecl, masqueradeDecl, snatDecl, dnatDecl, redirectDecl, acceptDecl, dropDecl, rejectDecl,
 			markDecl, ownRuleDeleteDecl, conntrackDecl, connDeleteDecl, connFlushDecl,
 			pingDecl, pingAllDecl, runDecl, countersDecl, socketsDecl,
-		}, processDecls, []*runtime.Decl{
+		}, socketDecls, processDecls, []*runtime.Decl{
 			attemptDecl, unwrapDecl, eventuallyDecl, waitDecl, readyDecl, monitorDecl, expectDecl, monitorStopDecl,
 			sleepDecl, parallelDecl, parallelMapDecl, atDecl, everyDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear,
@@ -37,8 +37,8 @@ func All() *runtime.Vocabulary {
 		}),
 		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType}, routeTypes(),
 			entryTypes(), []*runtime.Type{shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
-				connectionsType, connectionType, pingType, reachType, runType, processType, attemptType, monitorType,
-				testType}),
+				connectionsType, connectionType, pingType, reachType, listenerType, streamType, udpType,
+				runType, processType, attemptType, monitorType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},
 			&setWord{}, &setOffloads{}, &moveLink{}, &addAddr{}, &delAddr{}, &setSysctl{}, &changeRules{},
 			&delConnection{}, &addCgroup{}, &addPIDs{}, &startProcess{}}, entryOps(), tcOps(), routeOps()),

@@ -102,16 +102,19 @@ func TestComplete(t *testing.T) {
 		{"a.name.upp", "a.name.upper"},
 		{"unknown.x", ""},
 		{"a().x", ""},
-		{"ping(a, '1.2.3.4', co", "ping(a, '1.2.3.4', count=|ping(a, '1.2.3.4', conntrack|ping(a, '1.2.3.4', counters"},
+		{"ping(a, '1.2.3.4', co", "ping(a, '1.2.3.4', count=|ping(a, '1.2.3.4', connect|" +
+			"ping(a, '1.2.3.4', conntrack|ping(a, '1.2.3.4', counters"},
 		{"ping(a, '1.2.3.4', count=1, co",
-			"ping(a, '1.2.3.4', count=1, conntrack|ping(a, '1.2.3.4', count=1, counters"},
+			"ping(a, '1.2.3.4', count=1, connect|ping(a, '1.2.3.4', count=1, conntrack|" +
+				"ping(a, '1.2.3.4', count=1, counters"},
 		{"ping(a, '1.2.3.4', count=", "ping(a, '1.2.3.4', count=a|ping(a, '1.2.3.4', count=nodes"},
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
 		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, dnat|" +
 			"ping(a, down|ping(a, drop|ping(a, dummy"},
 		{"a.set(mt", "a.set(mtu="},
 		{"veth(a, netns('x', l",
-			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list"},
+			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list|" +
+				"veth(a, netns('x', listen"},
 		{`ping("le`, `ping("left`},
 		{`ping(ns = "`, `ping(ns = "left|ping(ns = "right|ping(ns = "host`},
 		{`host.link("e`, `host.link("eth0`},

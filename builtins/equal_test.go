@@ -64,9 +64,12 @@ var twins = map[string]struct{ same, others []string }{
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
 		`xfrm_state(n, src = "10.0.0.1", dst = "10.0.0.2", spi = 2, auth = ("digest_null", "0x"), proto = "ah")`}},
-	"wg_key":  {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
-	"monitor": {[]string{`heard`}, []string{`monitor(n)`}},
-	"attempt": {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
+	"wg_key":   {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
+	"monitor":  {[]string{`heard`}, []string{`monitor(n)`}},
+	"listener": {[]string{`heeded`}, []string{`listen(n, 81)`}},
+	"stream":   {[]string{`talk`}, []string{`heeded.accept()`, `connect(n, n, 80)`}},
+	"udp":      {[]string{`told_udp`}, []string{`udp(n)`}},
+	"attempt":  {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
 // TestEqual comes by values of each type in different ways: those of one object are equal, have one hash where they
@@ -97,6 +100,8 @@ hole, labelled = nexthop(n, id = 1, blackhole = True), addrlabel(n, "fd77::/64",
 way, labels = route_get(n, "10.0.0.2"), encap.mpls(7)
 pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run(n, ["true"]), attempt(lambda: 1)
 heard = monitor(n)
+heeded, told_udp = listen(n, 80), udp(n)
+talk = connect(n, n, 80)
 
 def again(x):
     x.delete()

@@ -83,7 +83,7 @@ var attemptType = &runtime.Type{Name: "attempt", Doc: "What came of an attempt; 
 				return starlark.None, nil
 			}},
 		{Name: "error", Type: "struct or None",
-			Doc: "the error: msg, code (the errno's name, \"assert\", \"fail\" or \"error\"), op and object",
+			Doc: "the error: msg, code (the errno's name, \"assert\", \"fail\" or \"error\"), op, object and hint",
 			Get: func(_ *runtime.View, r starlark.Value) (starlark.Value, error) {
 				return errorValue(r.(*attemptValue).err), nil
 			}},
@@ -109,7 +109,7 @@ func errorValue(err error) starlark.Value {
 	}
 	return newStruct("error",
 		map[string]starlark.Value{"msg": starlark.String(message(err)), "code": starlark.String(code),
-			"op": starlark.String(op), "object": starlark.String(object)})
+			"op": starlark.String(op), "object": starlark.String(object), "hint": starlark.String(runtime.Hint(err))})
 }
 
 // message is the cause of an error without Starlark's own frame around it.

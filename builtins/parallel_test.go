@@ -115,6 +115,12 @@ ping_all(timeout = "1h")`,
 		"expect":   `monitor(host).expect("nothing", timeout = "1h")`,
 		"stop":     `p.stop(); fail("it was waited for")`,
 		"write":    `p.write((1 << 20) * "x", timeout = "1h")`,
+		"accept":   `listen(host, 80).accept(timeout = "1h")`,
+		"receive":  `udp(host, 53).recv(timeout = "1h")`,
+		"stream":   "listen(host, 80)\nconnect(host, \"127.0.0.1\", 80).recv(timeout = \"1h\")",
+		"send":     "listen(host, 80)\nconnect(host, \"127.0.0.1\", 80).send(\"x\" * (32 << 20), timeout = \"1h\")",
+		"served": "listen(host, 80, serve = lambda c: sleep(\"1h\"))\n" +
+			"connect(host, \"127.0.0.1\", 80).recv(timeout = \"1h\")",
 	} {
 		t.Run(what, func(t *testing.T) {
 			before := nstest.Dump(t)

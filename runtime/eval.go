@@ -32,6 +32,7 @@ type Inputs struct {
 type Input struct {
 	Name, Text string
 	begin      int // where its changes begin
+	frame      *frame
 	bound      map[string]binding
 }
 
@@ -62,11 +63,13 @@ func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Val
 	if err != nil {
 		return nil, u, err
 	}
-	i := &Input{Name: name, Text: text, begin: len(s.changes), bound: map[string]binding{}}
+	i := &Input{Name: name, Text: text, begin: len(s.changes), frame: &frame{outer: s.frame},
+		bound: map[string]binding{}}
 	exits := len(s.exits)
-	got, err := in.run(ctx, c)
+	got, err := in.run(ctx, i.frame, c)
 	if err != nil {
 		s.exits = s.exits[:exits]
+		s.release(i.frame)
 		if u = s.undo(s.changes[i.begin:]); len(u.Left) > 0 {
 			in.done = append(in.done, i) // so that undoing it can be tried again
 		}
@@ -90,10 +93,10 @@ func (in *Inputs) Eval(ctx context.Context, name, text string) (val starlark.Val
 }
 
 // run executes a compiled input as a transaction that is running.
-func (in *Inputs) run(ctx context.Context, c chunk) (got starlark.StringDict, err error) {
+func (in *Inputs) run(ctx context.Context, f *frame, c chunk) (got starlark.StringDict, err error) {
 	s := in.s
 	s.ctx = ctx
-	s.frame = &frame{outer: s.frame}
+	s.frame = f
 	maps.Copy(in.globals, c.before)
 	defer func() {
 		for n := range c.before {
@@ -178,9 +181,10 @@ func (in *Inputs) parse(name, text string) (f *syntax.File, expr bool, err error
 func (in *Inputs) Undo(n int) (gone []*Input, u change.Undoing) {
 	for i := len(in.done) - 1; i >= 0 && len(gone) < n; i-- {
 		was := in.done[i]
-		if was.begin == len(in.s.changes) {
+		if was.begin == len(in.s.changes) && !in.s.owns(was.frame) {
 			continue
 		}
+		in.s.release(was.frame)
 		one := in.s.undo(in.s.changes[was.begin:])
 		u.Undone += one.Undone
 		if one.Unwritten != nil {

@@ -80,6 +80,7 @@ func (s *Session) depart() (change.Undoing, error) {
 // Keep makes the lab one that stays when the process ends. A run that changed nothing leaves nothing to keep. When it
 // fails, Rollback is still to be called.
 func (s *Session) Keep() error {
+	s.release(nil)
 	if err := errors.Join(s.beside.failed(), s.tidy()); err != nil {
 		return err
 	}
@@ -139,6 +140,7 @@ func (s *Session) unwatched() error {
 
 // Rollback undoes all that the run changed. Its journal ends with it, but for what is left that could still be undone.
 func (s *Session) Rollback() (change.Undoing, error) {
+	s.release(nil)
 	if s.entered {
 		return s.depart()
 	}
@@ -153,6 +155,7 @@ func (s *Session) Rollback() (change.Undoing, error) {
 
 // Close releases the machine. A run that was neither kept nor rolled back is left to `nsscript recover`.
 func (s *Session) Close() error {
+	s.release(nil)
 	s.beside.close()
 	s.m.Close()
 	if !s.ended {

@@ -76,6 +76,7 @@ type Session struct {
 	watcher *proc.Process
 	ended   bool
 	beside  beside
+	owned   []*owned
 }
 
 // NewSession claims the lab's name and opens the machine. The error is a *journal.TakenError when the name is taken.
@@ -184,6 +185,7 @@ func (s *Session) phase(ctx context.Context, part func() error) (err error) {
 	s.ctx, s.end = ctx, cancel
 	defer s.watch(ctx, cancel)()
 	defer s.beside.during(cancel)()
+	defer context.AfterFunc(ctx, func() { s.beside.interrupt(context.Cause(ctx)) })()
 	defer script.Recovered("the interpreter", &err)
 	err = part()
 	s.join(s.frame, err != nil)

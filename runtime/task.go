@@ -82,8 +82,13 @@ func (v *View) Task() any { return v.s.task }
 // perform has a task run fn, with a thread of its own, as it gets its turns.
 func (s *Session) perform(t task, name string, fn func(*starlark.Thread) error) error {
 	<-s.turn
+	return s.taken(t, name, fn)
+}
+
+// taken is perform with the turn, which it gives back.
+func (s *Session) taken(t task, name string, fn func(*starlark.Thread) error) error {
 	defer func() { s.turn <- struct{}{} }()
-	s.ctx, s.frame, s.task = t.ctx, t.frame, &t
+	s.ctx, s.frame, s.task = t.ctx, t.frame.running(), &t
 	s.thread.Store(nil)
 	_, err := s.call(name, func(thread *starlark.Thread) (_ starlark.StringDict, err error) {
 		defer script.Recovered(name, &err)

@@ -163,6 +163,7 @@ func (tx *Tx) Attempt(fn starlark.Callable, args starlark.Tuple,
 	if s.ctx.Err() != nil || errors.As(err, new(*SkipError)) {
 		return nil, err, true
 	}
+	s.release(f)
 	var undone []change.Made
 	for _, c := range s.changes {
 		if s.within[c.Seq].inside(f) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -110,6 +111,7 @@ type beside struct {
 	forgive bool                    // what fails is said, and ends nothing
 	said    []error
 	looks   []*look
+	tasks   map[*context.CancelCauseFunc]bool // that others began
 }
 
 // A look is at what goes on beside the script.
@@ -119,7 +121,10 @@ type look struct {
 	said  bool                // what it told is known
 }
 
-func (b *beside) open() { b.life, b.close = context.WithCancel(context.Background()) }
+func (b *beside) open() {
+	b.life, b.close = context.WithCancel(context.Background())
+	b.tasks = map[*context.CancelCauseFunc]bool{}
+}
 
 // Beside runs fn beside the script. An error of it ends the run at once; at a prompt it is said before the next input.
 // Its context ends with the session. When the script has come to its end, at tells the error that fn has not returned
@@ -201,4 +206,94 @@ func (in *Inputs) Failures() (all []error) {
 	defer b.mu.Unlock()
 	all, b.said = b.said, nil
 	return all
+}
+
+// Tasks are parts of the script that others begin, at any time: those who ask a server that it has. Each has its turns
+// as all tasks have. A failure of one ends the run.
+type Tasks struct {
+	s     *Session
+	frame *frame
+	ctx   context.Context
+	end   context.CancelCauseFunc
+}
+
+// Tasks makes tasks possible, in the transaction that is running, until End is called.
+func (v *View) Tasks() *Tasks {
+	t := &Tasks{s: v.s, frame: v.s.frame}
+	t.ctx, t.end = context.WithCancelCause(v.s.beside.life)
+	return t
+}
+
+// Run has fn be a task, from a goroutine of its own, and returns when it has ended.
+func (t *Tasks) Run(name string, fn func(*View) error) {
+	s, b := t.s, &t.s.beside
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	defer cancel(nil)
+	b.mu.Lock()
+	b.tasks[&cancel] = true
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.tasks, &cancel)
+	}()
+	select {
+	case <-s.turn:
+	case <-ctx.Done():
+		return
+	}
+	err := s.taken(task{ctx: ctx, frame: t.frame}, name, func(thread *starlark.Thread) error {
+		return fn(&View{s, thread})
+	})
+	if err != nil && ctx.Err() == nil {
+		b.fail(&look{}, err)
+	}
+}
+
+// End ends those that are running, and has no more begin.
+func (t *Tasks) End() { t.end(errEnded) }
+
+// interrupt ends the tasks that others began, with the phase.
+func (b *beside) interrupt(cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for cancel := range b.tasks {
+		(*cancel)(cause)
+	}
+}
+
+// An owned thing is closed with the transaction that it was opened in. No journal need know of it: it ends with the
+// process, as a socket does.
+type owned struct {
+	frame *frame
+	close func()
+}
+
+// Own has something be closed when the transaction that is running is undone, and with the run at the latest. Whoever
+// closes it before calls over.
+func (v *View) Own(close func()) (over func()) {
+	s, o := v.s, &owned{v.s.frame, close}
+	s.owned = append(s.owned, o)
+	return func() { s.owned = slices.DeleteFunc(s.owned, func(other *owned) bool { return other == o }) }
+}
+
+// owns reports whether something is open that was opened in a transaction.
+func (s *Session) owns(f *frame) bool {
+	return slices.ContainsFunc(s.owned, func(o *owned) bool { return o.frame.inside(f) })
+}
+
+// release closes what was opened in a transaction, the newest first; in all for nil.
+func (s *Session) release(f *frame) {
+	for {
+		i := len(s.owned) - 1
+		for i >= 0 && f != nil && !s.owned[i].frame.inside(f) {
+			i--
+		}
+		if i < 0 {
+			return
+		}
+		o := s.owned[i]
+		s.owned = slices.Delete(s.owned, i, i+1)
+		o.close()
+	}
 }
