@@ -283,7 +283,11 @@ func (voc *Vocabulary) Try(d *Decl, p Param, val starlark.Value, depth int) erro
 	if val == starlark.None && !p.Required && depth == 0 {
 		return nil
 	}
-	return p.unpack(&View{s: &Session{voc: voc}}, reflect.New(d.elem(p, depth)).Elem(), val)
+	field := reflect.New(d.elem(p, depth)).Elem()
+	if p.more {
+		field.Set(d.proto.FieldByIndex(p.field))
+	}
+	return p.unpack(&View{s: &Session{voc: voc}}, field, val)
 }
 
 // elem is the type of a parameter, of its elements, or of theirs.

@@ -48,6 +48,7 @@ type Param struct {
 }
 
 // A More is a field that stands for parameters which others declare, each given by its name. It is tagged `arg:"..."`.
+// Its value among the defaults says which they are.
 type More interface {
 	Params() []Param
 	Give(v *View, name string, val starlark.Value) error
@@ -103,7 +104,7 @@ func Params(name string, args any) (all []Param) {
 			keyword = true
 			continue
 		}
-		if more, ok := reflect.New(f.Type).Interface().(More); ok {
+		if more, ok := proto.FieldByIndex(f.Index).Addr().Interface().(More); ok {
 			for _, p := range more.Params() {
 				p.Keyword, p.Required, p.Default, p.field, p.more = true, false, "None", f.Index, true
 				all = append(all, p)
