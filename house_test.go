@@ -28,7 +28,7 @@ var rooms = map[string]string{
 	"bench":       "",
 	"bench/kills": "",
 	"builtins": "runtime runtime/diff runtime/change runtime/script runtime/kernel runtime/kernel/proc " +
-		"runtime/probe",
+		"runtime/probe runtime/packet runtime/pcapfilter",
 	"runtime/lsp": "runtime/check runtime/format runtime/assist runtime runtime/script",
 	"runtime/repl": "runtime/assist runtime/lab runtime runtime/change runtime/script runtime/journal " +
 		"runtime/kernel",
@@ -46,6 +46,7 @@ var rooms = map[string]string{
 	"runtime/journal":     "runtime/lock runtime/failpoint",
 	"runtime/kernel":      "runtime/kernel/rtnl runtime/kernel/proc runtime/lock runtime/failpoint",
 	"runtime/probe":       "",
+	"runtime/packet":      "runtime/pcapfilter",
 	"runtime/pcapfilter":  "",
 	"runtime/kernel/rtnl": "runtime/failpoint",
 	"runtime/kernel/proc": "runtime/failpoint",
@@ -146,7 +147,7 @@ func TestImports(t *testing.T) {
 		"github.com/vishvananda/netlink":    "runtime/kernel runtime/probe builtins",
 		"github.com/vishvananda/netlink/nl": "runtime/kernel runtime/kernel/rtnl",
 		"golang.org/x/sys/unix": "runtime/kernel runtime/kernel/rtnl runtime/kernel/proc " +
-			"runtime/probe runtime/nstest runtime/sandbox runtime/vm builtins",
+			"runtime/probe runtime/packet runtime/nstest runtime/sandbox runtime/vm builtins",
 		"github.com/spf13/cobra":                       "cmd/nsscript",
 		"github.com/bazelbuild/buildtools/build":       "runtime/format",
 		"testing":                                      "runtime/nstest",
@@ -154,7 +155,9 @@ func TestImports(t *testing.T) {
 		"github.com/cavaliergopher/cpio":               "runtime/vm",
 		"github.com/jstemmer/go-junit-report/v2/junit": "runtime/suite",
 		"github.com/sourcegraph/jsonrpc2":              "runtime/lsp",
-		"golang.org/x/net/bpf":                         "runtime/pcapfilter",
+		"golang.org/x/net/bpf":                         "runtime/pcapfilter runtime/packet",
+		"github.com/gopacket/gopacket":                 "runtime/packet",
+		"github.com/gopacket/gopacket/layers":          "runtime/packet",
 	}
 	for _, line := range list(t, `{{.ImportPath}}: {{join .Imports " "}}`) {
 		pkg, imports, _ := strings.Cut(line, ":")
