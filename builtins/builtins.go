@@ -28,7 +28,7 @@ func All() *runtime.Vocabulary {
 			nftDecl, rulesDecl, masqueradeDecl, snatDecl, dnatDecl, redirectDecl, acceptDecl, dropDecl, rejectDecl,
 			markDecl, ownRuleDeleteDecl, conntrackDecl, connDeleteDecl, connFlushDecl,
 			pingDecl, pingAllDecl, runDecl, countersDecl, socketsDecl,
-		}, socketDecls, processDecls, []*runtime.Decl{
+		}, socketDecls, captureDecls(), processDecls, []*runtime.Decl{
 			attemptDecl, unwrapDecl, eventuallyDecl, waitDecl, readyDecl, monitorDecl, expectDecl, monitorStopDecl,
 			sleepDecl, parallelDecl, parallelMapDecl, atDecl, everyDecl, onExitDecl, failDecl,
 			assertEq, assertNe, assertTrue, assertFalse, assertContains, assertNotContains, assertMatches, assertNear,
@@ -38,6 +38,7 @@ func All() *runtime.Vocabulary {
 		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType}, routeTypes(),
 			entryTypes(), []*runtime.Type{shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
 				connectionsType, connectionType, pingType, reachType, listenerType, streamType, udpType,
+				captureType, packetType, headerType,
 				runType, processType, attemptType, monitorType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},
 			&setWord{}, &setOffloads{}, &moveLink{}, &addAddr{}, &delAddr{}, &setSysctl{}, &changeRules{},

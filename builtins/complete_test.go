@@ -113,8 +113,8 @@ func TestComplete(t *testing.T) {
 			"ping(a, down|ping(a, drop|ping(a, dummy"},
 		{"a.set(mt", "a.set(mtu="},
 		{"veth(a, netns('x', l",
-			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', len|veth(a, netns('x', list|" +
-				"veth(a, netns('x', listen"},
+			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', layer|veth(a, netns('x', len|" +
+				"veth(a, netns('x', list|veth(a, netns('x', listen"},
 		{`ping("le`, `ping("left`},
 		{`ping(ns = "`, `ping(ns = "left|ping(ns = "right|ping(ns = "host`},
 		{`host.link("e`, `host.link("eth0`},

@@ -69,6 +69,9 @@ var twins = map[string]struct{ same, others []string }{
 	"listener": {[]string{`heeded`}, []string{`listen(n, 81)`}},
 	"stream":   {[]string{`talk`}, []string{`heeded.accept()`, `connect(n, n, 80)`}},
 	"udp":      {[]string{`told_udp`}, []string{`udp(n)`}},
+	"capture":  {[]string{`seen`}, []string{`capture(n.link("lo"))`}},
+	"packet":   {[]string{`frame`, `packet(layer.ether(), "x")`}, []string{`packet(layer.ether(), "y")`}},
+	"header":   {[]string{`layer.ip(ttl = 5)`, `head`}, []string{`layer.ip(ttl = 6)`, `frame.layers[0]`}},
 	"attempt":  {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
@@ -102,6 +105,7 @@ pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run
 heard = monitor(n)
 heeded, told_udp = listen(n, 80), udp(n)
 talk = connect(n, n, 80)
+seen, frame, head = capture(n.link("lo")), packet(layer.ether(), "x"), layer.ip(ttl = 5)
 
 def again(x):
     x.delete()

@@ -32,6 +32,7 @@ func features() []*runtime.Feature {
 				}
 				return pingOnce(m, ns)
 			})},
+		captureFeature(),
 		{Name: "routing-tables", Doc: "more than one routing table (ip-rule(8))",
 			Remedy: "a kernel with CONFIG_IP_MULTIPLE_TABLES",
 			Probe: inside(func(m *kernel.Machine, ns kernel.NSRef) error {
