@@ -62,7 +62,8 @@ func newREPL(t *testing.T, lines ...string) (*repl.REPL, *typist, func(keep bool
 	t.Helper()
 	ty := &typist{lines: lines}
 	r := &repl.REPL{In: ty, Out: ty, Err: ty, Input: ty.input}
-	s, err := runtime.NewSession(runtime.Options{Vocabulary: All(), Lab: "repl", Stdout: ty, Observe: r.Observe})
+	s, err := runtime.NewSession(runtime.Options{Vocabulary: All(), Lab: "repl", Helper: helper, Stdout: ty,
+		Observe: r.Observe})
 	if err == nil {
 		err = r.Start(s)
 	}
