@@ -219,3 +219,34 @@ func TestScriptsNamed(t *testing.T) {
 }
 
 var required = regexp.MustCompile(`(?m)^require\((.*)\)$`)
+
+// sleeps are the scripts that wait for a time and not for a state, and why.
+var sleeps = map[string]string{
+	"scripts/timeline.star":                  "it shows a timeline: what happens when",
+	"builtins/testdata/parallel.star":        "functions that take a while are beside each other",
+	"builtins/testdata/stream.star":          "a server that answers nobody for an hour is ended",
+	"runtime/check/testdata/attributes.star": "a mistake that is told of, and not made",
+}
+
+// TestSleeps finds no script that sleeps where it could wait for what it is waiting for: wait(), eventually(), expect()
+// and ready= end as soon as that is so, on a machine that is busy, too. What lasts minutes is a process that goes on.
+func TestSleeps(t *testing.T) {
+	naps, seen := regexp.MustCompile(`\bsleep(\(|"?,? *"?0*\.?\d{1,2}\b)`), map[string]bool{}
+	eachText(t, func(name, text string) {
+		if filepath.Ext(name) != ".star" {
+			return
+		}
+		for i, line := range strings.Split(text, "\n") {
+			code, _, _ := strings.Cut(line, "#")
+			if naps.MatchString(code) && sleeps[name] == "" {
+				t.Errorf("%s:%d: it sleeps: %s", name, i+1, strings.TrimSpace(line))
+			}
+			seen[name] = seen[name] || naps.MatchString(code)
+		}
+	})
+	for name, why := range sleeps {
+		if !seen[name] {
+			t.Errorf("%s does not sleep (%s)", name, why)
+		}
+	}
+}
