@@ -281,7 +281,7 @@ func endOf(t *testing.T, c crash) (o ending) {
 }
 
 // machines are the errors that are the machine's: a privilege, a full or broken file system, a name that is taken.
-var machines = regexp.MustCompile(`\((EPERM|ENOSPC|EIO)\)|is there already`)
+var machines = regexp.MustCompile(`\((EPERM|ENOSPC)\)|journal.*\(EIO\)|is there already`)
 
 // sound says what is wrong with an exit code that claims that nothing is left; base is the script's own.
 func (o ending) sound(base int) error {
