@@ -165,6 +165,12 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say where in the script each traced change is")
 	o.kernelOptions.flags(root, "")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateFlagGroups(); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
 	root.SetVersionTemplate("nsscript {{.Version}}\n")
 	completes(root, "lab", completeLabs)
 	root.CompletionOptions.DisableDefaultCmd = true
