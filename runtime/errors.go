@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -287,4 +288,11 @@ func (v *View) callPosition() syntax.Position {
 		}
 	}
 	return syntax.Position{}
+}
+
+// OfMachine reports whether an error says that this machine cannot do what a script wants that has a sandbox of its
+// own. That a name is taken is the script's own doing there.
+func OfMachine(err error) bool {
+	var k *kernel.Error
+	return errors.As(err, &k) && k.Machine && !errors.Is(err, syscall.EEXIST)
 }

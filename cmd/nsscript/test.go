@@ -21,7 +21,8 @@ import (
 // testOptions are the flags of `nsscript test`.
 type testOptions struct {
 	suite.Options
-	run, shard, junit        string
+	run, shard, timings      string
+	junit, results, rerun    string
 	count, memory            int
 	verbose, list, json, tap bool
 	strict                   bool
@@ -46,7 +47,11 @@ same time, and nothing is ever left.`,
 	f.IntVar(&o.count, "count", 1, "run each case this many times")
 	f.BoolVar(&o.FailFast, "failfast", false, "start no more cases after the first that failed")
 	f.StringVar(&o.shard, "shard", "",
-		"only part `I/N` of the cases, from 1/N to N/N; a case's part depends on its name alone")
+		"only part `I/N` of the cases, from 1/N to N/N; auto, or auto/N: the one that the engine's variables tell")
+	f.StringVar(&o.timings, "timings", "",
+		"divide into parts by how long the cases took, as merge wrote it to `FILE`; by name when it is missing")
+	f.StringVar(&o.results, "results", "", "add what happens to `FILE`, one JSON event a line, for merge")
+	f.StringVar(&o.rerun, "rerun", "", "only the cases that failed, or did not end, in the results in `FILE|DIR`")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show also what passing cases print")
 	f.BoolVar(&o.list, "list", false, "list the cases, and run none")
 	f.BoolVar(&o.strict, "strict", false, "a skipped case is a failure")
@@ -59,6 +64,8 @@ same time, and nothing is ever left.`,
 	o.kernelOptions.flags(cmd, "; auto: Debian's, for the files that require() what this kernel lacks")
 	cmd.MarkFlagsMutuallyExclusive("json", "tap")
 	cmd.MarkFlagsMutuallyExclusive("kernel", "keep-failed")
+	cmd.MarkFlagsMutuallyExclusive("rerun", "shard")
+	cmd.AddCommand(mergeCommand())
 	return cmd
 }
 
@@ -74,15 +81,37 @@ func (o *testOptions) selection() (sel suite.Selection, err error) {
 		}
 	}
 	if o.shard != "" {
-		if n, err := fmt.Sscanf(o.shard, "%d/%d", &sel.Shard, &sel.Shards); n != 2 || err != nil || sel.Shard < 1 ||
-			sel.Shard > sel.Shards || fmt.Sprintf("%d/%d", sel.Shard, sel.Shards) != o.shard {
-			return sel, fmt.Errorf("--shard %s: want I/N, from 1/N to N/N", o.shard)
+		if sel.Part, err = parsePart(o.shard); err != nil {
+			return sel, err
 		}
 	}
-	return sel, nil
+	if o.timings != "" {
+		sel.Timings, err = suite.ReadTimings(o.timings)
+	}
+	if o.rerun != "" && err == nil {
+		var m *suite.Merged
+		if m, err = readResults([]string{o.rerun}); err == nil {
+			sel.Only = m.Failed()
+		}
+	}
+	return sel, err
 }
 
 func (o *testOptions) test(paths []string) error {
+	ended, err := o.underBazel()
+	if err == nil {
+		err = o.runCases(paths)
+	}
+	code := 0
+	if exit := exitError(0); errors.As(err, &exit) {
+		code = int(exit)
+	} else if err != nil {
+		code = codeOf(err)
+	}
+	return errors.Join(err, ended(code))
+}
+
+func (o *testOptions) runCases(paths []string) error {
 	voc := vocabulary()
 	sel, err := o.selection()
 	if err == nil {
@@ -92,6 +121,10 @@ func (o *testOptions) test(paths []string) error {
 		err = fmt.Errorf("--memory %d: want 256 or more", o.memory)
 	}
 	o.Memory = uint64(o.memory) << 20
+	if err == nil && sel.Only != nil && len(sel.Only) == 0 {
+		fmt.Printf("nothing to run again: all in %s passed\n", o.rerun)
+		return nil
+	}
 	var cases []suite.Case
 	if err == nil {
 		cases, err = suite.Find(voc, paths, sel)
@@ -110,6 +143,11 @@ func (o *testOptions) test(paths []string) error {
 	reporters, finish, err := o.reporters()
 	if err != nil {
 		return err
+	}
+	for _, r := range reporters {
+		if j, ok := r.(*suite.JSON); ok {
+			j.Begin(cases, sel)
+		}
 	}
 	ctx, stop := interruptible(options{})
 	defer stop()
@@ -131,8 +169,10 @@ func (o *testOptions) test(paths []string) error {
 	switch {
 	case errors.As(context.Cause(ctx), &sig):
 		return exitError(128 + int(sig.Signal))
-	case s.Failed > 0 || o.strict && s.Skipped > 0:
+	case s.Failed > s.Machine || o.strict && s.Skipped > 0:
 		return exitError(exitFailed)
+	case s.Machine > 0:
+		return exitError(exitMachine)
 	}
 	return nil
 }
@@ -158,11 +198,18 @@ func (o *testOptions) reporters() (all []suite.Reporter, finish func() error, er
 		all = append(all, &text)
 	}
 	if o.junit != "" {
-		f, err := os.Create(o.junit)
+		j, err := suite.NewJUnit(o.junit, time.Now())
 		if err != nil {
 			return nil, nil, err
 		}
-		all, finish = append(all, &suite.JUnit{W: f, Begin: time.Now()}), f.Close
+		all = append(all, j)
+	}
+	if o.results != "" {
+		f, err := openResults(o.results)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, finish = append(all, &suite.JSON{W: f}), f.Close
 	}
 	return all, finish, nil
 }

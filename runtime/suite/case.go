@@ -2,7 +2,6 @@ package suite
 
 import (
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,10 +31,11 @@ func (c Case) Name() string {
 
 // A Selection says which of the cases that are found are to run.
 type Selection struct {
-	Run    *regexp.Regexp // those whose name it matches; all when nil
-	Shard  int            // the Ith, from 1, of Shards equal parts; a case's part depends on its name alone
-	Shards int            // 0: all
-	Count  int            // how many times each; 1 when 0
+	Run     *regexp.Regexp  // those whose name it matches; all when nil
+	Only    map[string]bool // those of these names; all when nil
+	Part    Part
+	Timings Timings // by which it is divided
+	Count   int     // how many times each; 1 when 0
 }
 
 // Find lists the cases in files, and in all *.star files below folders but those in a folder named lib. The cases of
@@ -81,7 +81,7 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 		}
 	}
 	var all []Case
-	seen, others := map[string]bool{}, false
+	seen := map[string]bool{}
 	for _, file := range files {
 		if file = filepath.Clean(file); seen[file] {
 			continue
@@ -97,20 +97,38 @@ func Find(voc *runtime.Vocabulary, paths []string, sel Selection) ([]Case, error
 			if !sel.matches(c) || !whole[file] && c.Err == nil && !slices.Contains(only[file], c.Func) {
 				continue
 			}
-			if others = true; sel.takes(c) {
-				for try := range max(sel.Count, 1) {
-					c.Try = try + 1
-					all = append(all, c)
-				}
-			}
+			all = append(all, c)
 		}
 	}
-	if !others {
+	if len(all) == 0 {
 		return nil, fmt.Errorf("no tests in %s%s", strings.Join(paths, ", "),
 			map[bool]string{true: " match the selection"}[len(files) > 0])
 	}
-	slices.SortStableFunc(all, func(a, b Case) int { return a.Try - b.Try })
-	return all, nil
+	return sel.tries(sel.part(all)), nil
+}
+
+// part is the cases that are in the part.
+func (s Selection) part(all []Case) []Case {
+	if s.Part.Count == 0 {
+		return all
+	}
+	names := make([]string, len(all))
+	for i, c := range all {
+		names[i] = c.Name()
+	}
+	in := s.Timings.divide(names, s.Part.Count)
+	return slices.DeleteFunc(all, func(c Case) bool { return in[c.Name()] != s.Part.Index })
+}
+
+// tries is all cases once, all a second time, and so on.
+func (s Selection) tries(cases []Case) (all []Case) {
+	for try := range max(s.Count, 1) {
+		for _, c := range cases {
+			c.Try = try + 1
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func inFile(voc *runtime.Vocabulary, file string) []Case {
@@ -135,15 +153,5 @@ func inFile(voc *runtime.Vocabulary, file string) []Case {
 // matches reports whether a case is one of those that are asked for. Nobody knows of a file that does not compile which
 // it has.
 func (s Selection) matches(c Case) bool {
-	return s.Run == nil || c.Err != nil || s.Run.MatchString(c.Name())
-}
-
-// takes reports whether a case is in this part.
-func (s Selection) takes(c Case) bool {
-	if s.Shards == 0 {
-		return true
-	}
-	h := fnv.New32a()
-	h.Write([]byte(c.Name()))
-	return int(h.Sum32()%uint32(s.Shards)) == s.Shard-1
+	return (s.Run == nil || c.Err != nil || s.Run.MatchString(c.Name())) && (s.Only == nil || s.Only[c.Name()])
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jstemmer/go-junit-report/v2/junit"
-
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
@@ -19,7 +17,7 @@ type JSON struct {
 }
 
 type event struct {
-	Event   string   `json:"event"` // "start", "passed", "failed", "skipped", "end"
+	Event   string   `json:"event"` // "begin", "start", "passed", "failed", "skipped", "end"
 	Time    string   `json:"time"`
 	Test    string   `json:"test,omitempty"`
 	Try     int      `json:"try,omitempty"`
@@ -32,6 +30,13 @@ type event struct {
 	Passed  int      `json:"passed,omitempty"`
 	Failed  int      `json:"failed,omitempty"`
 	Skipped int      `json:"skipped,omitempty"`
+	Machine bool     `json:"machine,omitempty"` // this machine could not run it
+	// Of "begin": which part of the suite these are, what is in it, and how many times each is to run.
+	Part  int      `json:"part,omitempty"`
+	Parts int      `json:"parts,omitempty"`
+	Cases []string `json:"cases,omitempty"`
+	Count int      `json:"count,omitempty"`
+	Again bool     `json:"again,omitempty"` // what failed in an earlier run
 }
 
 func (j *JSON) write(e event) {
@@ -41,11 +46,24 @@ func (j *JSON) write(e event) {
 	}
 }
 
+// Begin says what is to run, so that who reads of a run that was cut off knows what it did not come to.
+func (j *JSON) Begin(cases []Case, sel Selection) {
+	e := event{Event: "begin", Part: sel.Part.Index, Parts: sel.Part.Count, Count: max(sel.Count, 1),
+		Again: sel.Only != nil}
+	for _, c := range cases {
+		if c.Try == 1 {
+			e.Cases = append(e.Cases, c.Name())
+		}
+	}
+	j.write(e)
+}
+
 func (j *JSON) Start(c Case) { j.write(event{Event: "start", Test: c.Name(), Try: c.Try}) }
 
 func (j *JSON) Done(r Result) {
 	j.write(event{Event: string(r.Status), Test: r.Case.Name(), Try: r.Case.Try,
-		Seconds: r.Elapsed.Seconds(), Error: r.Error, Output: r.Output, Changes: r.Changes, Dump: r.Dump, Lab: r.Lab})
+		Seconds: r.Elapsed.Seconds(), Error: r.Error, Output: r.Output, Changes: r.Changes, Dump: r.Dump, Lab: r.Lab,
+		Machine: r.Machine})
 }
 
 func (j *JSON) End(s Summary) error {
@@ -93,76 +111,4 @@ func (t *TAP) End(Summary) error {
 	t.begin()
 	_, err := fmt.Fprintf(t.W, "1..%d\n", max(t.n-1, 0))
 	return err
-}
-
-// JUnit writes a JUnit XML report at the end, a suite for each file.
-type JUnit struct {
-	W      io.Writer
-	Begin  time.Time
-	suites map[string]*junit.Testsuite
-	order  []string
-	times  map[string]time.Duration
-}
-
-func (j *JUnit) Start(Case) {}
-
-func (j *JUnit) Done(r Result) {
-	if j.suites == nil {
-		j.suites, j.times = map[string]*junit.Testsuite{}, map[string]time.Duration{}
-	}
-	suite := j.suites[r.Case.File]
-	if suite == nil {
-		suite = &junit.Testsuite{Name: r.Case.File, File: r.Case.File, ID: len(j.order)}
-		suite.SetTimestamp(j.Begin)
-		j.suites[r.Case.File] = suite
-		j.order = append(j.order, r.Case.File)
-	}
-	tc := junit.Testcase{Name: r.Case.Func, Classname: r.Case.File, Time: seconds(r.Elapsed)}
-	if tc.Name == "" {
-		tc.Name = r.Case.File
-	}
-	if r.Case.Try > 1 {
-		tc.Name += fmt.Sprintf(" (%d)", r.Case.Try)
-	}
-	first, _, _ := strings.Cut(r.Error, "\n")
-	switch r.Status {
-	case Failed:
-		text := r.Error
-		for _, part := range [][2]string{{"its changes", strings.Join(r.Changes, "\n")},
-			{"the lab when it failed", r.Dump}} {
-			if part[1] != "" {
-				text += "\n" + part[0] + ":\n" + part[1]
-			}
-		}
-		tc.Failure = &junit.Result{Message: xmlText(first), Data: xmlText(text)}
-	case Skipped:
-		tc.Skipped = &junit.Result{Message: xmlText(first)}
-	}
-	if r.Output != "" {
-		tc.SystemOut = &junit.Output{Data: xmlText(r.Output)}
-	}
-	suite.AddTestcase(tc)
-	j.times[r.Case.File] += r.Elapsed
-}
-
-func (j *JUnit) End(s Summary) error {
-	all := junit.Testsuites{Name: "nsscript", Time: seconds(s.Elapsed)}
-	for _, file := range j.order {
-		suite := j.suites[file]
-		suite.Time = seconds(j.times[file])
-		all.AddSuite(*suite)
-	}
-	return all.WriteXML(j.W)
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
-
-// xmlText replaces what XML 1.0 cannot hold: control characters, and bytes that are no text.
-func xmlText(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0xFFFE || r == 0xFFFF {
-			return 0xFFFD
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
 }

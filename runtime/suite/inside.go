@@ -33,6 +33,7 @@ type outcome struct {
 	Changes []string `json:"changes,omitempty"`
 	Dump    string   `json:"dump,omitempty"`
 	Kept    bool     `json:"kept,omitempty"`
+	Machine bool     `json:"machine,omitempty"`
 }
 
 // RunInside runs one case in the sandbox that this process is the first of. It reports what became of it, and returns;
@@ -91,7 +92,7 @@ func RunInside(in *sandbox.Inside, voc *runtime.Vocabulary, helper []string, j J
 		o.Status = Failed
 		var text bytes.Buffer
 		s.Report(&text, err)
-		o.Error, o.Dump = text.String(), dump(voc, j.Lab)
+		o.Error, o.Dump, o.Machine = text.String(), dump(voc, j.Lab), runtime.OfMachine(err)
 		if j.Keep && s.Changes() > 0 { // without one there is no lab
 			o.Kept = true
 			if err := s.Keep(); err != nil {

@@ -13,7 +13,7 @@ func Replay(r io.Reader, cases []Case, ended func() string, reporters ...Reporte
 	begin, left := time.Now(), append([]Case(nil), cases...)
 	var s Summary
 	done := func(res Result) {
-		s.count(res.Status)
+		s.count(res)
 		for _, rep := range reporters {
 			rep.Done(res)
 		}
@@ -40,12 +40,12 @@ func Replay(r io.Reader, cases []Case, ended func() string, reporters ...Reporte
 		}
 		left = append(left[:i], left[i+1:]...)
 		done(Result{Case: c, Status: Status(e.Event), Error: e.Error, Output: e.Output, Changes: e.Changes,
-			Dump: e.Dump, Elapsed: time.Duration(e.Seconds * float64(time.Second))})
+			Dump: e.Dump, Machine: e.Machine, Elapsed: time.Duration(e.Seconds * float64(time.Second))})
 	}
 	if len(left) > 0 {
 		why := strings.TrimRight(ended(), "\n") + "\n"
 		for _, c := range left {
-			done(Result{Case: c, Status: Failed, Error: why})
+			done(Result{Case: c, Status: Failed, Error: why, Machine: true})
 		}
 	}
 	s.Elapsed = time.Since(begin)

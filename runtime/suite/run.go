@@ -37,6 +37,7 @@ type Result struct {
 	Changes []string
 	Dump    string // the lab when it failed
 	Lab     string // the lab that was left up
+	Machine bool   // it failed because this machine could not run it
 	Elapsed time.Duration
 }
 
@@ -63,6 +64,7 @@ type Reporter interface {
 // A Summary is what became of all cases.
 type Summary struct {
 	Passed, Failed, Skipped int
+	Machine                 int // of those that failed, how many this machine could not run
 	Elapsed                 time.Duration
 }
 
@@ -103,7 +105,7 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) Su
 				}
 				res := o.one(ctx, c)
 				mu.Lock()
-				s.count(res.Status)
+				s.count(res)
 				for _, r := range reporters {
 					r.Done(res)
 				}
@@ -117,20 +119,24 @@ func Run(ctx context.Context, cases []Case, o Options, reporters ...Reporter) Su
 }
 
 // count counts a case.
-func (s *Summary) count(st Status) {
-	switch st {
+func (s *Summary) count(r Result) {
+	switch r.Status {
 	case Passed:
 		s.Passed++
 	case Skipped:
 		s.Skipped++
 	default:
 		s.Failed++
+		if r.Machine {
+			s.Machine++
+		}
 	}
 }
 
 // Add counts the cases of another summary, too.
 func (s *Summary) Add(other Summary) {
 	s.Passed, s.Failed, s.Skipped = s.Passed+other.Passed, s.Failed+other.Failed, s.Skipped+other.Skipped
+	s.Machine += other.Machine
 	s.Elapsed += other.Elapsed
 }
 
@@ -157,7 +163,7 @@ func (o *Options) one(ctx context.Context, c Case) (res Result) {
 	if err := o.sandboxed(ctx, c, &res); err != nil {
 		var text bytes.Buffer
 		runtime.Report(&text, err, nil)
-		res.Status, res.Error = Failed, res.Error+text.String()
+		res.Status, res.Error, res.Machine = Failed, res.Error+text.String(), true
 	}
 	return res
 }
@@ -202,7 +208,8 @@ func (o *Options) sandboxed(ctx context.Context, c Case, res *Result) (err error
 	var out outcome
 	err = json.NewDecoder(s.Reports).Decode(&out)
 	killed()
-	res.Status, res.Changes, res.Dump, res.Error = out.Status, out.Changes, out.Dump, out.Error
+	res.Status, res.Changes, res.Dump = out.Status, out.Changes, out.Dump
+	res.Error, res.Machine = out.Error, out.Machine
 	if err == nil && out.Kept {
 		res.Lab = j.Lab
 		res.Output = <-output

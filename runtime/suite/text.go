@@ -14,12 +14,17 @@ type Text struct {
 	W       io.Writer
 	Verbose bool // also what passing cases printed, and all that is known of those that failed
 	Tries   bool // each case runs several times
-	failed  []string
+	// Failures leaves out the lines of cases that passed or were skipped.
+	Failures bool
+	failed   []string
 }
 
 func (t *Text) Start(Case) {}
 
 func (t *Text) Done(r Result) {
+	if t.Failures && r.Status != Failed {
+		return
+	}
 	word := map[Status]string{Passed: "ok  ", Failed: "FAIL", Skipped: "skip"}[r.Status]
 	line := word + " " + t.name(r.Case)
 	line += fmt.Sprintf(" %.2fs", r.Elapsed.Seconds())
@@ -114,7 +119,11 @@ func (t *Text) End(s Summary) error {
 			fmt.Fprintln(t.W, "FAIL "+name)
 		}
 	}
-	_, err := fmt.Fprintf(t.W, "%d passed, %d failed, %d skipped in %s\n", s.Passed, s.Failed, s.Skipped,
+	failed := fmt.Sprintf("%d failed", s.Failed)
+	if s.Machine > 0 {
+		failed += fmt.Sprintf(" (%d that could not run here)", s.Machine)
+	}
+	_, err := fmt.Fprintf(t.W, "%d passed, %s, %d skipped in %s\n", s.Passed, failed, s.Skipped,
 		s.Elapsed.Round(10*time.Millisecond))
 	return err
 }
