@@ -275,6 +275,17 @@ var acts = map[string]func(w *madeWorld) act{
 	"process start": func(w *madeWorld) act {
 		return func(e *env) change.Op { return sleeper(e.m, e.in) }
 	},
+	"file add": func(w *madeWorld) act {
+		path := w.pick("/etc/hosts", "/etc/not/there")
+		return func(e *env) change.Op { return &addFile{fileOf(e.m, e.in, path)} }
+	},
+	// These are of a file that the run has added, and so of no world: see file.star.
+	"file set": func(*madeWorld) act {
+		return func(*env) change.Op { return nil }
+	},
+	"file del": func(*madeWorld) act {
+		return func(*env) change.Op { return nil }
+	},
 	// A connection is never brought back, which is a loss that is named before.
 	"conntrack del": func(*madeWorld) act {
 		return func(*env) change.Op { return nil }

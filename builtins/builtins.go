@@ -22,7 +22,7 @@ func All() *runtime.Vocabulary {
 		}, kindDecls(), []*runtime.Decl{
 			setDecl(), upDecl, downDecl, linkDeleteDecl,
 			addrDecl, addrDeleteDecl,
-		}, routeDecls(), entryDecls(), tcDecls(), []*runtime.Decl{
+		}, routeDecls(), entryDecls(), tcDecls(), fileDecls, []*runtime.Decl{
 			nsFlushDecl, linkFlushDecl,
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			nftDecl, rulesDecl, masqueradeDecl, snatDecl, dnatDecl, redirectDecl, acceptDecl, dropDecl, rejectDecl,
@@ -35,14 +35,16 @@ func All() *runtime.Vocabulary {
 			assertLt, assertLe, assertGt, assertGe, assertFails, skipDecl, requireDecl,
 			structDecl, helpDecl,
 		}),
-		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType}, routeTypes(),
-			entryTypes(), []*runtime.Type{shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
+		Types: slices.Concat([]*runtime.Type{listing(nsType), listing(linkType), addrType, fileType, folderType},
+			routeTypes(), entryTypes(), []*runtime.Type{
+				shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
 				connectionsType, connectionType, pingType, reachType, listenerType, streamType, udpType,
 				captureType, packetType, headerType,
 				runType, processType, attemptType, monitorType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},
 			&setWord{}, &setOffloads{}, &moveLink{}, &addAddr{}, &delAddr{}, &setSysctl{}, &changeRules{},
-			&delConnection{}, &addCgroup{}, &addPIDs{}, &startProcess{}}, entryOps(), tcOps(), routeOps()),
+			&delConnection{}, &addCgroup{}, &addPIDs{}, &startProcess{}, &addFile{}, &setFile{}, &delFile{}},
+			entryOps(), tcOps(), routeOps()),
 		Modules:  starlark.StringDict{"json": jsonModule(), "math": math.Module, "time": time.Module},
 		Features: features(),
 		Topics:   topics(),

@@ -60,6 +60,8 @@ var twins = map[string]struct{ same, others []string }{
 	"result":       {[]string{`done`}, []string{`run(n, ["true"])`}},
 	"wg_peer":      {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
 	"process":      {[]string{`beside`, `processes()[0]`}, []string{`spawn(n, ["sleep", "1000"], name = "beside2")`}},
+	"file":         {[]string{`own`, `n.files[0]`}, []string{`file(n, "/etc/y")`, `file(m, "/etc/x")`, `inside`}},
+	"folder":       {[]string{`inside`, `n.files[1]`}, []string{`folder(n, "/run/y")`, `folder(m, "/run/x")`, `own`}},
 	"xfrm_policy": {[]string{`shield`, `n.xfrm_policies[0]`}, []string{`xfrm_policy(n, dir = "in")`,
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
@@ -123,6 +125,9 @@ others = []
 		}
 		if typ.Name == "process" {
 			src += "beside = spawn(n, [\"sleep\", \"1000\"])\n"
+		}
+		if typ.Name == "file" || typ.Name == "folder" {
+			src += "own, inside = file(n, \"/etc/x\"), folder(n, \"/run/x\")\n"
 		}
 		if typ.Name == "bridge_vni" {
 			src += "nvx = vxlan(n, external = True, vnifilter = True)\nnv = bridge_vni(nvx, 7)\n"

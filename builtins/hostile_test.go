@@ -109,9 +109,21 @@ func newVictims(t *testing.T) victims {
 	must(err)
 	image, err := json.Marshal(img)
 	must(err)
+	// What programs may have put into a folder of a namespace's.
+	files := fmt.Sprintf("%s/.files-%d", journal.DefaultDir, n.Ref().Cookie)
+	must(os.MkdirAll(files, 0o700))
+	must(os.WriteFile(files+"/out-x", nil, 0o644))
+	must(os.Symlink(v.dir, files+"/out"))
+	t.Cleanup(func() {
+		if err := os.RemoveAll(journal.DefaultDir); err != nil {
+			t.Error(err)
+		}
+	})
 	host := fmt.Sprintf(`{"cookie":%d}`, m.Host().Ref().Cookie)
 	v.words = strings.NewReplacer("HOST", host, "JOB", `{"path":"x","args":["x"],"stop":15}`, "COOKIE",
-		fmt.Sprint(n.Ref().Cookie), "WRAPS", fmt.Sprint(1<<32+l.Index), "DIR", v.dir, "LINK",
+		fmt.Sprint(n.Ref().Cookie), "WRAPS", fmt.Sprint(1<<32+l.Index), "DIR", v.dir, "FILE",
+		fmt.Sprintf(`"ns":{"cookie":%d},"path":"/etc/x","mode":420,"kept":"%s"`, n.Ref().Cookie, files),
+		"SEEN", fmt.Sprintf(`"ns":{"cookie":%d},"path":"/etc/x","mode":420`, n.Ref().Cookie), "LINK",
 		fmt.Sprintf(`{"ns":%s,"index":%d,"name":"decoy0"}`, host, l.Index), "IMAGE", string(image))
 	nstest.Settled(t, []string{"decoy0", "decoy1"}, nil)
 	return v
@@ -266,6 +278,22 @@ var hostile = []struct {
 		record{"process start", `{"ns":HOST,"name":"p","service":"/run/.process-y","job":{"path":"x","args":[]}}`}},
 	{"signal 0",
 		record{"process start", `{"ns":HOST,"name":"p","service":"/run/.process-y","job":{"path":"x","args":["x"]}}`}},
+
+	{"folder of a namespace's files",
+		record{"file add", `{"ns":HOST,"path":"/etc/x","mode":420,"kept":"DIR","at":"x"}`}},
+	{"folder of a namespace's files", record{"file add", `{SEEN,"kept":"DIR/../.files-COOKIE","at":"x"}`}},
+	{"folder of a namespace's files", record{"file add", `{SEEN,"kept":".files-COOKIE","at":"x"}`}},
+	{"place of a file", record{"file add", `{FILE,"at":""}`}},
+	{"place of a file", record{"file add", `{FILE,"at":"../empty"}`}},
+	{"place of a file", record{"file add", `{FILE,"at":"a/../../empty"}`}},
+	{"place of a file", record{"file set", `{FILE,"at":"/DIR/empty","old":"x"}`}},
+	{"no absolute path", record{"file add", `{FILE,"path":"x","at":"x"}`}},
+	{"file of mode", record{"file add", `{FILE,"mode":2541,"at":"x"}`}},
+	{"file set aside", record{"file del", `{FILE,"at":"x","aside":"../empty"}`}},
+	{"not the folder of the files of", record{"file add", `{SEEN,"kept":"DIR/.files-COOKIE","at":"empty"}`}},
+	{"path escapes", record{"file add", `{FILE,"at":"out/empty"}`}},
+	{"path escapes", record{"file set", `{FILE,"at":"out/token","old":"x"}`}},
+	{"path escapes", record{"file del", `{FILE,"at":"out/x","aside":"out-x"}`}},
 }
 
 // TestHostile has journals whose checksums are right undone. What is in them is refused, or nothing of it is the run's.
@@ -301,6 +329,7 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	m.Folder = journal.DefaultDir
 	for _, c := range hostile {
 		for _, op := range All().Ops {
 			if op.Kind() == c.kind && json.Unmarshal([]byte(v.words.Replace(c.data)), op) == nil &&

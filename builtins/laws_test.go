@@ -248,10 +248,46 @@ func laws() []law {
 		}},
 		{name: "pid namespace", op: func(*testing.T, *kernel.Machine) change.Op { return &addPIDs{Name: "lawful"} }},
 		{name: "process start", op: func(_ *testing.T, m *kernel.Machine) change.Op { return sleeper(m, m.Host()) }},
+		{name: "file add", op: func(_ *testing.T, m *kernel.Machine) change.Op {
+			return &addFile{fileOf(m, m.Host(), "/etc/lawful")}
+		}, shows: lawFiles},
+		{name: "file set", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := &setFile{fileOp: addedFile(t, m)}
+			op.Text = "new\n"
+			return op
+		}, shows: lawFiles},
+		{name: "file del", op: func(t *testing.T, m *kernel.Machine) change.Op {
+			op := addedFile(t, m)
+			return &delFile{op, op.FreeAside()}
+		}, shows: lawFiles},
 		{name: "cgroup add", op: func(t *testing.T, m *kernel.Machine) change.Op {
 			return &addCgroup{Path: freeCgroup(t, m)}
 		}},
 	})
+}
+
+// lawFiles shows the files of namespaces in /run, and where they are seen.
+const lawFiles = "cd /run; find . -path './.files-*' -printf '%p %m %l\\n' -type f -exec cat {} +"
+
+// fileOf is a file of a namespace.
+func fileOf(m *kernel.Machine, n *kernel.Namespace, path string) fileOp {
+	m.Folder = "/run"
+	return fileOp{kernel.File{NS: n.Ref(), Path: path, Text: "text\n", Mode: 0o644}}
+}
+
+// addedFile is a file of the host that is there until the test ends.
+func addedFile(t *testing.T, m *kernel.Machine) fileOp {
+	t.Helper()
+	op := fileOf(m, m.Host(), "/etc/lawful")
+	if err := errors.Join(m.PlaceFile(&op.File), m.AddFile(op.File)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.RemoveFile(op.File); err != nil {
+			t.Error(err)
+		}
+	})
+	return op
 }
 
 // A ruleset of somebody's, and a text that changes some of it.

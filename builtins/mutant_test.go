@@ -75,6 +75,11 @@ host.link("lawbr").delete()
 netns_at(name = "lawns").delete()
 host.link("law1").set(ns = netns_at(name = "decoy"))
 run(n, ["true"])
+fo = folder(n, "/run/daemon")
+fi = file(n, "/run/daemon/x", "text", user = 0)
+fi.write("other")
+fi.delete()
+file(n, "/etc/x", "text")
 spawn(n, ["sleep", "1000"], user = 1, stdin = "", env = {"A": "b"}, restart = True, may_exit = True)
 `
 

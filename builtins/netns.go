@@ -78,6 +78,11 @@ var nsType = &runtime.Type{Name: "namespace", Doc: "A network namespace: its own
 				}
 				return routes(v, n)
 			}},
+		{Name: "files", Type: "list of file or folder",
+			Doc: "those that the lab has given it by file() and folder(), oldest first",
+			Get: func(v *runtime.View, r starlark.Value) (starlark.Value, error) {
+				return starlark.NewList(filesOf(v, r.(*nsValue).ref)), nil
+			}},
 	}}
 
 func stringList(lines []string) *starlark.List {

@@ -81,6 +81,7 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 	god, err := kernel.Open()
 	must(err)
 	defer god.Close()
+	god.Folder = "/run"
 	spaces := []string{name, name + "a"}
 	var refs []kernel.NSRef
 	var made []*kernel.Namespace
@@ -118,6 +119,10 @@ func (tr *trial) run(t *testing.T, name string, undo func(change.Op, *kernel.Mac
 				f.text += "process " + p.Name + " is there still\n"
 				must(p.Undo(god))
 			}
+		}
+		if file, ok := op.(*addFile); ok && god.HasFile(file.File) == nil {
+			f.text += file.File.String() + " is there still\n"
+			must(file.Undo(god))
 		}
 	}
 	if left, err := god.OpenName("n" + name); err == nil {
@@ -230,6 +235,7 @@ func undoAll(records [][]byte, ops []change.Op, twice bool, undo func(change.Op,
 		return err
 	}
 	defer m.Close()
+	m.Folder = "/run"
 	var read []change.Op
 	for i, r := range records {
 		op := reflect.New(reflect.TypeOf(ops[i]).Elem()).Interface().(change.Op)

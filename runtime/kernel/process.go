@@ -99,24 +99,36 @@ func (n *Namespace) enter() error {
 	if err := proc.DropInherited(); err != nil {
 		return fail(err, "enter namespace", n.Name(), nil)
 	}
-	return fail(n.mountSys(), "enter namespace", n.Name(), nil)
+	return fail(n.mount(), "enter namespace", n.Name(), nil)
 }
 
-// mountSys moves the calling thread into the namespace, with a mount namespace of its own whose /sys shows it.
-func (n *Namespace) mountSys() error {
-	if n.base {
-		return nil
+// mount moves the calling thread into the namespace, with a mount namespace of its own: /sys shows the namespace there,
+// and its files are seen.
+func (n *Namespace) mount() error {
+	files, err := n.m.Files(n.ref)
+	if err != nil || n.base && len(files) == 0 {
+		return err
 	}
 	if n.fd < 0 {
 		return ErrGone
-	}
-	if err := netns.Set(n.fd); err != nil {
-		return err
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return err
 	}
 	if err := unix.Mount("", "/", "none", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	if !n.base {
+		if err := n.mountSys(); err != nil {
+			return err
+		}
+	}
+	return mountFiles(files)
+}
+
+// mountSys moves the calling thread, which has a mount namespace of its own, into the namespace, and has /sys show it.
+func (n *Namespace) mountSys() error {
+	if err := netns.Set(n.fd); err != nil {
 		return err
 	}
 	// /sys/class/net shows the namespace of whoever mounted it. A machine without /sys has nothing to show.

@@ -12,12 +12,21 @@ import (
 	"github.com/nsscript/nsscript/runtime/script"
 )
 
+// machine opens the machine, with the folder in which namespaces have their files.
+func (l *Labs) machine() (*kernel.Machine, error) {
+	m, err := kernel.Open()
+	if err == nil {
+		m.Folder = l.dir.Path()
+	}
+	return m, err
+}
+
 // Show writes what a lab is: its namespaces as they are now.
 func (l *Labs) Show(w io.Writer, lab Lab) error { return l.show(w, lab, lab.refs) }
 
 // ShowAll writes also what is in the host's namespace, which in a sandbox is the lab's.
 func (l *Labs) ShowAll(w io.Writer, lab Lab) error {
-	m, err := kernel.Open()
+	m, err := l.machine()
 	if err != nil {
 		return err
 	}
@@ -34,7 +43,7 @@ func (l *Labs) show(out io.Writer, lab Lab, refs []kernel.NSRef) error {
 			fmt.Fprintf(w, "  lost for good by %s: %s\n", c.Command, lost)
 		}
 	}
-	m, err := kernel.Open()
+	m, err := l.machine()
 	if err != nil {
 		return err
 	}
@@ -86,6 +95,13 @@ func ShowNS(w io.Writer, m *kernel.Machine, ref kernel.NSRef) error {
 			fmt.Fprintf(w, "  route %s\n", r)
 		}
 	}
+	if err != nil {
+		return err
+	}
+	files, err := m.Files(ref)
+	for _, f := range files {
+		fmt.Fprintf(w, "  %s\n", f.String())
+	}
 	return err
 }
 
@@ -96,7 +112,7 @@ func (l *Labs) Exec(lab Lab, ns string, argv []string) error {
 		err := fmt.Errorf("lab %s has no namespace %s: it has %s", lab.Name, ns, strings.Join(lab.Namespaces, ", "))
 		return err
 	}
-	m, err := kernel.Open()
+	m, err := l.machine()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type Runner struct {
 	// Helper is a command of this program's own that calls Init when its first argument is "init", and Supervise
 	// when that is "supervise"; set before use.
 	Helper []string
-	Folder string                  // in which services have theirs; set before use
+	Folder string                  // in which services have theirs, and namespaces their files; set before use
 	left   map[string][]*initProcs // by the name of their Procs
 	// Where cgroups can be made, empty when nowhere; nil before anybody asked.
 	cgroup *string

@@ -58,11 +58,17 @@ func (r *Runner) supervise(s Service, job Job, enter func() error) error {
 		return err
 	}
 	defer control.Close()
+	folder, err := os.Open(string(s)) // from where it is to run, it need not be seen
+	if err != nil {
+		theirs.Close()
+		return err
+	}
+	defer folder.Close()
 	started := make(chan error, 1)
 	go func() {
 		err := enter()
 		if err == nil {
-			err = r.startSupervisor(s, theirs)
+			err = r.startSupervisor(folder, theirs)
 		}
 		theirs.Close()
 		started <- err
@@ -89,13 +95,8 @@ func (r *Runner) supervise(s Service, job Job, enter func() error) error {
 	return nil
 }
 
-// startSupervisor starts it on the calling thread.
-func (r *Runner) startSupervisor(s Service, control *os.File) error {
-	folder, err := os.Open(string(s))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
+// startSupervisor starts it on the calling thread, with the service's folder.
+func (r *Runner) startSupervisor(folder, control *os.File) error {
 	cmd := exec.Command(r.Helper[0], append(r.Helper[1:len(r.Helper):len(r.Helper)], "supervise")...)
 	cmd.Env, cmd.Dir = []string{}, "/"
 	cmd.ExtraFiles = []*os.File{control, folder}
