@@ -39,6 +39,7 @@ func All() *runtime.Vocabulary {
 			routeTypes(), entryTypes(), []*runtime.Type{
 				shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
 				connectionsType, connectionType, pingType, reachType, listenerType, streamType, udpType,
+				throughputType,
 				captureType, packetType, headerType,
 				runType, processType, attemptType, monitorType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},

@@ -84,8 +84,8 @@ func TestComplete(t *testing.T) {
 	}
 	for _, c := range []struct{ text, want string }{
 		{"", "a|nodes"},
-		{"pin", "ping"},
-		{"x = pin", "x = ping"},
+		{"pin", "ping|ping_all"},
+		{"x = pin", "x = ping|x = ping_all"},
 		{"assert.e", "assert.eq"},
 		{"json.enc", "json.encode|json.encode_indent"},
 		{"a.n", "a.name|a.neighs|a.ns"},
@@ -131,7 +131,7 @@ func TestComplete(t *testing.T) {
 		{"if a.up and no", "if a.up and nodes|if a.up and not"},
 		{"# pin", ""},
 		{"x = 1 # pin", ""},
-		{"# x\npin", "# x\nping"},
+		{"# x\npin", "# x\nping|# x\nping_all"},
 		{"if a: re", "if a: ready|if a: redirect|if a: reject|if a: repr|if a: require|if a: return|if a: reversed"},
 		{"de", "def"},
 		{")]}.x", ""},

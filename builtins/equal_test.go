@@ -66,15 +66,16 @@ var twins = map[string]struct{ same, others []string }{
 		`xfrm_policy(m, dir = "out", src = "10.8.0.0/16")`}},
 	"xfrm_state": {[]string{`xfs`, `n.xfrm_states[0]`}, []string{
 		`xfrm_state(n, src = "10.0.0.1", dst = "10.0.0.2", spi = 2, auth = ("digest_null", "0x"), proto = "ah")`}},
-	"wg_key":   {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
-	"monitor":  {[]string{`heard`}, []string{`monitor(n)`}},
-	"listener": {[]string{`heeded`}, []string{`listen(n, 81)`}},
-	"stream":   {[]string{`talk`}, []string{`heeded.accept()`, `connect(n, n, 80)`}},
-	"udp":      {[]string{`told_udp`}, []string{`udp(n)`}},
-	"capture":  {[]string{`seen`}, []string{`capture(n.link("lo"))`}},
-	"packet":   {[]string{`frame`, `packet(layer.ether(), "x")`}, []string{`packet(layer.ether(), "y")`}},
-	"header":   {[]string{`layer.ip(ttl = 5)`, `head`}, []string{`layer.ip(ttl = 6)`, `frame.layers[0]`}},
-	"attempt":  {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
+	"wg_key":     {[]string{`key`, `wg_key("` + wgSecret + `")`}, []string{`wg_key()`}},
+	"monitor":    {[]string{`heard`}, []string{`monitor(n)`}},
+	"throughput": {[]string{`measured`}, []string{`throughput(n, n, bytes = "1kb")`}},
+	"listener":   {[]string{`heeded`}, []string{`listen(n, 81)`}},
+	"stream":     {[]string{`talk`}, []string{`heeded.accept()`, `connect(n, n, 80)`}},
+	"udp":        {[]string{`told_udp`}, []string{`udp(n)`}},
+	"capture":    {[]string{`seen`}, []string{`capture(n.link("lo"))`}},
+	"packet":     {[]string{`frame`, `packet(layer.ether(), "x")`}, []string{`packet(layer.ether(), "y")`}},
+	"header":     {[]string{`layer.ip(ttl = 5)`, `head`}, []string{`layer.ip(ttl = 6)`, `frame.layers[0]`}},
+	"attempt":    {[]string{`tried`}, []string{`attempt(lambda: 1)`}},
 }
 
 // TestEqual comes by values of each type in different ways: those of one object are equal, have one hash where they
@@ -107,6 +108,7 @@ pool, reply, done, tried = subnets("10.0.0.0/8", 24), ping(n, a, count = 1), run
 heard = monitor(n)
 heeded, told_udp = listen(n, 80), udp(n)
 talk = connect(n, n, 80)
+measured = throughput(n, n, bytes = "1kb")
 seen, frame, head = capture(n.link("lo")), packet(layer.ether(), "x"), layer.ip(ttl = 5)
 
 def again(x):

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,9 @@ func newStream(fd int, proto string) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{conn: c, Proto: proto}
-	return s, s.linger(true)
+	// What is written is sent at once, and does not wait for the answer to what was sent before.
+	nodelay := s.control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1) })
+	return s, errors.Join(nodelay, s.linger(true))
 }
 
 // linger says whether a close of the descriptor breaks the connection off.
