@@ -56,6 +56,8 @@ var twins = map[string]struct{ same, others []string }{
 	"connection":   {[]string{`conntrack(n)[0]`, `tracked[0]`}, []string{`tracked[1]`}},
 	"pool":         {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"reachability": {[]string{`reached`}, []string{`ping_all([n, m], check = False)`}},
+	"trace":        {[]string{`traced`}, []string{`trace(n, a.ip)`}},
+	"pmtu":         {[]string{`fits`}, []string{`pmtu(n, a.ip)`}},
 	"ping":         {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
 	"result":       {[]string{`done`}, []string{`run(n, ["true"])`}},
 	"wg_peer":      {[]string{`wgp`, `[wgp][0]`, `wgl.wg_peers[0]`}, []string{`wg_peer(wgl, wg_key().public_key)`}},
@@ -139,6 +141,9 @@ others = []
 		}
 		if typ.Name == "reachability" {
 			src += "reached = ping_all([n, m], check = False)\n"
+		}
+		if typ.Name == "trace" || typ.Name == "pmtu" {
+			src += "traced, fits = trace(n, a.ip), pmtu(n, a.ip)\n"
 		}
 		if typ.Name == "nft_rule" {
 			src += "wall = drop(n, sport = 1)\n"

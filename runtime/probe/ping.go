@@ -98,22 +98,16 @@ func (p Ping) Run(ctx context.Context, in func(func() error) error) (Result, err
 }
 
 func (p Ping) run(ctx context.Context, in func(func() error) error, id ident) (Result, error) {
-	given := p.Dst
-	p, err := p.complete()
-	if err == nil {
-		err = ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return Result{Dst: p.Dst}, err
 	}
+	r, err := p.prepare(in, id)
 	if err != nil {
-		return Result{Dst: given}, err
+		return Result{Dst: p.Dst}, err
 	}
-	s, err := openSocket(in, p)
-	if err != nil {
-		return Result{Dst: given}, err
-	}
-	defer s.close()
-	defer context.AfterFunc(ctx, s.interrupt)()
+	defer r.sock.close()
+	defer context.AfterFunc(ctx, r.sock.interrupt)()
 
-	r := p.newRun(id, s, Result{Dst: given})
 	probe := func() error { return r.loop(ctx) }
 	if p.Aside != nil {
 		err = p.Aside(probe)
@@ -121,6 +115,20 @@ func (p Ping) run(ctx context.Context, in func(func() error) error, id ident) (R
 		err = probe()
 	}
 	return r.res, err
+}
+
+// prepare makes a run that has its socket.
+func (p Ping) prepare(in func(func() error) error, id ident) (*pingRun, error) {
+	given := p.Dst
+	p, err := p.complete()
+	if err != nil {
+		return nil, err
+	}
+	s, err := openSocket(in, p)
+	if err != nil {
+		return nil, err
+	}
+	return p.newRun(id, s, Result{Dst: given}), nil
 }
 
 // complete fills in the defaults and refuses what cannot be meant.
