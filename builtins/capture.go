@@ -38,6 +38,9 @@ type captureArgs struct {
 	Buffer *sizeIn[width32] `arg:"buffer?" doc:"the kernel's memory for frames that have come and are not read yet: more of it helps where capture.dropped is not 0; 16mb when left out"`
 }
 
+// mostFrames is how many bytes of frames a capture keeps.
+const mostFrames = 256 << 20
+
 // filterArg is an expression of pcap-filter(7). What is wrong with it is told wherever it stands.
 type filterArg string
 
@@ -88,7 +91,7 @@ func (a *captureArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := packet.Options{Filter: filter, Snap: c.snap, Buffer: 16 << 20}
+	o := packet.Options{Filter: filter, Snap: c.snap, Buffer: 16 << 20, Keep: mostFrames}
 	if a.Buffer != nil {
 		o.Buffer = int(*a.Buffer)
 	}
@@ -149,11 +152,11 @@ func (c *captureValue) String() string                           { return "captu
 func (c *captureValue) Attr(name string) (starlark.Value, error) { return c.v.Attr("capture", c, name) }
 func (c *captureValue) AttrNames() []string                      { return c.v.AttrNames("capture") }
 
-// frames are those that have come, and a channel that tells of more.
-func (c *captureValue) frames(v *runtime.View) (all []packet.Frame, more <-chan struct{}, err error) {
+// frames are those that have come, but for so many, and a channel that tells of more.
+func (c *captureValue) frames(v *runtime.View, but int) (all []packet.Frame, more <-chan struct{}, err error) {
 	ctx := v.Context()
 	err = v.Aside(func() (err error) {
-		all, more, err = c.c.Frames(ctx)
+		all, more, err = c.c.Frames(ctx, but)
 		return err
 	})
 	return all, more, c.failed(err)
@@ -202,7 +205,7 @@ var captureType = &runtime.Type{Name: "capture", Doc: "The frames that a link ha
 		{Name: "packets", Type: "list of packet", Doc: "what has come so far, oldest first",
 			Get: func(v *runtime.View, val starlark.Value) (starlark.Value, error) {
 				c := val.(*captureValue)
-				all, _, err := c.frames(v)
+				all, _, err := c.frames(v, 0)
 				return c.list(all), err
 			}},
 		{Name: "dropped", Type: "int", Doc: "frames that are not there though the filter is true of them: the kernel " +
@@ -226,7 +229,7 @@ type captureCountArgs struct {
 }
 
 func (a *captureCountArgs) Query(v *runtime.View) (starlark.Value, error) {
-	all, _, err := a.Capture.frames(v)
+	all, _, err := a.Capture.frames(v, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +255,7 @@ func (a *captureSaveArgs) Query(v *runtime.View) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := c.frames(v)
+	all, _, err := c.frames(v, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +313,7 @@ func captureFeature() *runtime.Feature {
 			if err != nil {
 				return err
 			}
-			c, err := packet.Begin(n.Do, loOf(ns).Index, packet.Options{Filter: p, Snap: 64, Buffer: 1})
+			c, err := packet.Begin(n.Do, loOf(ns).Index, packet.Options{Filter: p, Snap: 64, Buffer: 1, Keep: 1 << 20})
 			if err != nil {
 				return err
 			}

@@ -99,13 +99,11 @@ func (c *captureValue) await(v *runtime.View, filter filterArg, count int,
 	}
 	deadline := time.Now().Add(most)
 	for {
-		seen := len(all)
-		now, more, err := c.frames(v)
+		now, more, err := c.frames(v, len(all))
 		if err != nil {
 			return nil, nil, err
 		}
-		all = now
-		some = append(some, c.matching(all[seen:], p)...)
+		all, some = append(all, now...), append(some, c.matching(now, p)...)
 		left := time.Until(deadline)
 		if len(some) >= count || left <= 0 || c.c.Stopped() {
 			return some, all, nil

@@ -10,22 +10,7 @@ import (
 	"github.com/nsscript/nsscript/runtime/pcapfilter"
 )
 
-// A Frame is one that was captured.
-type Frame struct {
-	Time time.Time
-	pcapfilter.Frame
-}
-
-// MostKept is how many bytes a capture keeps. More is dropped, and counted.
-const MostKept = 256 << 20
-
-// perFrame is what a frame costs besides its bytes.
-const perFrame = 64
-
-// slab is the size of the pieces of memory that frames are copied to.
-const slab = 1 << 20
-
-// Capture is what has come to a link since it began. It may be used by several goroutines.
+// A Capture is what has come to a link since it began. It may be used by several goroutines.
 type Capture struct {
 	Began time.Time
 	o     Options
@@ -33,9 +18,7 @@ type Capture struct {
 	over  chan struct{} // closed when nothing is read any more
 
 	mu      sync.Mutex
-	frames  []Frame
-	room    []byte // of the newest slab
-	bytes   int
+	kept    store
 	read    int // frames that were read from the ring
 	came    int // frames that the kernel has put there
 	dropped int // frames that it had no room for
@@ -50,7 +33,7 @@ type Capture struct {
 type Stats struct {
 	Frames  int // kept
 	Dropped int // for which the kernel had no room
-	Full    int // for which MostKept left no room
+	Full    int // for which there was no room in what is kept
 }
 
 // Options are how a capture is made.
@@ -58,6 +41,7 @@ type Options struct {
 	Filter *pcapfilter.Program
 	Snap   int // bytes that are kept of each frame
 	Buffer int // bytes of the kernel's memory for frames that are not read yet
+	Keep   int // bytes of memory for those that are
 }
 
 // Begin captures the frames of a link of the namespace that do enters. All that come after it has returned are there.
@@ -107,28 +91,21 @@ func (c *Capture) keep(a arrived) {
 	if a.other && !c.o.Filter.Match(f) {
 		return
 	}
-	if c.bytes += len(f.Data) + perFrame; c.bytes > MostKept {
+	if !c.kept.add(f, a.time, c.o.Keep) {
 		c.full++
-		return
 	}
-	if len(f.Data) > cap(c.room)-len(c.room) {
-		c.room = make([]byte, 0, max(slab, len(f.Data)))
-	}
-	at := len(c.room)
-	c.room = append(c.room, f.Data...)
-	f.Data = c.room[at:len(c.room):len(c.room)]
-	c.frames = append(c.frames, Frame{a.time, f})
 }
 
-// Frames are those that have come, oldest first: all that came before the call are among them. The channel is closed
-// when there are more, or when it was closed.
-func (c *Capture) Frames(ctx context.Context) (all []Frame, more <-chan struct{}, err error) {
+// Frames are those that have come, oldest first, but for so many: all that came before the call are among them. The
+// channel is closed when there are more, or when the capture is.
+func (c *Capture) Frames(ctx context.Context, but int) (all []Frame, more <-chan struct{}, err error) {
 	if err := c.settle(ctx); err != nil {
 		return nil, nil, err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.frames[:len(c.frames):len(c.frames)], c.heard, nil
+	kept, more := c.kept.snapshot(), c.heard
+	c.mu.Unlock()
+	return kept.from(but), more, nil
 }
 
 // settle waits until all that the kernel has counted was read. The kernel hands over what it has within milliseconds.
@@ -174,7 +151,7 @@ func (c *Capture) Stats(ctx context.Context) (Stats, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Stats{len(c.frames), c.dropped, c.full}, nil
+	return Stats{c.kept.n, c.dropped, c.full}, nil
 }
 
 // Stopped reports whether nothing comes any more.

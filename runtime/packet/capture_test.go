@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -45,7 +49,7 @@ func begin(t testing.TB, index int, filter string, snap int) *Capture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Begin(here, index, Options{Filter: p, Snap: snap, Buffer: 16 << 20})
+	c, err := Begin(here, index, Options{Filter: p, Snap: snap, Buffer: 16 << 20, Keep: 256 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +85,7 @@ func send(t testing.TB, s *Sender, frames ...[]byte) {
 
 func got(t testing.TB, c *Capture) []Frame {
 	t.Helper()
-	all, _, err := c.Frames(t.Context())
+	all, _, err := c.Frames(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +167,36 @@ func TestCaptureDown(t *testing.T) {
 	}
 }
 
+// TestCaptureFull has more come than is kept, and more than there is room for while nothing reads: all is counted.
+func TestCaptureFull(t *testing.T) {
+	a, b := pair(t)
+	p, err := pcapfilter.Compile("ether proto 0x88b5", pcapfilter.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Begin(here, b, Options{Filter: p, Snap: 1 << 16, Buffer: 1, Keep: 10 * (100 + entrySize)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := sender(t, a)
+	for i := range 15 {
+		send(t, s, numbered(i, 100))
+	}
+	if st, err := c.Stats(t.Context()); err != nil || st != (Stats{Frames: 10, Full: 5}) {
+		t.Errorf("%+v, %v", st, err)
+	}
+	c.mu.Lock() // it cannot be read meanwhile
+	for i := range 1000 {
+		send(t, s, numbered(i, 1400))
+	}
+	c.mu.Unlock()
+	st, err := c.Stats(t.Context())
+	if err != nil || st.Frames != 10 || st.Dropped == 0 || st.Dropped+st.Full != 1005 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // TestMillion loses none of a million frames that come at 100,000 a second.
 func TestMillion(t *testing.T) {
 	if !*million {
@@ -191,5 +225,16 @@ func TestMillion(t *testing.T) {
 	}
 	if st != (Stats{Frames: n}) {
 		t.Errorf("%+v", st)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "million.pcapng"))
+	if err == nil {
+		err = errors.Join(Write(f, "b", 1<<16, got(t, c), st), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("capinfos", "-c", "-M", f.Name()).CombinedOutput(); err != nil ||
+		!bytes.Contains(out, []byte("1000000")) {
+		t.Errorf("capinfos: %s, %v", out, err)
 	}
 }
