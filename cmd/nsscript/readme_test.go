@@ -43,6 +43,8 @@ func TestReadme(t *testing.T) {
 			switch args[0] {
 			case "--kernel": // which no test without a network can have: see TestKernelScript
 				continue
+			case "tmux": // whose server stays: see TestTmux
+				continue
 			case "show", "down", "exec", "shell", "ps", "--replace":
 				if out, err := nsscript("-q", lab).CombinedOutput(); err != nil {
 					t.Fatalf("%v\n%s", err, out)

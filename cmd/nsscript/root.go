@@ -175,8 +175,8 @@ Exit codes: 0 ok; 1 the script failed and was undone; 2 usage or syntax, nothing
 	completes(root, "lab", completeLabs)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), psCommand(),
-		logsCommand(), testCommand(),
+	root.AddCommand(lsCommand(), showCommand(), downCommand(), execCommand(), shellCommand(), tmuxCommand(),
+		psCommand(), logsCommand(), testCommand(),
 		recoverCommand(), doctorCommand(), checkCommand(), fmtCommand(), lspCommand(), docCommand(), versionCommand(),
 		completionCommand(), helperCommand(), insideCommand(), machineCommand(), caseCommand(in), probeCommand(in))
 	return cli{root}
