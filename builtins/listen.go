@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -122,6 +123,9 @@ type listenerValue struct {
 	ns    kernel.NSRef
 	l     *probe.Listener
 	tasks *runtime.Tasks // of a function that serves
+	web   *http.Server   // that has it
+	root  *os.Root       // whose files it serves
+	ca    string         // the certificate that it has, for TLS
 	over  func()
 }
 
@@ -198,10 +202,19 @@ func (l *listenerValue) end() {
 	if l.tasks != nil {
 		l.tasks.End()
 	}
-	_ = l.v.Aside(l.l.Close)
+	_ = l.v.Aside(func() error {
+		if l.web != nil {
+			_ = l.web.Close()
+		}
+		if l.root != nil {
+			_ = l.root.Close()
+		}
+		return l.l.Close()
+	})
 }
 
-var listenerType = &runtime.Type{Name: "listener", Doc: "A socket that listens for connections, from listen().",
+var listenerType = &runtime.Type{Name: "listener",
+	Doc: "A socket that listens for connections, from listen() or http_serve().",
 	Attrs: []runtime.Attr{
 		listenerAttr("ns", "namespace", "the namespace that it is in", func(l *listenerValue) starlark.Value {
 			return &nsValue{l.v, l.ns}
@@ -213,6 +226,8 @@ var listenerType = &runtime.Type{Name: "listener", Doc: "A socket that listens f
 			"for all addresses", func(l *listenerValue) starlark.Value {
 			return starlark.String(l.l.Local.String())
 		}),
+		listenerAttr("ca", "string", "its certificate (PEM), of http_serve(tls = True); \"\" of others",
+			func(l *listenerValue) starlark.Value { return starlark.String(l.ca) }),
 		listenerAttr("proto", "string", "tcp or mptcp", func(l *listenerValue) starlark.Value {
 			return starlark.String(l.l.Proto)
 		}),
