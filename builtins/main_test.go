@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if testing.Short() {
 		*rounds, *stories, *every = *rounds/10, *stories/10, *every*10
+		*spawns /= 10
 	}
 	nstest.Main(m)
 }
