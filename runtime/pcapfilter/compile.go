@@ -9,7 +9,7 @@ import (
 
 // longestExpression and longestProgram bound what is compiled. The latter is the kernel's own limit.
 const (
-	longestExpression = 64 << 10
+	longestExpression = 16 << 10
 	longestProgram    = 4096
 )
 

@@ -78,6 +78,16 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestLong checks that a long expression is refused, whatever it is made of, before the test's time is over.
+func TestLong(t *testing.T) {
+	for _, part := range []string{":", "a:", "1.", "aa-", "(", "not ", "1%", "-", "ip[", "tcp or ", "vlan and ", "fe80::1 ",
+		"1 + ", "geneve and ", "\\"} {
+		if _, err := pcapfilter.Compile(strings.Repeat(part, 16000/len(part)), pcapfilter.Options{}); err == nil {
+			t.Errorf("%q is taken 16,000 bytes long", part)
+		}
+	}
+}
+
 // TestOwn checks what tcpdump cannot be asked: it does not know it, or it says it of another place.
 func TestOwn(t *testing.T) {
 	vxlan := slices.Concat(macs, be16(0x0800), []byte{0x45, 0, 0, 50, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0,

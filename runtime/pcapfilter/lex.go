@@ -57,7 +57,7 @@ var patterns = []struct {
 	{mac, longest(macPattern())},
 	{number, longest(`[0-9]+|0[xX][0-9A-Fa-f]+`)},
 	{dotted, longest(strings.Join([]string{quad(2), quad(3), quad(4)}, "|"))},
-	{address6, longest(`[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(` + quad(4) + `)?`)},
+	{address6, longest(`[0-9A-Fa-f:]{2,39}(` + quad(4) + `)?`)},
 	{named, longest(`[A-Za-z0-9]([-_.A-Za-z0-9]*[.A-Za-z0-9])?`)},
 	{named, longest(`\\[^ !()\n\t]+`)},
 }
