@@ -112,12 +112,13 @@ func fieldValue(v *runtime.View, f packet.Field, val starlark.Value) (any, error
 	return s, nil
 }
 
-func (a *layerArgs) Query(*runtime.View) (starlark.Value, error) {
-	return &layerValue{part: &packet.Part{Row: a.Fields.row, Values: a.Fields.given}}, nil
+func (a *layerArgs) Query(v *runtime.View) (starlark.Value, error) {
+	return &layerValue{v: v, part: &packet.Part{Row: a.Fields.row, Values: a.Fields.given}}, nil
 }
 
 // layerValue is a header: one that packet() is to make, or one of a packet that is there.
 type layerValue struct {
+	v     *runtime.View
 	part  *packet.Part
 	layer packet.Layer
 }
@@ -168,25 +169,21 @@ func (l *layerValue) fields() map[string]any {
 	return all
 }
 
-// Attr is the name, the bytes or a field. One that the header could have and has not is None.
-func (l *layerValue) Attr(name string) (starlark.Value, error) {
-	is, has := l.fields()[name]
-	r := packet.Find(l.name())
-	switch {
-	case name == "name":
-		return starlark.String(l.name()), nil
-	case has:
+func (l *layerValue) Attr(name string) (starlark.Value, error) { return l.v.Attr("header", l, name) }
+func (l *layerValue) AttrNames() []string                      { return l.v.AttrNames("header") }
+
+// field is the value of a field. One that the header could have and has not is None.
+func (l *layerValue) field(name string) (starlark.Value, error) {
+	if is, has := l.fields()[name]; has {
 		return fieldOf(is), nil
-	case r != nil:
+	}
+	if r := packet.Find(l.name()); r != nil {
 		if _, could := r.Field(name); could {
 			return starlark.None, nil
 		}
 	}
-	return nil, nil
-}
-
-func (l *layerValue) AttrNames() []string {
-	return append(slices.Sorted(maps.Keys(l.fields())), "name")
+	return nil, fmt.Errorf("header %s has no field %s: it has %s", l.name(), name,
+		strings.Join(slices.Sorted(maps.Keys(l.fields())), ", "))
 }
 
 func fieldOf(is any) starlark.Value {
@@ -201,12 +198,56 @@ func fieldOf(is any) starlark.Value {
 	return starlark.String(is.(string))
 }
 
-// headerType documents what the values have: the fields of the builtin of the same name.
-var headerType = &runtime.Type{Name: "header", Doc: "A header of a packet. It has the fields that its builtin takes, " +
-	"such as layer.ip's src; of protocols without a builtin those of gopacket, such as dns.id.",
-	Attrs: []runtime.Attr{{Name: "name", Type: "string", Doc: "its name: " + strings.Join(rowNames(),
-		", ") + ", payload " +
-		"for bytes without a header, malformed for what is broken, or that of another protocol",
-		Get: func(_ *runtime.View, val starlark.Value) (starlark.Value, error) {
-			return starlark.String(val.(*layerValue).name()), nil
-		}}}}
+// headerType has the fields of all rows.
+var headerType = &runtime.Type{Name: "header", Doc: "A header of a packet, with the fields that its builtin takes: " +
+	"layer.ip's src, for example. One that it could have and has not is None.",
+	Attrs: append([]runtime.Attr{
+		{Name: "name", Type: "string", Doc: "its name: " + strings.Join(rowNames(), ", ") + ", payload for bytes " +
+			"without a header, malformed for what is broken, or that of another protocol, such as dns",
+			Get: func(_ *runtime.View, val starlark.Value) (starlark.Value, error) {
+				return starlark.String(val.(*layerValue).name()), nil
+			}},
+		{Name: "fields", Type: "dict", Doc: "all its fields; those of a protocol without a builtin, such as dns, " +
+			"are called as gopacket does",
+			Get: func(_ *runtime.View, val starlark.Value) (starlark.Value, error) {
+				fields := val.(*layerValue).fields()
+				all := starlark.NewDict(len(fields))
+				for _, name := range slices.Sorted(maps.Keys(fields)) {
+					if err := all.SetKey(starlark.String(name), fieldOf(fields[name])); err != nil {
+						return nil, err
+					}
+				}
+				return all, nil
+			}},
+	}, fieldAttrs()...)}
+
+// fieldAttrs are the fields of all rows, each with the rows that have it, and of bytes without a header.
+func fieldAttrs() (all []runtime.Attr) {
+	docs, types := map[string][]string{}, map[string]string{}
+	add := func(name, typ, doc string) {
+		if types[name] != "" && types[name] != typ {
+			typ = "any"
+		}
+		types[name] = typ
+		docs[name] = append(docs[name], doc)
+	}
+	for _, r := range packet.Rows {
+		for _, f := range r.Fields {
+			if f.Name != "" {
+				add(f.Name, valueTypes[f.Shape]+" or None", r.Name+": "+f.Doc)
+			}
+		}
+	}
+	add("data", "any", "payload, malformed: the bytes")
+	add("error", "string or None", "malformed: what is wrong")
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		all = append(all, runtime.Attr{Name: name, Type: types[name], Doc: strings.Join(docs[name], "; "),
+			Get: func(_ *runtime.View, val starlark.Value) (starlark.Value, error) {
+				return val.(*layerValue).field(name)
+			}})
+	}
+	return all
+}
+
+var valueTypes = map[packet.Shape]string{packet.Number: "int", packet.Flag: "bool", packet.MAC: "string",
+	packet.IP4: "string", packet.IP6: "string", packet.Flags: "string", packet.Bytes: "bytes", packet.Prefix: "string"}

@@ -75,29 +75,15 @@ func (p *packetValue) Truth() starlark.Bool  { return true }
 func (p *packetValue) Type() string          { return "packet" }
 func (p *packetValue) Hash() (uint32, error) { return starlark.String(p.frame.Data).Hash() }
 func (p *packetValue) String() string        { return packet.Line(p.decoded()) }
-func (p *packetValue) AttrNames() []string   { return append(p.v.AttrNames("packet"), rowNames()...) }
+
+func (p *packetValue) Attr(name string) (starlark.Value, error) { return p.v.Attr("packet", p, name) }
+func (p *packetValue) AttrNames() []string                      { return p.v.AttrNames("packet") }
 
 // CompareSameType makes two frames equal that have the same bytes, and the same time if they were captured.
 func (p *packetValue) CompareSameType(op syntax.Token, other starlark.Value, _ int) (bool, error) {
 	o := other.(*packetValue)
 	return equal(op, "packet", bytes.Equal(p.frame.Data, o.frame.Data) && p.frame.Time.Equal(o.frame.Time) &&
 		p.frame.Length == o.frame.Length && p.frame.Outgoing == o.frame.Outgoing)
-}
-
-// Attr is an attribute that all have, or the outermost layer of a name.
-func (p *packetValue) Attr(name string) (starlark.Value, error) {
-	if val, err := p.v.Attr("packet", p, name); val != nil || err != nil {
-		return val, err
-	}
-	for _, l := range p.decoded() {
-		if l.Name == name {
-			return &layerValue{layer: l}, nil
-		}
-	}
-	if packet.Find(name) != nil {
-		return starlark.None, nil
-	}
-	return nil, nil
 }
 
 // decoded is its layers. A frame without an Ethernet header has none that can be told.
@@ -117,14 +103,14 @@ func packetAttr(name, typ, doc string, get func(p *packetValue) starlark.Value) 
 		Get: func(_ *runtime.View, val starlark.Value) (starlark.Value, error) { return get(val.(*packetValue)), nil }}
 }
 
-var packetType = &runtime.Type{Name: "packet", Doc: "A frame, with its layers. Besides these attributes it has its " +
-	"outermost layer of each name: packet.ip.src, packet.tcp.flags; None where it has none of a name that `layer` has.",
-	Attrs: []runtime.Attr{
+var packetType = &runtime.Type{Name: "packet", Doc: "A frame, with its outermost header of each name: packet.ip.src, " +
+	"packet.tcp.flags.",
+	Attrs: append([]runtime.Attr{
 		packetAttr("layers", "list of header", "its layers, outermost first, as far as they can be told",
 			func(p *packetValue) starlark.Value {
 				var all []starlark.Value
 				for _, l := range p.decoded() {
-					all = append(all, &layerValue{layer: l})
+					all = append(all, &layerValue{v: p.v, layer: l})
 				}
 				return starlark.NewList(all)
 			}),
@@ -141,4 +127,26 @@ var packetType = &runtime.Type{Name: "packet", Doc: "A frame, with its layers. B
 			func(p *packetValue) starlark.Value { return starlark.Bool(p.frame.Outgoing) }),
 		packetAttr("data", "bytes", "its bytes, as far as they were kept",
 			func(p *packetValue) starlark.Value { return starlark.Bytes(p.frame.Data) }),
-	}}
+	}, layerAttrs()...)}
+
+// layerAttrs are the headers by their names.
+func layerAttrs() (all []runtime.Attr) {
+	for _, name := range append(rowNames(), "payload", "malformed") {
+		doc := "what is broken of it"
+		switch r := packet.Find(name); {
+		case r != nil:
+			doc = r.Doc
+		case name == "payload":
+			doc = "its bytes without a header"
+		}
+		all = append(all, packetAttr(name, "header or None", doc, func(p *packetValue) starlark.Value {
+			for _, l := range p.decoded() {
+				if l.Name == name {
+					return &layerValue{v: p.v, layer: l}
+				}
+			}
+			return starlark.None
+		}))
+	}
+	return all
+}
