@@ -27,7 +27,7 @@ func All() *runtime.Vocabulary {
 			wgKeyDecl, sysctlDecl, subnetsDecl, hostsDecl, networkDecl, poolNextDecl, poolTakeDecl,
 			nftDecl, rulesDecl, masqueradeDecl, snatDecl, dnatDecl, redirectDecl, acceptDecl, dropDecl, rejectDecl,
 			markDecl, ownRuleDeleteDecl, conntrackDecl, connDeleteDecl, connFlushDecl,
-			pingDecl, pingAllDecl, traceDecl, pmtuDecl, runDecl, countersDecl, socketsDecl,
+			pingDecl, pingAllDecl, traceDecl, pmtuDecl, arpingDecl, ndpingDecl, runDecl, countersDecl, socketsDecl,
 		}, socketDecls, captureDecls(), processDecls, []*runtime.Decl{
 			attemptDecl, unwrapDecl, eventuallyDecl, waitDecl, readyDecl, monitorDecl, expectDecl, monitorStopDecl,
 			sleepDecl, parallelDecl, parallelMapDecl, atDecl, everyDecl, onExitDecl, failDecl,
@@ -39,7 +39,7 @@ func All() *runtime.Vocabulary {
 			routeTypes(), entryTypes(), []*runtime.Type{
 				shapeType, actionType, wgKeyType, poolType, rulesetType, ownRuleType,
 				connectionsType, connectionType, pingType, reachType, listenerType, streamType, udpType,
-				throughputType, traceType, pmtuType,
+				throughputType, traceType, pmtuType, solicitedType,
 				captureType, packetType, headerType,
 				runType, processType, attemptType, monitorType, testType}),
 		Ops: slices.Concat([]change.Op{&addNetns{}, &delNetns{}, &addLink{}, &delLink{}, &setLink{},

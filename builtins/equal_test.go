@@ -56,6 +56,7 @@ var twins = map[string]struct{ same, others []string }{
 	"connection":   {[]string{`conntrack(n)[0]`, `tracked[0]`}, []string{`tracked[1]`}},
 	"pool":         {[]string{`pool`}, []string{`subnets("10.0.0.0/8", 24)`}},
 	"reachability": {[]string{`reached`}, []string{`ping_all([n, m], check = False)`}},
+	"solicited":    {[]string{`asked`}, []string{`arping(a, "10.0.0.9", check = False, timeout = "1ms")`}},
 	"trace":        {[]string{`traced`}, []string{`trace(n, a.ip)`}},
 	"pmtu":         {[]string{`fits`}, []string{`pmtu(n, a.ip)`}},
 	"ping":         {[]string{`reply`}, []string{`ping(n, a, count = 1)`}},
@@ -141,6 +142,9 @@ others = []
 		}
 		if typ.Name == "reachability" {
 			src += "reached = ping_all([n, m], check = False)\n"
+		}
+		if typ.Name == "solicited" {
+			src += "asked = arping(a, \"10.0.0.9\", check = False, timeout = \"1ms\")\n"
 		}
 		if typ.Name == "trace" || typ.Name == "pmtu" {
 			src += "traced, fits = trace(n, a.ip), pmtu(n, a.ip)\n"

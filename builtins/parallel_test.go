@@ -108,6 +108,8 @@ func TestBesideFails(t *testing.T) {
 for ns in veth(n, netns(), addrs = ("10.0.0.1/24", "10.0.0.2/24")):
     sysctl(ns.ns, "net.ipv4.icmp_echo_ignore_all", 1)
 ping_all(timeout = "1h")`,
+		"arping":   `arping(veth(n, n)[0], "10.0.0.9", timeout = "1h")`,
+		"ndping":   `ndping(veth(n, n)[0], "fd00::9", timeout = "1h")`,
 		"trace":    `drop(n, at = "input"); trace(n, "127.0.0.1", timeout = "1h")`,
 		"pmtu":     `sysctl(n, "net.ipv4.icmp_echo_ignore_all", 1); pmtu(n, "127.0.0.1", timeout = "1h")`,
 		"attempt":  `attempt(sleep, "1h")`,
