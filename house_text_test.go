@@ -169,11 +169,15 @@ func TestScriptsNamed(t *testing.T) {
 	if err != nil || len(all) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
+	daemons, err := filepath.Glob("scripts/daemons/*.star")
+	if err != nil || len(daemons) == 0 {
+		t.Fatalf("no scripts with daemons: %v", err)
+	}
 	var b strings.Builder
 	b.WriteString("# Scenarios\n\nEach shows one thing, is commented for a learner, and is a test: " +
 		"`nsscript test scripts/`.\nWhat one needs that not every machine has is said; " +
 		"[docs/kernels.md](../docs/kernels.md)\nsays how to run it all the same.\n\n")
-	for _, file := range all {
+	for _, file := range append(all, daemons...) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +197,7 @@ func TestScriptsNamed(t *testing.T) {
 		for _, r := range required.FindAllStringSubmatch(string(text), -1) {
 			needs = append(needs, strings.ReplaceAll(r[1], `"`, "`"))
 		}
-		fmt.Fprintf(&b, "- [%s](%[1]s): %s", filepath.Base(file), strings.Join(comment, " "))
+		fmt.Fprintf(&b, "- [%s](%[1]s): %s", strings.TrimPrefix(file, "scripts/"), strings.Join(comment, " "))
 		if needs != nil {
 			fmt.Fprintf(&b, " Needs %s.", strings.Join(needs, ", "))
 		}

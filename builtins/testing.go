@@ -1,9 +1,14 @@
 package builtins
 
 import (
+	"errors"
+	"os/exec"
+	"strings"
+
 	"go.starlark.net/starlark"
 
 	"github.com/nsscript/nsscript/runtime"
+	"github.com/nsscript/nsscript/runtime/kernel"
 )
 
 // testValue is the test that is running, in a script.
@@ -47,7 +52,7 @@ var requireDecl = runtime.Query("require", "None",
 		"`nsscript doctor` lists the features.", &requireArgs{})
 
 type requireArgs struct {
-	Feature featureArg `arg:"feature" doc:"name of the feature"`
+	Feature featureArg `arg:"feature" doc:"name of the feature; or \"program:NAME\", a program of the machine's, by its name or its path"`
 }
 
 // featureArg is a feature, given by its name.
@@ -67,8 +72,24 @@ func (a *featureArg) UnpackIn(v *runtime.View, val starlark.Value) (err error) {
 	if !ok {
 		return want("string", val)
 	}
+	if program, ok := strings.CutPrefix(s, "program:"); ok {
+		a.Feature, err = programFeature(program)
+		return err
+	}
 	a.Feature, err = v.Vocabulary().Feature(s)
 	return err
+}
+
+// programFeature is a program that a machine may lack.
+func programFeature(name string) (*runtime.Feature, error) {
+	if name == "" {
+		return nil, errors.New(`"program:" has no name behind it, such as "program:dnsmasq"`)
+	}
+	return &runtime.Feature{Name: name, Remedy: "install the program",
+		Probe: func(*kernel.Machine) error {
+			_, err := exec.LookPath(name)
+			return err
+		}}, nil
 }
 
 func (a *requireArgs) Query(v *runtime.View) (starlark.Value, error) {
