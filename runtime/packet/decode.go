@@ -68,6 +68,10 @@ func decoded(l gopacket.Layer) []Layer {
 		*layers.ICMPv6NeighborSolicitation, *layers.ICMPv6NeighborAdvertisement:
 		return nil // they are a part of ICMPv6's layer
 	case *gopacket.DecodeFailure:
+		if why := l.Error().Error(); strings.HasPrefix(why, "Unable to decode ") ||
+			strings.HasPrefix(why, "Layer type not currently supported") { // nothing is known of what follows
+			return []Layer{{"payload", []Value{{"data", whole}}, whole}}
+		}
 		return []Layer{{"malformed", []Value{{"error", l.Error().Error()}, {"data", whole}}, whole}}
 	case *gopacket.Payload, *gopacket.Fragment:
 		return []Layer{{"payload", []Value{{"data", whole}}, whole}}

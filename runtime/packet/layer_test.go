@@ -71,6 +71,28 @@ var made = []struct {
 			"icmp type 8 code 0"},
 }
 
+// TestDecodeUnknown has what no header is known of be the payload, and what is broken be malformed.
+func TestDecodeUnknown(t *testing.T) {
+	for want, parts := range map[string][]Part{
+		"payload":   {of("ether"), raw("x")},
+		"malformed": {of("ether"), of("ip", "ihl", 3)},
+	} {
+		frame, err := Build(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := Decode(frame); all[len(all)-1].Name != want {
+			t.Errorf("%s, not %s: %x", Line(all), want, frame)
+		}
+	}
+	for _, num := range []int{253, 200} {
+		frame, err := Build([]Part{of("ether"), of("ip", "proto", num), raw("x")})
+		if all := Decode(frame); err != nil || all[len(all)-1].Name != "payload" {
+			t.Errorf("%v, %v", Line(all), err)
+		}
+	}
+}
+
 func of(name string, values ...any) Part {
 	p := Part{Row: Find(name), Values: map[string]any{}}
 	for i := 0; i < len(values); i += 2 {
