@@ -110,10 +110,12 @@ func TestComplete(t *testing.T) {
 		{"ping(a, '1.2.3.4', count=", "ping(a, '1.2.3.4', count=a|ping(a, '1.2.3.4', count=nodes"},
 		{"ping(a, '1.2.3.4', check=T", "ping(a, '1.2.3.4', check=True"},
 		{"ping(a, d", "ping(a, dst=|ping(a, df=|ping(a, dict|ping(a, dir|ping(a, dnat|" +
+			"ping(a, dns|" +
 			"ping(a, down|ping(a, drop|ping(a, dummy"},
 		{"a.set(mt", "a.set(mtu="},
 		{"veth(a, netns('x', l",
-			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', layer|veth(a, netns('x', len|" +
+			"veth(a, netns('x', lo=|veth(a, netns('x', lambda|veth(a, netns('x', latency|" +
+				"veth(a, netns('x', layer|veth(a, netns('x', len|" +
 				"veth(a, netns('x', list|veth(a, netns('x', listen"},
 		{`ping("le`, `ping("left`},
 		{`ping(ns = "`, `ping(ns = "left|ping(ns = "right|ping(ns = "host`},

@@ -18,7 +18,8 @@ import (
 // socketDecls are the builtins about sockets that a script has itself.
 var socketDecls = []*runtime.Decl{listenDecl, listenerAcceptDecl, listenerCloseDecl, connectDecl, streamSendDecl,
 	streamRecvDecl, streamShutdownDecl, streamCloseDecl, udpDecl, udpSendDecl, udpRecvDecl, udpJoinDecl, udpLeaveDecl,
-	udpCloseDecl, throughputDecl, httpGetDecl, httpServeDecl}
+	udpCloseDecl, throughputDecl, httpGetDecl, httpServeDecl, dnsDecl,
+	latencyDecl}
 
 // socketsEnd says how long a socket is there.
 const socketsEnd = " It is closed when what made it is undone, such as an attempt that fails or an input at the " +
