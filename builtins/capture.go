@@ -261,7 +261,11 @@ func (a *captureSaveArgs) Query(v *runtime.View) (starlark.Value, error) {
 	}
 	st.Frames = len(all)
 	if err := save(a.Path, c, all, st); err != nil {
-		return nil, &kernel.Error{Op: "save capture to", Object: a.Path, Err: err}
+		e := &kernel.Error{Op: "save capture to", Object: a.Path, Err: err}
+		if errors.Is(err, unix.EROFS) {
+			e.Hint = "to a sandbox of root's all files of the machine are read-only"
+		}
+		return nil, e
 	}
 	return nil, nil
 }
@@ -272,7 +276,9 @@ func save(path string, c *captureValue, all []packet.Frame, st packet.Stats) err
 		return fmt.Errorf("it is no file: %w", unix.EEXIST)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".nsscript-*.pcapng")
-	if err != nil {
+	if e := new(os.PathError); errors.As(err, &e) {
+		return e.Err // the path in it is not the one that was given
+	} else if err != nil {
 		return err
 	}
 	err = errors.Join(packet.Write(f, c.link.Name, c.snap, all, st), f.Chmod(0o644), f.Close())
