@@ -165,8 +165,10 @@ func (r *meshRun) close() {
 func (r *meshRun) loop(ctx context.Context) error {
 	for {
 		now := time.Now()
-		if err := r.raw.Control(func(fd uintptr) { r.drain(int(fd)) }); err != nil {
-			return err
+		if r.waiting > 0 {
+			if err := r.raw.Control(func(fd uintptr) { r.drain(int(fd)) }); err != nil {
+				return err
+			}
 		}
 		if err := errors.Join(r.expire(now), ctx.Err()); err != nil {
 			return err
@@ -240,6 +242,10 @@ func (r *meshRun) request(pair int) error {
 	}
 	r.waiting++
 	r.line = append(r.line, sentOne{s, seq, s.all[seq-1].sent})
+	// On one machine the reply is mostly there by now. Whatever else is, is found in time.
+	if m, err := s.read(s.fd, 0); err == nil {
+		r.take(s, m)
+	}
 	return nil
 }
 
@@ -249,19 +255,21 @@ func (r *meshRun) drain(epoll int) bool {
 	n, _ := unix.EpollWait(epoll, events[:], 0)
 	for _, e := range events[:max(n, 0)] {
 		s := r.byFD[e.Fd]
-		s.drain(s.fd, func(m message) {
-			reply, failure := s.take(m)
-			switch {
-			case reply != nil:
-				r.waiting--
-				r.outcomes[s.pairs[reply.Seq-1]] = Outcome{Reply: reply}
-			case failure != nil:
-				r.waiting--
-				r.outcomes[s.pairs[failure.Seq-1]] = Outcome{Failed: failure}
-			}
-		})
+		s.drain(s.fd, func(m message) { r.take(s, m) })
 	}
 	return n > 0
+}
+
+func (r *meshRun) take(s *meshSock, m message) {
+	reply, failure := s.take(m)
+	switch {
+	case reply != nil:
+		r.waiting--
+		r.outcomes[s.pairs[reply.Seq-1]] = Outcome{Reply: reply}
+	case failure != nil:
+		r.waiting--
+		r.outcomes[s.pairs[failure.Seq-1]] = Outcome{Failed: failure}
+	}
 }
 
 // expire takes requests as lost whose time is over.

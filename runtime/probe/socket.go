@@ -189,13 +189,18 @@ func (s *socket) drain(fd int, take func(m message)) bool {
 
 // receive reads one message, errors first. EAGAIN: there is none.
 func (s *socket) receive(fd int) (message, error) {
-	n, c, _, from, err := unix.Recvmsg(fd, s.data, s.control, unix.MSG_ERRQUEUE)
+	m, err := s.read(fd, unix.MSG_ERRQUEUE)
 	if err == unix.EAGAIN {
-		var flags int
-		n, c, flags, from, err = unix.Recvmsg(fd, s.data, s.control, 0)
-		if flags&unix.MSG_TRUNC != 0 {
-			n = 0 // longer than any reply to what was sent
-		}
+		m, err = s.read(fd, 0)
+	}
+	return m, err
+}
+
+// read reads one message from the error queue, or of the others.
+func (s *socket) read(fd, queue int) (message, error) {
+	n, c, flags, from, err := unix.Recvmsg(fd, s.data, s.control, queue)
+	if queue == 0 && flags&unix.MSG_TRUNC != 0 {
+		n = 0 // longer than any reply to what was sent
 	}
 	if err != nil {
 		return message{}, err
