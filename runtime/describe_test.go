@@ -109,8 +109,9 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	if got := strings.Join(voc.Names(), " "); got != "call thing.name mod.no thing @std//addrs.star "+
-		"@std//faults.star @std//firewall.star @std//routes.star @std//topo.star addresses link_local degrade flap "+
-		"partition stateful_firewall auto_routes hops cable all_pairs line ring mesh torus star linear tree" {
+		"@std//faults.star @std//firewall.star @std//routes.star @std//topo.star addresses link_local etc_hosts "+
+		"degrade flap partition stateful_firewall auto_routes hops cable all_pairs line ring mesh "+
+		"torus star linear tree" {
 		t.Errorf("names: %s", got)
 	}
 	ref := voc.Reference()
