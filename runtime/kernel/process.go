@@ -89,7 +89,15 @@ func (m *Machine) Start(p Process) error {
 
 // End ends a process and all that it has started, and removes its log. It is content when that is done.
 func (m *Machine) End(p Process) error {
-	return fail(m.EndService(p.Service, p.Job.Grace), "end process", p.Name, nil)
+	err := m.EndService(p.Service, p.Job.Grace)
+	if err == nil && p.NS.Token != "" { // in a namespace of somebody else's, so may be the connections
+		var n *Namespace
+		if n, err = m.Namespace(p.NS); err == nil {
+			err = n.endOrphans()
+		}
+		err = unlessGone(err)
+	}
+	return fail(err, "end process", p.Name, nil)
 }
 
 // enter locks the calling goroutine to its thread for good, and makes that one that commands are started on: in the
