@@ -48,8 +48,9 @@ func (a *latencyArgs) Query(v *runtime.View) (starlark.Value, error) {
 	l := probe.Latency{Proto: string(a.Proto), Count: int(a.Count), Size: int(a.Size),
 		Interval: time.Duration(a.Interval), Timeout: time.Duration(a.Timeout), Load: int(a.Load), Options: a.options()}
 	var t probe.Times
+	ctx := v.Context()
 	err = v.Aside(func() (err error) {
-		t, err = l.Run(v.Context(), p.client.Do, p.server.Do, p.dst, p.source)
+		t, err = l.Run(ctx, p.client.Do, p.server.Do, p.dst, p.source)
 		return err
 	})
 	if err == nil && len(t.All) == 0 {

@@ -172,9 +172,10 @@ func (l *listenerValue) serve(a *serveArgs) {
 				if err != nil || asker.ended {
 					return err
 				}
+				ctx := v.Context()
 				return v.Aside(func() error {
 					// Whoever has gone meanwhile gets no answer, which is no failure of the server's.
-					_ = s.Send(v.Context(), data)
+					_ = s.Send(ctx, data)
 					return nil
 				})
 			})

@@ -93,8 +93,9 @@ func (a *throughputArgs) Query(v *runtime.View) (starlark.Value, error) {
 		t.Time = time.Second
 	}
 	var f probe.Flow
+	ctx := v.Context()
 	err = v.Aside(func() (err error) {
-		f, err = t.Run(v.Context(), p.client.Do, p.server.Do, p.dst, p.source)
+		f, err = t.Run(ctx, p.client.Do, p.server.Do, p.dst, p.source)
 		return err
 	})
 	if err == nil && f.Received == 0 {
