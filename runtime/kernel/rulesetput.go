@@ -35,7 +35,7 @@ func (n *Namespace) RestoreRuleset(was, now *Ruleset) error {
 	if refused() {
 		// Of a table that nobody changed the kernel may not take everything.
 		if part, err = n.putRuleset(was, now, alone); err == nil && !was.keepsOrder(now) {
-			err = &Loss{What: "the order of the tables of the ruleset in " + n.Name(),
+			return &Loss{What: "the order of the tables of the ruleset in " + n.Name(),
 				Why: "the kernel does not take back one that stood behind a changed one"}
 		}
 	}
@@ -76,10 +76,17 @@ func (n *Namespace) Restorable(r *Ruleset, changed func(table string) bool) erro
 		return fail(err, "look at ruleset", "", n)
 	}
 	byTable, order := r.tables()
+	before := false
 	for _, t := range order {
 		if !changed(unix.ByteSliceToString(byTable[t][0].attr(nfTable))) {
+			if before { // those that are made anew would stand behind it
+				loss.Why = fmt.Sprintf("the kernel does not take back %s: %s, and a changed table stands before %s",
+					part, Cause(err), byTable[t][0])
+				return loss
+			}
 			continue
 		}
+		before = true
 		one := &Ruleset{Gen: r.Gen, Parts: byTable[t]}
 		if part, err := n.putRuleset(one, one, look); part != nil {
 			loss.Why = fmt.Sprintf("the kernel does not take back %s: %s", part, Cause(err))
