@@ -100,7 +100,8 @@ func (img *Image) Valid() error {
 		}
 	}
 	for _, name := range img.Altnames {
-		if name == "" || len(name) > maxAltname || strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
+		if name == "" || name == "." || name == ".." || len(name) > maxAltname ||
+			strings.ContainsAny(name, "/: \t\n\v\f\r\x00") {
 			return fmt.Errorf("the image of link %s has the altname %q", img.Link.Name, name)
 		}
 	}
