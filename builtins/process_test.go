@@ -299,7 +299,7 @@ func TestHostileCgroup(t *testing.T) {
 // TestRunVRFWithout wants the error that says what is missing where no sockets of commands can be bound to a link.
 func TestRunVRFWithout(t *testing.T) {
 	nstest.NoCgroups(t)
-	_, _, err := session(t, `a, b = veth(netns("n"), netns("m"))
+	_, err := runScript(t, "without.star", `a, b = veth(netns("n"), netns("m"))
 run(a.ns, ["true"], vrf = a)`)
 	var k *kernel.Error
 	if !errors.As(err, &k) || !k.Machine || !errors.Is(err, proc.ErrNoBinding) || k.Hint != bindingRemedy {
