@@ -197,19 +197,19 @@ func (o *testOptions) reporters() (all []suite.Reporter, finish func() error, er
 	default:
 		all = append(all, &text)
 	}
-	if o.junit != "" {
-		j, err := suite.NewJUnit(o.junit, time.Now())
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, j)
-	}
 	if o.results != "" {
 		f, err := openResults(o.results)
 		if err != nil {
 			return nil, nil, err
 		}
 		all, finish = append(all, &suite.JSON{W: f}), f.Close
+	}
+	if o.junit != "" {
+		j, err := suite.NewJUnit(o.junit, time.Now())
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, j)
 	}
 	return all, finish, nil
 }
