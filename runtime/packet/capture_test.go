@@ -155,6 +155,14 @@ func TestCaptureDown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// The kernel gives a pair its carriers back a moment later, and sends nothing before.
+	for _, index := range []int{a, b} {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if l, err := netlink.LinkByIndex(index); err != nil || l.Attrs().OperState == netlink.OperUp {
+				break
+			}
+		}
+	}
 	send(t, s, numbered(2, 60))
 	if all := got(t, c); len(all) != 2 {
 		t.Errorf("%d frames", len(all))
