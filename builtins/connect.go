@@ -59,7 +59,7 @@ func (a *connectArgs) connect(v *runtime.View) (*probe.Stream, error) {
 	dst := netip.AddrPortFrom(ip, uint16(a.Port))
 	var s *probe.Stream
 	err = awaited(v, a.Timeout, "no answer came", func(ctx context.Context) (err error) {
-		s, err = probe.Connect(ctx, n.Talk, string(a.Proto), dst, netip.AddrPortFrom(source, uint16(a.SPort)),
+		s, err = probe.Connect(ctx, n.Do, string(a.Proto), dst, netip.AddrPortFrom(source, uint16(a.SPort)),
 			a.options())
 		return err
 	})

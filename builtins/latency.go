@@ -50,7 +50,7 @@ func (a *latencyArgs) Query(v *runtime.View) (starlark.Value, error) {
 	var t probe.Times
 	ctx := v.Context()
 	err = v.Aside(func() (err error) {
-		t, err = l.Run(ctx, p.client.Talk, p.server.Talk, p.dst, p.source)
+		t, err = l.Run(ctx, p.client.Do, p.server.Do, p.dst, p.source)
 		return err
 	})
 	if err == nil && len(t.All) == 0 {

@@ -108,7 +108,7 @@ func listenAt(v *runtime.View, ns kernel.NSRef, port socketPort, proto string, a
 	if err := v.Machine().Settle(); err != nil {
 		return nil, err
 	}
-	l, err := probe.Listen(n.Talk, proto, at, with.options())
+	l, err := probe.Listen(n.Do, proto, at, with.options())
 	if err != nil {
 		return nil, socketError(v, "listen", object, ns, err, "")
 	}

@@ -95,7 +95,7 @@ func (a *throughputArgs) Query(v *runtime.View) (starlark.Value, error) {
 	var f probe.Flow
 	ctx := v.Context()
 	err = v.Aside(func() (err error) {
-		f, err = t.Run(ctx, p.client.Talk, p.server.Talk, p.dst, p.source)
+		f, err = t.Run(ctx, p.client.Do, p.server.Do, p.dst, p.source)
 		return err
 	})
 	if err == nil && f.Received == 0 {

@@ -30,7 +30,6 @@ type Namespace struct {
 	conn  *rtnl.Conn
 	conns map[int]*rtnl.Conn // of netlink's other protocols
 	heard []*hearing         // that listen to it
-	talks bool               // this process has made connections in it
 }
 
 // Name is the namespace's name, "host" for the one nsscript started in.

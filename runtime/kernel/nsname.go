@@ -124,11 +124,6 @@ func (m *Machine) TakeName(ref NSRef) error {
 	if err := ref.Named(); err != nil {
 		return fail(err, "delete namespace", ref.Name, nil)
 	}
-	if n := m.open[ref.Cookie]; n != nil && n.talks && ref.Token != "" {
-		if err := n.endOrphans(); err != nil {
-			return fail(err, "break off connections", "", n)
-		}
-	}
 	var last error
 	for below := false; ; below = true {
 		again, err := m.takeTop(ref, below)

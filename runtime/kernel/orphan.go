@@ -52,12 +52,6 @@ func (n *Namespace) endOrphans() error {
 	return nil
 }
 
-// Talk is Do for a function that opens sockets: before the namespace loses its name, what they have left is broken off.
-func (n *Namespace) Talk(fn func() error) error {
-	n.talks = true
-	return n.Do(fn)
-}
-
 // unlessLacking drops the errors of a kernel without a part, and of a connection that has ended by itself.
 func unlessLacking(err error) error {
 	for _, e := range []error{unix.EOPNOTSUPP, unix.EPROTONOSUPPORT, unix.ENOENT} {
