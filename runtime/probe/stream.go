@@ -30,7 +30,10 @@ func newStream(fd int, proto string) (*Stream, error) {
 	s := &Stream{conn: c, Proto: proto}
 	// What is written is sent at once, and does not wait for the answer to what was sent before.
 	nodelay := s.control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_NODELAY, 1) })
-	return s, errors.Join(nodelay, s.linger(true))
+	if err := errors.Join(nodelay, s.linger(true)); err != nil {
+		return nil, errors.Join(err, s.Abort())
+	}
+	return s, nil
 }
 
 // linger says whether a close of the descriptor breaks the connection off.

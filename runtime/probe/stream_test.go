@@ -90,3 +90,26 @@ func TestClosedWhileWaiting(t *testing.T) {
 		}
 	}
 }
+
+// TestClosedWhileTaking closes a listener in the moment in which a connection is taken from it: that is whoever's who
+// takes it, and not forgotten, for it would keep its namespace.
+func TestClosedWhileTaking(t *testing.T) {
+	n := newNetns(t)
+	l, err := Listen(n.in, "tcp", netip.AddrPort{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.File.Close()
+	s, err := Connect(t.Context(), n.in, "tcp", netip.AddrPortFrom(netip.IPv6Loopback(), l.Local.Port()),
+		netip.AddrPort{}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Abort()
+	if err := l.read(t.Context(), func(int) bool {
+		l.closed.Store(true)
+		return true
+	}); err != nil {
+		t.Errorf("what was taken is lost: %v", err)
+	}
+}

@@ -69,10 +69,12 @@ func (c *conn) write(ctx context.Context, try func(fd int) bool) error {
 func (c *conn) retried(wait func(func(fd uintptr) bool) error, events int16, try func(fd int) bool) error {
 	for {
 		err := wait(func(fd uintptr) bool { return try(int(fd)) })
-		if c.Closed() {
+		switch {
+		case err == nil: // also when it was closed meanwhile: what try has got, such as a connection, is the caller's
+			return nil
+		case c.Closed():
 			return os.ErrClosed
-		}
-		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return err
 		}
 		done := false
